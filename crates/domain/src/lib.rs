@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod activity;
+pub mod capability;
+pub mod command;
+pub mod connection;
+pub mod event;
+pub mod id;
+pub mod member;
+pub mod rollup;
+pub mod run;
+pub mod stream;
+mod time;
+
+pub use time::{Clock, Entropy};

@@ -1,0 +1,204 @@
+//! Events as CloudEvents 1.0 in JSON. Golden files of every version in `tests/fixtures/events` must decode for ever.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    Clock, Entropy,
+    connection::Reason,
+    id::{ConnectionId, EventId, OrganizationId, RunId},
+    run,
+};
+
+/// A connection was made and its credential works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// The workspace's domain at the vendor, where it could be found.
+    pub workspace: Option<String>,
+}
+
+/// A connection needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconnectRequired {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// Why.
+    pub reason: Reason,
+    /// Which credential of the connection was refused.
+    pub generation: i64,
+}
+
+/// A new credential took the old one's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconnected {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// Which credential of the connection works now.
+    pub generation: i64,
+}
+
+/// A sync ended with data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncCompleted {
+    /// The run.
+    pub run_id: RunId,
+    /// `succeeded` or `partial`.
+    pub state: run::State,
+    /// The last covered day, where there is one.
+    pub as_of: Option<NaiveDate>,
+}
+
+/// A sync ended without data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncFailed {
+    /// The run.
+    pub run_id: RunId,
+    /// Why, in a sentence without secrets.
+    pub reason: String,
+}
+
+/// The rollups of a connection changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UtilizationUpdated {
+    /// The day the newest rollup speaks for.
+    pub as_of: NaiveDate,
+    /// By which definitions.
+    pub definition_version: u32,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// `connection.connected`
+    Connected(Connected),
+    /// `connection.reconnect_required`
+    ReconnectRequired(ReconnectRequired),
+    /// `connection.reconnected`
+    Reconnected(Reconnected),
+    /// `sync.completed`
+    SyncCompleted(SyncCompleted),
+    /// `sync.failed`
+    SyncFailed(SyncFailed),
+    /// `utilization.updated`
+    UtilizationUpdated(UtilizationUpdated),
+}
+
+impl Data {
+    /// The event's type: also its routing key.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Connected(_) => "connection.connected",
+            Self::ReconnectRequired(_) => "connection.reconnect_required",
+            Self::Reconnected(_) => "connection.reconnected",
+            Self::SyncCompleted(_) => "sync.completed",
+            Self::SyncFailed(_) => "sync.failed",
+            Self::UtilizationUpdated(_) => "utilization.updated",
+        }
+    }
+
+    fn source(&self) -> &'static str {
+        match self {
+            Self::Connected(_) | Self::ReconnectRequired(_) | Self::Reconnected(_) => "/tidemark/credentials",
+            Self::SyncCompleted(_) | Self::SyncFailed(_) => "/tidemark/sync",
+            Self::UtilizationUpdated(_) => "/tidemark/utilization",
+        }
+    }
+
+    fn to_value(&self) -> serde_json::Result<Value> {
+        match self {
+            Self::Connected(data) => serde_json::to_value(data),
+            Self::ReconnectRequired(data) => serde_json::to_value(data),
+            Self::Reconnected(data) => serde_json::to_value(data),
+            Self::SyncCompleted(data) => serde_json::to_value(data),
+            Self::SyncFailed(data) => serde_json::to_value(data),
+            Self::UtilizationUpdated(data) => serde_json::to_value(data),
+        }
+    }
+
+    fn from_value(kind: &str, value: Value) -> Result<Self, DecodeError> {
+        fn read<T: DeserializeOwned>(value: Value) -> Result<T, DecodeError> {
+            serde_json::from_value(value).map_err(DecodeError::Malformed)
+        }
+        Ok(match kind {
+            "connection.connected" => Self::Connected(read(value)?),
+            "connection.reconnect_required" => Self::ReconnectRequired(read(value)?),
+            "connection.reconnected" => Self::Reconnected(read(value)?),
+            "sync.completed" => Self::SyncCompleted(read(value)?),
+            "sync.failed" => Self::SyncFailed(read(value)?),
+            "utilization.updated" => Self::UtilizationUpdated(read(value)?),
+            _ => return Err(DecodeError::UnknownType(kind.to_owned())),
+        })
+    }
+}
+
+/// One event: what happened to which connection, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Stable across redeliveries; consumers deduplicate by it.
+    pub id: EventId,
+    /// When it happened.
+    pub time: DateTime<Utc>,
+    /// The connection it happened to.
+    pub connection_id: ConnectionId,
+    /// What happened.
+    pub data: Data,
+}
+
+/// Why bytes are not an event.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not CloudEvents JSON of the expected shape.
+    #[error("the event's JSON is malformed")]
+    Malformed(#[source] serde_json::Error),
+    /// A type that this version does not know; a consumer may skip it.
+    #[error("unknown event type `{0}`")]
+    UnknownType(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    specversion: String,
+    id: EventId,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    time: DateTime<Utc>,
+    subject: ConnectionId,
+    datacontenttype: String,
+    /// `v1` until a field changes its meaning.
+    dataschema: String,
+    data: Value,
+}
+
+impl Event {
+    /// A new event of now.
+    pub fn new(clock: &dyn Clock, entropy: &dyn Entropy, connection_id: ConnectionId, data: Data) -> Self {
+        Self { id: EventId::generate(clock, entropy), time: clock.now(), connection_id, data }
+    }
+
+    /// The event as CloudEvents JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            specversion: "1.0".to_owned(),
+            id: self.id.clone(),
+            source: self.data.source().to_owned(),
+            kind: self.data.kind().to_owned(),
+            time: self.time,
+            subject: self.connection_id.clone(),
+            datacontenttype: "application/json".to_owned(),
+            dataschema: format!("tidemark:{}:v1", self.data.kind()),
+            data: self.data.to_value().expect("event data has string keys only"),
+        };
+        serde_json::to_vec(&wire).expect("an event has string keys only")
+    }
+
+    /// Reads CloudEvents JSON; unknown attributes and fields are ignored.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let wire: Wire = serde_json::from_slice(bytes).map_err(DecodeError::Malformed)?;
+        let data = Data::from_value(&wire.kind, wire.data)?;
+        Ok(Self { id: wire.id, time: wire.time, connection_id: wire.subject, data })
+    }
+}

@@ -1,0 +1,139 @@
+//! Members and the history of their seats.
+
+use std::{convert::Infallible, fmt, str::FromStr};
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// A member's role. Any name the vendor may come up with is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Role {
+    /// Makes and administers; a paid seat.
+    Admin,
+    /// Makes; a paid seat. The analytics route calls it `editor`.
+    Maker,
+    /// Looks at boards; free.
+    Viewer,
+    /// Adds notes; free.
+    Contributor,
+    /// A role this version does not know.
+    Other(String),
+}
+
+impl Role {
+    /// Whether a seat of this role is paid for.
+    pub fn is_paid(&self) -> bool {
+        matches!(self, Self::Admin | Self::Maker)
+    }
+
+    /// The name on the wire and in the database.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Admin => "admin",
+            Self::Maker => "maker",
+            Self::Viewer => "viewer",
+            Self::Contributor => "contributor",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for Role {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "admin" => Self::Admin,
+            "maker" | "editor" => Self::Maker,
+            "viewer" => Self::Viewer,
+            "contributor" => Self::Contributor,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> Self {
+        role.as_str().to_owned()
+    }
+}
+
+impl FromStr for Role {
+    type Err = Infallible;
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(name.to_owned().into())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the roster says of a member at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The role.
+    pub role: Role,
+    /// Whether the member was disabled.
+    pub disabled: bool,
+    /// Whether the invitation still waits to be accepted.
+    pub pending: bool,
+}
+
+impl Standing {
+    /// Whether this is a paid seat: a paying role, enabled, invitation accepted.
+    pub fn is_paid_seat(&self) -> bool {
+        self.role.is_paid() && !self.disabled && !self.pending
+    }
+}
+
+/// One version in a member's history (slowly changing dimension, type 2).
+///
+/// `valid_from` is the last whole day before the sync that saw it: what a sync sees in the morning is how the roster
+/// stood at the end of the day before. The vendor keeps no history, so the earliest version stands for all time before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The first day the version speaks for.
+    pub valid_from: NaiveDate,
+    /// How the member stood; `None` once the member had left the list.
+    pub standing: Option<Standing>,
+}
+
+/// How a member stood on a day, from versions in order of `valid_from`.
+pub fn standing_on(versions: &[Version], day: NaiveDate) -> Option<&Standing> {
+    let after = versions.partition_point(|version| version.valid_from <= day);
+    versions.get(after.saturating_sub(1)).and_then(|version| version.standing.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(d: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 3, d).unwrap()
+    }
+
+    #[test]
+    fn editor_is_a_maker_and_unknown_roles_are_kept() {
+        assert_eq!(Role::from("editor".to_owned()), Role::Maker);
+        assert_eq!(Role::from("steward".to_owned()).as_str(), "steward");
+        assert!(!Role::from("steward".to_owned()).is_paid());
+    }
+
+    #[test]
+    fn the_version_in_force_on_a_day_is_found() {
+        let maker = Standing { role: Role::Maker, disabled: false, pending: false };
+        let disabled = Standing { disabled: true, ..maker.clone() };
+        let versions = [
+            Version { valid_from: day(5), standing: Some(maker.clone()) },
+            Version { valid_from: day(9), standing: Some(disabled.clone()) },
+            Version { valid_from: day(12), standing: None },
+        ];
+        assert_eq!(standing_on(&versions, day(1)), Some(&maker), "the earliest version reaches back");
+        assert_eq!(standing_on(&versions, day(8)), Some(&maker));
+        assert_eq!(standing_on(&versions, day(9)), Some(&disabled));
+        assert_eq!(standing_on(&versions, day(20)), None);
+        assert_eq!(standing_on(&[], day(1)), None);
+    }
+}
