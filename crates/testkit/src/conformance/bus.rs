@@ -1,0 +1,1 @@
+//! What every `Bus` must do.
