@@ -1,0 +1,106 @@
+//! The v2 error envelope: `{id, errors: [{code, title, detail, source?}]}`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// An error answer.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    /// The query parameter at fault.
+    parameter: Option<&'static str>,
+    retry_after_secs: Option<u64>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, title, detail: detail.into(), parameter: None, retry_after_secs: None }
+    }
+
+    pub(crate) fn invalid_parameter(parameter: &'static str, detail: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::BAD_REQUEST, "request.invalid", "Invalid request", detail);
+        Self { parameter: Some(parameter), ..error }
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "request.invalid", "Invalid request", detail)
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "request.malformed", "Malformed request", detail)
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        let detail = "The access token is missing, invalid, expired or revoked";
+        Self::new(StatusCode::UNAUTHORIZED, "auth.invalid", "Invalid authentication", detail)
+    }
+
+    pub(crate) fn missing_scope(scope: &str) -> Self {
+        let detail = format!("Missing required scope {scope}");
+        Self::new(StatusCode::FORBIDDEN, "auth.accessDenied", "Access denied", detail)
+    }
+
+    pub(crate) fn unknown_resource(what: &str) -> Self {
+        let detail = format!("{what} does not exist or is not visible");
+        Self::new(StatusCode::NOT_FOUND, "resource.notFound", "Resource not found", detail)
+    }
+
+    pub(crate) fn unknown_route() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "route.notFound",
+            "Route not found",
+            "There is no such method and path",
+        )
+    }
+
+    pub(crate) fn too_many(retry_after_secs: u64) -> Self {
+        let detail = format!("Too many requests, retry in {retry_after_secs} s");
+        let error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "rate.limitExceeded", "Rate limit exceeded", detail);
+        Self { retry_after_secs: Some(retry_after_secs), ..error }
+    }
+
+    /// The answer of a fault switch.
+    pub(crate) fn forced(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        match status {
+            StatusCode::UNAUTHORIZED => return Self::unauthorized(),
+            StatusCode::NOT_FOUND => return Self::unknown_route(),
+            StatusCode::TOO_MANY_REQUESTS => return Self::too_many(1),
+            _ => {}
+        }
+        let (code, title) = match status {
+            StatusCode::FORBIDDEN => ("auth.accessDenied", "Access denied"),
+            StatusCode::REQUEST_TIMEOUT => ("request.timeout", "Request timed out"),
+            StatusCode::UNPROCESSABLE_ENTITY => ("validation.failed", "Validation failed"),
+            status if status.is_client_error() => ("request.invalid", "Invalid request"),
+            _ => ("internal.serverError", "Internal server error"),
+        };
+        Self::new(status, code, title, "A fault switch of the simulator asked for this answer")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut error = json!({ "code": self.code, "title": self.title, "detail": self.detail });
+        if let Some(parameter) = self.parameter {
+            error["source"] = json!({ "parameter": parameter });
+        }
+        let id = format!("req-{:010}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let body: Value = json!({ "id": id, "errors": [error] });
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(seconds) = self.retry_after_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,27 @@
+//! The routes: four of the vendor's API behind the gate, and the simulator's own `/admin`.
+
+mod admin;
+mod analytics;
+mod members;
+mod teams;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get};
+
+use crate::Route;
+use crate::error::ApiError;
+use crate::gate::{Api, pass};
+
+pub(crate) fn router(api: Api) -> Router {
+    let gated =
+        |route: Route, method: MethodRouter| method.layer(from_fn_with_state((api.clone(), route), pass));
+    Router::new()
+        .route("/v2/members", gated(Route::Members, get(members::list)))
+        .route("/v2/teams", gated(Route::Teams, get(teams::list)))
+        .route("/v2/teams/{id}/members", gated(Route::TeamMembers, get(teams::members)))
+        .route("/v2/analytics/member-activities", gated(Route::MemberActivities, get(analytics::list)))
+        .merge(admin::router().with_state(api))
+        .fallback(async || ApiError::unknown_route())
+        .method_not_allowed_fallback(async || ApiError::unknown_route())
+}

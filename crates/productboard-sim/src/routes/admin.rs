@@ -1,0 +1,128 @@
+//! `/admin`: what the library API does, for tests in other processes. No authentication: never expose it.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use chrono::NaiveDate;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::gate::Api;
+use crate::{COUNTER_NAMES, Faults, Health, Workspace, WorkspaceSpec};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/admin/tokens", post(issue))
+        .route("/admin/tokens/revoke", post(revoke))
+        .route("/admin/tokens/{token}/requests", get(requests))
+        .route("/admin/tokens/{token}/faults", put(faults))
+        .route("/admin/workspaces", post(generate))
+        .route("/admin/workspaces/{domain}/facts", get(facts))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Issue {
+    domain: String,
+    token: String,
+}
+
+async fn issue(State(api): State<Api>, body: Bytes) -> Result<StatusCode, ApiError> {
+    let Issue { domain, token } = read(&body)?;
+    found(api.tenants.issue(&domain, token), "The workspace").map(|()| StatusCode::CREATED)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    token: String,
+}
+
+async fn revoke(State(api): State<Api>, body: Bytes) -> Result<StatusCode, ApiError> {
+    let Revoke { token } = read(&body)?;
+    found(api.tenants.revoke(&token), "The token").map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn requests(State(api): State<Api>, Path(token): Path<String>) -> Result<Json<Value>, ApiError> {
+    let requests = api.tenants.requests(&token).ok_or_else(|| ApiError::unknown_resource("The token"))?;
+    Ok(Json(json!({ "requests": requests })))
+}
+
+async fn faults(
+    State(api): State<Api>,
+    Path(token): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let faults: Faults = read(&body)?;
+    if !faults.are_answerable() {
+        return Err(ApiError::invalid("Forced statuses must be 400 to 599"));
+    }
+    found(api.tenants.change_faults(&token, |now| *now = faults), "The token")
+        .map(|()| StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Generate {
+    domain: String,
+    members: usize,
+    today: NaiveDate,
+    token: String,
+    seed: Option<u64>,
+    teams: Option<usize>,
+    days: Option<u32>,
+    #[serde(default)]
+    health: Health,
+}
+
+async fn generate(State(api): State<Api>, body: Bytes) -> Result<Response, ApiError> {
+    let Generate { domain, members, today, token, seed, teams, days, health } = read(&body)?;
+    let defaults = WorkspaceSpec::new(domain, members, today).health(health);
+    let spec = WorkspaceSpec {
+        seed: seed.unwrap_or(defaults.seed),
+        teams: teams.unwrap_or(defaults.teams),
+        days: days.unwrap_or(defaults.days),
+        ..defaults
+    };
+    let domain = spec.domain.clone();
+    let workspace = tokio::task::spawn_blocking(move || Workspace::generate(&spec)).await;
+    let workspace = workspace.map_err(|_| ApiError::invalid("No workspace can be generated from this"))?;
+    let made = json!({
+        "domain": domain,
+        "members": workspace.members.len(),
+        "teams": workspace.teams.len(),
+        "activities": workspace.activities.len(),
+    });
+    api.tenants.put(workspace);
+    api.tenants.issue(&domain, token);
+    Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+#[derive(Serialize)]
+struct Facts<'a> {
+    counter_names: [&'static str; 19],
+    #[serde(flatten)]
+    workspace: &'a Workspace,
+}
+
+async fn facts(State(api): State<Api>, Path(domain): Path<String>) -> Result<Response, ApiError> {
+    let workspace =
+        api.tenants.workspace(&domain).ok_or_else(|| ApiError::unknown_resource("The workspace"))?;
+    let facts = Facts { counter_names: COUNTER_NAMES, workspace: &workspace };
+    let json = serde_json::to_string(&facts).map_err(|error| ApiError::malformed(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::malformed(format!("The body cannot be read: {error}")))
+}
+
+fn found(known: bool, what: &str) -> Result<(), ApiError> {
+    if known { Ok(()) } else { Err(ApiError::unknown_resource(what)) }
+}

@@ -1,0 +1,8 @@
+//! The simulator from outside: over TCP, and through its public types.
+#![cfg(test)]
+
+mod admin;
+mod api;
+mod faults;
+mod people;
+mod support;

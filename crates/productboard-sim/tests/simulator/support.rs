@@ -1,0 +1,88 @@
+//! A raw HTTP client over TCP: the tests see what is on the wire, not what a client library makes of it.
+
+use chrono::NaiveDate;
+use serde_json::Value;
+use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let line = self.head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
+        line.split_once(": ").map(|(_, value)| value)
+    }
+
+    pub(crate) fn data(&self) -> &Vec<Value> {
+        self.body["data"].as_array().unwrap()
+    }
+
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.body["links"]["next"].as_str()
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        assert!(self.body["id"].as_str().unwrap().starts_with("req-"));
+        self.body["errors"][0]["code"].as_str().unwrap()
+    }
+}
+
+pub(crate) fn today() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 8, 12).unwrap()
+}
+
+/// A simulator without rate limit that holds the 60-member workspace `acme` behind the token `t`.
+pub(crate) async fn acme() -> Simulator {
+    let options = Options { requests_per_second: 0, ..Options::default() };
+    let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+    simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 60, today())), "t");
+    simulator
+}
+
+pub(crate) async fn send(
+    simulator: &Simulator,
+    method: &str,
+    target: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Answer {
+    let host = simulator.base_url().replace("http://", "");
+    let target = target.replace(&simulator.base_url(), "");
+    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{bearer}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_owned(),
+        body: if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() },
+    }
+}
+
+pub(crate) async fn get(simulator: &Simulator, target: &str) -> Answer {
+    send(simulator, "GET", target, Some("t"), "").await
+}
+
+/// All rows of a list, by following `links.next` as it stands.
+pub(crate) async fn all(simulator: &Simulator, target: &str) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut next = Some(target.to_owned());
+    while let Some(target) = next {
+        let page = get(simulator, &target).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        rows.extend(page.data().iter().cloned());
+        next = page.next().map(str::to_owned);
+    }
+    rows
+}
