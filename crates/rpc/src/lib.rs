@@ -1,0 +1,76 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod client;
+mod convert;
+pub mod inproc;
+mod redact;
+pub mod server;
+pub mod status;
+
+pub use convert::{parse, timestamp};
+
+/// Generated: connections.
+#[allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    clippy::allow_attributes_without_reason,
+    missing_debug_implementations,
+    reason = "generated code"
+)]
+pub mod connections {
+    tonic::include_proto!("tidemark.connections.v1");
+}
+
+/// Generated: credentials.
+#[allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    clippy::allow_attributes_without_reason,
+    missing_debug_implementations,
+    reason = "generated code"
+)]
+pub mod credentials {
+    tonic::include_proto!("tidemark.credentials.v1");
+}
+
+/// Generated: syncs.
+#[allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    clippy::allow_attributes_without_reason,
+    missing_debug_implementations,
+    reason = "generated code"
+)]
+pub mod syncs {
+    tonic::include_proto!("tidemark.syncs.v1");
+}
+
+/// Generated: utilization.
+#[allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    clippy::allow_attributes_without_reason,
+    missing_debug_implementations,
+    reason = "generated code"
+)]
+pub mod utilization {
+    tonic::include_proto!("tidemark.utilization.v1");
+}
+
+/// The compiled protobuf files, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tidemark.bin"));
+
+/// Runs a handler's work in a task of its own, so that a caller's deadline never cuts a transaction in two.
+pub async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
+) -> Result<T, tonic::Status> {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a handler panicked");
+        Err(tonic::Status::internal("the service failed on this request; it was logged"))
+    })
+}

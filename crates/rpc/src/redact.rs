@@ -1,0 +1,53 @@
+//! Debug output of the messages that carry a secret.
+
+use std::fmt;
+
+use crate::{
+    connections::{CreateConnectionRequest, ReconnectConnectionRequest},
+    credentials::GetAccessTokenResponse,
+};
+
+const REDACTED: &str = "[redacted]";
+
+impl fmt::Debug for CreateConnectionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateConnectionRequest")
+            .field("organization_id", &self.organization_id)
+            .field("region", &self.region)
+            .field("api_key", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for ReconnectConnectionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReconnectConnectionRequest")
+            .field("connection_id", &self.connection_id)
+            .field("api_key", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for GetAccessTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetAccessTokenResponse")
+            .field("access_token", &REDACTED)
+            .field("generation", &self.generation)
+            .field("base_url", &self.base_url)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_reach_debug_output() {
+        let create = CreateConnectionRequest { api_key: "canary".into(), ..Default::default() };
+        let reconnect = ReconnectConnectionRequest { api_key: "canary".into(), ..Default::default() };
+        let token = GetAccessTokenResponse { access_token: "canary".into(), ..Default::default() };
+        let text = format!("{create:?} {reconnect:?} {token:?}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}

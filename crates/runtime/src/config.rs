@@ -1,0 +1,177 @@
+//! The settings of a process, read and checked as a whole.
+
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+use reader::Reader;
+pub use reader::{Fault, Faults};
+
+/// The commented defaults.
+pub const DEFAULTS: &str = include_str!("config/defaults.toml");
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The record.
+    pub database: Database,
+    /// The wake-up.
+    pub bus: Bus,
+    /// The saving.
+    pub leases: Leases,
+    /// What internal services show each other.
+    pub rpc_token: SecretString,
+    /// The credential service.
+    pub credentials: Credentials,
+    /// The sync workers.
+    pub worker: Worker,
+    /// Where the utilization service listens.
+    pub aggregator_listen: SocketAddr,
+    /// The vendor.
+    pub productboard: Productboard,
+    /// Logs.
+    pub log: Log,
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// `postgres:` or `sqlite:`; may hold a password.
+    pub url: SecretString,
+    /// The pool's size.
+    pub max_connections: u32,
+}
+
+/// The message bus.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    /// `amqp:`, `amqps:` or `inproc:`; may hold a password.
+    pub url: SecretString,
+    /// In front of every name.
+    pub prefix: String,
+}
+
+/// The leases.
+#[derive(Debug, Clone)]
+pub struct Leases {
+    /// `redis:`, `rediss:` or `inproc:`; may hold a password.
+    pub url: SecretString,
+    /// In front of every key.
+    pub prefix: String,
+    /// How long a lease lasts without renewal.
+    pub ttl: Duration,
+}
+
+/// The credential service.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where others find it.
+    pub url: Url,
+    /// `id:base64` pairs, the first seals.
+    pub keys: SecretString,
+}
+
+/// The sync workers.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Where the sync service listens.
+    pub listen: SocketAddr,
+    /// Workspaces synced at once.
+    pub concurrency: u32,
+    /// How long one delivery works.
+    pub delivery_budget: Duration,
+    /// How often due work is looked for.
+    pub sweep: Duration,
+    /// Days of activity fetched.
+    pub history_days: u32,
+    /// Newest days fetched again.
+    pub trailing_days: u32,
+}
+
+/// The vendor.
+#[derive(Debug, Clone)]
+pub struct Productboard {
+    /// The default region's host.
+    pub us_url: Url,
+    /// The European region's host.
+    pub eu_url: Url,
+    /// Requests per second and token.
+    pub requests_per_second: u32,
+}
+
+/// Logs.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// As in `RUST_LOG`.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Config {
+    /// Reads defaults, the file if one is named, the environment, and `overrides` (dotted key, value) on top.
+    pub fn load(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, Faults> {
+        let mut read = Reader::open(file, overrides);
+        let format = |text: &str| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        };
+        let config = Self {
+            database: Database {
+                url: read.url_with_secret("database.url", &["postgres", "postgresql", "sqlite"]),
+                max_connections: read.number("database.max_connections", 1..=1_000),
+            },
+            bus: Bus {
+                url: read.url_with_secret("bus.url", &["amqp", "amqps", "inproc"]),
+                prefix: read.name("bus.prefix"),
+            },
+            leases: Leases {
+                url: read.url_with_secret("leases.url", &["redis", "rediss", "inproc"]),
+                prefix: read.name("leases.prefix"),
+                ttl: read.millis("leases.ttl_ms", 500..=600_000),
+            },
+            rpc_token: read.secret("rpc.token"),
+            credentials: Credentials {
+                listen: read.parsed("credentials.listen", "an address such as 127.0.0.1:7401"),
+                url: read.url("credentials.url", &["http", "https"]),
+                keys: read.secret("credentials.keys"),
+            },
+            worker: Worker {
+                listen: read.parsed("worker.listen", "an address such as 127.0.0.1:7402"),
+                concurrency: read.number("worker.concurrency", 1..=1_000),
+                delivery_budget: read.millis("worker.delivery_budget_ms", 100..=600_000),
+                sweep: read.millis("worker.sweep_ms", 50..=600_000),
+                history_days: read.number("worker.history_days", 1..=1_000),
+                trailing_days: read.number("worker.trailing_days", 1..=90),
+            },
+            aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
+            productboard: Productboard {
+                us_url: read.url("productboard.us_url", &["https", "http"]),
+                eu_url: read.url("productboard.eu_url", &["https", "http"]),
+                requests_per_second: read.number("productboard.requests_per_second", 1..=10_000),
+            },
+            log: Log {
+                filter: read.text("log.filter"),
+                format: read.choice("log.format", "`text` or `json`", format, LogFormat::Text),
+            },
+        };
+        read.finish(config)
+    }
+}

@@ -1,0 +1,40 @@
+use secrecy::ExposeSecret;
+
+use super::*;
+
+#[test]
+fn the_defaults_are_valid() {
+    let config = Config::load(None, &[]).unwrap();
+    assert_eq!(config.worker.history_days, 365);
+    assert_eq!(config.leases.ttl, Duration::from_secs(30));
+}
+
+#[test]
+fn all_faults_are_reported_at_once_and_without_secrets() {
+    let overrides = [
+        ("database.url", "mysql://root:canary@db/x".to_owned()),
+        ("worker.concurrency", "many".to_owned()),
+        ("worker.concurency", "3".to_owned()),
+        ("credentials.listen", "localhost".to_owned()),
+    ];
+    let faults = Config::load(None, &overrides).unwrap_err();
+    let keys: Vec<_> = faults.0.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["database.url", "credentials.listen", "worker.concurrency", "worker.concurency"]);
+    let text = faults.to_string();
+    assert!(text.contains("TIDEMARK_DATABASE__URL"), "{text}");
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn a_file_overrides_and_a_secret_may_stand_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    std::fs::write(&secret, "0123456789abcdef\n").unwrap();
+    let file = folder.path().join("tidemark.toml");
+    std::fs::write(&file, format!("[rpc]\ntoken_file = {secret:?}\n[worker]\nconcurrency = 3\n")).unwrap();
+    let config = Config::load(Some(&file), &[]).unwrap();
+    assert_eq!(config.rpc_token.expose_secret(), "0123456789abcdef");
+    assert_eq!(config.worker.concurrency, 3);
+    let missing = Config::load(Some(&folder.path().join("none.toml")), &[]).unwrap_err();
+    assert!(missing.to_string().contains("none.toml"));
+}
