@@ -1,0 +1,150 @@
+//! Rows of the analytics route: one member on one date. The counters go straight into the domain's array, by the
+//! domain's table of names, so that no second list of nineteen names exists.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use tidemark_domain::activity::{COUNTER_TABLE, Counters, MemberDay};
+
+/// One member's day in one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// The workspace's domain.
+    pub domain: String,
+    /// What the member did.
+    pub row: MemberDay,
+}
+
+impl<'de> Deserialize<'de> for Activity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Row)
+    }
+}
+
+struct Row;
+
+impl<'de> Visitor<'de> for Row {
+    type Value = Activity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's day")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Activity, A::Error> {
+        let (mut day, mut domain, mut member_id, mut role, mut active_flag) = (None, None, None, None, None);
+        let mut counters = Counters::default();
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::Date => day = Some(map.next_value()?),
+                Field::Domain => domain = Some(map.next_value()?),
+                Field::MemberId => member_id = Some(map.next_value()?),
+                Field::Role => role = Some(map.next_value()?),
+                Field::ActiveFlag => active_flag = Some(map.next_value()?),
+                Field::Counter(at) => counters.0[at] = map.next_value()?,
+                Field::Unknown => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let missing = A::Error::missing_field;
+        let row = MemberDay {
+            member_id: member_id.ok_or_else(|| missing("memberId"))?,
+            day: day.ok_or_else(|| missing("date"))?,
+            role: role.ok_or_else(|| missing("role"))?,
+            active_flag: active_flag.ok_or_else(|| missing("activeFlag"))?,
+            counters,
+        };
+        Ok(Activity { domain: domain.ok_or_else(|| missing("domain"))?, row })
+    }
+}
+
+enum Field {
+    Date,
+    Domain,
+    MemberId,
+    Role,
+    ActiveFlag,
+    /// The place in [`COUNTER_TABLE`].
+    Counter(usize),
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(FieldName)
+    }
+}
+
+struct FieldName;
+
+impl Visitor<'_> for FieldName {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+        Ok(match name {
+            "date" => Field::Date,
+            "domain" => Field::Domain,
+            "memberId" => Field::MemberId,
+            "role" => Field::Role,
+            "activeFlag" => Field::ActiveFlag,
+            name => COUNTER_TABLE
+                .iter()
+                .position(|counter| counter.field == name)
+                .map_or(Field::Unknown, Field::Counter),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tidemark_domain::member::Role;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn row(more: &[(&str, Value)]) -> Value {
+        let mut row = json!({
+            "date": "2026-03-05", "domain": "acme", "memberId": Uuid::from_u128(1),
+            "role": "editor", "activeFlag": false,
+        });
+        for (name, value) in more {
+            row[*name] = value.clone();
+        }
+        row
+    }
+
+    #[test]
+    fn every_counter_has_its_place() {
+        for (at, counter) in COUNTER_TABLE.iter().enumerate() {
+            let activity: Activity = serde_json::from_value(row(&[(counter.field, json!(41))])).unwrap();
+            let mut expected = Counters::default();
+            expected.0[at] = Some(41);
+            assert_eq!(activity.row.counters, expected, "{}", counter.field);
+        }
+    }
+
+    #[test]
+    fn absent_and_null_counters_are_none_and_zero_is_zero() {
+        let sparse = row(&[
+            ("noteCreatedCount", Value::Null),
+            ("gridBoardOpenedCount", json!(0)),
+            ("betaSegment", json!({ "tier": "gold" })),
+        ]);
+        let Activity { domain, row } = serde_json::from_value(sparse).unwrap();
+        assert_eq!((domain.as_str(), &row.role), ("acme", &Role::Maker));
+        assert_eq!(row.counters.0.iter().flatten().collect::<Vec<_>>(), [&0]);
+    }
+
+    #[test]
+    fn the_five_named_fields_are_needed() {
+        for name in ["date", "domain", "memberId", "role", "activeFlag"] {
+            let mut row = row(&[]);
+            row.as_object_mut().unwrap().remove(name);
+            let error = serde_json::from_value::<Activity>(row).unwrap_err();
+            assert_eq!(error.to_string(), format!("missing field `{name}`"));
+        }
+    }
+}

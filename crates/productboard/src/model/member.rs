@@ -1,0 +1,187 @@
+//! Members, with names that a token may not be allowed to see.
+
+use serde::{Deserialize, Deserializer};
+use tidemark_domain::member::Role;
+use url::Url;
+use uuid::Uuid;
+
+/// One member of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Wire")]
+pub struct Member {
+    /// The member's id.
+    pub id: Uuid,
+    /// The full name.
+    pub name: Text,
+    /// The mail address.
+    pub email: Text,
+    /// The role. Unknown ones are kept as [`Role::Other`].
+    pub role: Role,
+    /// Whether the account is disabled.
+    pub disabled: bool,
+    /// Whether the invitation still waits to be accepted.
+    pub pending: bool,
+    /// The teams the member belongs to.
+    pub teams: Vec<Uuid>,
+    /// The workspace's domain: `acme` when the member's page is on `acme.productboard.com`.
+    pub workspace: Option<String>,
+}
+
+/// Personal data: known, or kept from tokens that lack the scope `members:pii:read`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Text {
+    /// The text.
+    Known(String),
+    /// `[redacted]`, `[obfuscated]`, or nothing at all.
+    Hidden,
+}
+
+impl Text {
+    /// The text, if it is known.
+    pub fn known(&self) -> Option<&str> {
+        match self {
+            Self::Known(text) => Some(text),
+            Self::Hidden => None,
+        }
+    }
+}
+
+impl From<Option<String>> for Text {
+    fn from(text: Option<String>) -> Self {
+        match text {
+            Some(text) if text != "[redacted]" && text != "[obfuscated]" => Self::Known(text),
+            _ => Self::Hidden,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<String>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+fn hidden() -> Text {
+    Text::Hidden
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: Uuid,
+    fields: Fields,
+    links: Option<Links>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    #[serde(default = "hidden")]
+    name: Text,
+    #[serde(default = "hidden")]
+    email: Text,
+    role: Role,
+    disabled: bool,
+    invitation_pending: bool,
+    teams: Option<Vec<TeamReference>>,
+}
+
+#[derive(Deserialize)]
+struct TeamReference {
+    id: Uuid,
+}
+
+#[derive(Deserialize)]
+struct Links {
+    html: Option<String>,
+}
+
+impl From<Wire> for Member {
+    fn from(Wire { id, fields, links }: Wire) -> Self {
+        Self {
+            id,
+            name: fields.name,
+            email: fields.email,
+            role: fields.role,
+            disabled: fields.disabled,
+            pending: fields.invitation_pending,
+            teams: fields.teams.into_iter().flatten().map(|team| team.id).collect(),
+            workspace: links.and_then(|links| links.html).and_then(|html| workspace(&html)),
+        }
+    }
+}
+
+/// The workspace in a page's host, in either data centre.
+fn workspace(html: &str) -> Option<String> {
+    let url = Url::parse(html).ok()?;
+    let name = url.host_str()?.strip_suffix(".productboard.com")?;
+    let name = name.strip_suffix(".eu").unwrap_or(name);
+    let is_workspace = !name.is_empty() && !name.contains('.') && !["app", "api", "eu"].contains(&name);
+    is_workspace.then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_documented_shape_with_more_around_it() {
+        let id = Uuid::from_u128(7);
+        let team = Uuid::from_u128(8);
+        let member: Member = serde_json::from_value(json!({
+            "id": id,
+            "type": "member",
+            "shoeSize": 43,
+            "fields": {
+                "name": "Ada", "username": "ada", "email": "[redacted]", "role": "editor",
+                "disabled": false, "invitationPending": true,
+                "teams": [{ "id": team, "name": "Core", "links": { "self": "x" } }],
+                "betaLabels": ["new"],
+            },
+            "links": { "self": "https://api.productboard.com/v2/members/7", "html": "https://acme.productboard.com/m/7" },
+        }))
+        .unwrap();
+        let expected = Member {
+            id,
+            name: Text::Known("Ada".to_owned()),
+            email: Text::Hidden,
+            role: Role::Maker,
+            disabled: false,
+            pending: true,
+            teams: vec![team],
+            workspace: Some("acme".to_owned()),
+        };
+        assert_eq!(member, expected);
+    }
+
+    #[test]
+    fn what_is_not_told_is_hidden() {
+        let fields = json!({
+            "name": null, "role": "steward", "disabled": true, "invitationPending": false,
+        });
+        let member: Member = serde_json::from_value(json!({ "id": Uuid::nil(), "fields": fields })).unwrap();
+        assert_eq!((member.name, member.email), (Text::Hidden, Text::Hidden));
+        assert_eq!(member.role, Role::Other("steward".to_owned()));
+        assert_eq!((member.teams, member.workspace), (vec![], None));
+        assert_eq!(Text::from(Some("[obfuscated]".to_owned())).known(), None);
+        assert_eq!(Text::from(Some("Ada".to_owned())).known(), Some("Ada"));
+    }
+
+    #[test]
+    fn the_workspace_is_the_first_label_of_the_host() {
+        let cases = [
+            ("https://acme.productboard.com/settings", Some("acme")),
+            ("https://acme.eu.productboard.com/settings", Some("acme")),
+            ("https://app.productboard.com/members/1", None),
+            ("https://api.productboard.com/members/1", None),
+            ("https://app.eu.productboard.com/members/1", None),
+            ("https://productboard.com/", None),
+            ("https://acme.productboard.com.evil.example/", None),
+            ("not a url", None),
+        ];
+        for (html, expected) in cases {
+            assert_eq!(workspace(html).as_deref(), expected, "{html}");
+        }
+    }
+}

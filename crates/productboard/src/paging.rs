@@ -1,0 +1,137 @@
+//! Pages. A next link is never followed: only the cursor is taken out of it, and the original request is made again
+//! with that cursor. So a lost filter, a lost prefix or a foreign host in the link cannot hurt.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use futures::stream::BoxStream;
+use url::form_urlencoded;
+
+use crate::Error;
+
+/// The query parameter of the cursor.
+pub(crate) const CURSOR: &str = "pageCursor";
+/// A list longer than this is not a list.
+const MOST_PAGES: u32 = 100_000;
+
+/// A list, page by page. It ends after the last page or after the first error.
+pub type Pages<T> = BoxStream<'static, Result<Page<T>, Error>>;
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// What to resume with after this page; nothing after the last one.
+    pub next: Option<Cursor>,
+}
+
+/// A place between two pages. It belongs to the request that it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// A cursor that was kept as text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The vendor's text, to be kept and not to be read.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is wrong with a next link.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadLink(pub(crate) String);
+
+/// Takes the cursor out of a next link, absolute or relative. An empty link or an empty cursor is the end; a link
+/// without any cursor is not: ending there would quietly lose the rest of the list.
+fn cursor(link: &str) -> Result<Option<Cursor>, BadLink> {
+    let link = link.split_once('#').map_or(link, |(link, _)| link);
+    if link.is_empty() {
+        return Ok(None);
+    }
+    let query = link.split_once('?').map_or("", |(_, query)| query);
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == CURSOR);
+    let (_, cursor) = found.ok_or_else(|| BadLink("a link without a cursor".to_owned()))?;
+    Ok((!cursor.is_empty()).then(|| Cursor(cursor.into_owned())))
+}
+
+/// Which pages one stream has seen: the guard against lists without end.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// Hashes, since cursors can be long and lists can have many pages.
+    seen: HashSet<u64>,
+    pages: u32,
+}
+
+impl Trail {
+    /// A trail that begins at the start of the list or at a cursor.
+    pub(crate) fn new(start: Option<&Cursor>) -> Self {
+        let mut trail = Self::default();
+        trail.seen.extend(start.map(hash));
+        trail
+    }
+
+    /// Notes one page and gives the cursor of the next one.
+    pub(crate) fn advance(&mut self, link: Option<&str>) -> Result<Option<Cursor>, BadLink> {
+        let Some(next) = link.map(cursor).transpose()?.flatten() else { return Ok(None) };
+        self.pages += 1;
+        if self.pages >= MOST_PAGES {
+            return Err(BadLink(format!("more than {MOST_PAGES} pages")));
+        }
+        if !self.seen.insert(hash(&next)) {
+            return Err(BadLink("a repeated cursor".to_owned()));
+        }
+        Ok(Some(next))
+    }
+}
+
+fn hash(cursor: &Cursor) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    cursor.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_is_taken_out_of_any_link() {
+        let cases = [
+            ("https://api.productboard.com/v2/members?includeDisabled=true&pageCursor=a%3D%2F", Some("a=/")),
+            ("/member-activities?pageCursor=abc", Some("abc")),
+            ("?pageCursor=abc#top", Some("abc")),
+            ("https://elsewhere.example/x?pageCursor=abc&pageCursor=def", Some("abc")),
+            ("/members?pageCursor=", None),
+            ("", None),
+        ];
+        for (link, expected) in cases {
+            assert_eq!(cursor(link).unwrap().as_ref().map(Cursor::as_str), expected, "{link}");
+        }
+        for link in ["/members", "/members?includeDisabled=true", "abc"] {
+            assert_eq!(cursor(link), Err(BadLink("a link without a cursor".to_owned())), "{link}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_comes_once() {
+        let mut trail = Trail::new(None);
+        assert_eq!(trail.advance(Some("?pageCursor=a")), Ok(Some(Cursor::new("a"))));
+        assert_eq!(trail.advance(Some("?pageCursor=b")), Ok(Some(Cursor::new("b"))));
+        assert_eq!(trail.advance(Some("?pageCursor=a")), Err(BadLink("a repeated cursor".to_owned())));
+        let start = Cursor::new("a");
+        assert!(Trail::new(Some(&start)).advance(Some("?pageCursor=a")).is_err());
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let mut trail = Trail::new(None);
+        let ending =
+            (1..=MOST_PAGES).find(|page| trail.advance(Some(&format!("?pageCursor={page}"))).is_err());
+        assert_eq!(ending, Some(MOST_PAGES));
+    }
+}

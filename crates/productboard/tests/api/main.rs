@@ -1,0 +1,7 @@
+//! The client over HTTP, against a vendor that answers by a script.
+
+#![cfg(test)]
+
+mod failures;
+mod lists;
+mod vendor;
