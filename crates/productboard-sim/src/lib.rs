@@ -18,5 +18,5 @@ mod workspace;
 
 pub use faults::{Faults, NextLink, Route};
 pub use server::{Options, Simulator};
-pub use spec::{Health, WorkspaceSpec};
+pub use spec::{Health, WorkspaceSpec, showcase};
 pub use workspace::{Activity, COUNTER_NAMES, Member, Membership, Team, Workspace};

@@ -75,3 +75,12 @@ fn fnv1a(bytes: &[u8]) -> u64 {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+/// Three workspaces of different health: what the demo and the simulator command serve.
+pub fn showcase(today: NaiveDate) -> [WorkspaceSpec; 3] {
+    [
+        WorkspaceSpec::new("aurora-labs", 60, today),
+        WorkspaceSpec::new("brightside", 140, today).health(Health::Sprawling),
+        WorkspaceSpec::new("cobalt-works", 35, today).health(Health::Shrinking),
+    ]
+}

@@ -62,7 +62,7 @@ impl From<Refusal> for Status {
             }
             Refusal::NotFound { what } => (Code::NotFound, format!("no such {what}")),
             Refusal::Precondition { reason, sentence } => {
-                details.set_error_info(reason, DOMAIN, Vec::<(String, String)>::new());
+                details.set_error_info(reason, DOMAIN, std::collections::HashMap::<String, String>::new());
                 (Code::FailedPrecondition, sentence)
             }
             Refusal::Unavailable { what, retry_after } => {
