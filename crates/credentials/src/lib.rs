@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod connections;
+mod host;
+mod probe;
+mod refusal;
+mod service;
+mod tokens;
+mod vault;
+
+pub use host::Settings;
+pub use service::CredentialService;
+pub use vault::{InvalidKeys, Vault};

@@ -1,0 +1,184 @@
+//! From a fault to what the caller is told. What the caller cannot mend is logged here, once, and not told.
+
+use std::{error::Error as StdError, time::Duration};
+
+use tidemark_domain::{
+    connection::{Reason, Region},
+    id::ConnectionId,
+};
+use tidemark_rpc::status::{RECONNECT_REQUIRED, Refusal};
+use tidemark_store as store;
+use tonic::Status;
+
+use crate::{probe::Unfit, vault::OpenError};
+
+/// What became of the key that was tried, for the end of a sentence's first half.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kept {
+    /// A new connection was asked for.
+    Nothing,
+    /// A reconnect was asked for.
+    OldKey,
+}
+
+/// Why a handler has no answer.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The caller is told what to do.
+    Refused(Status),
+    /// The database.
+    Store(store::Error),
+    /// A credential that does not open.
+    Sealed { connection: ConnectionId, error: OpenError },
+    /// A connection whose credential is not in the database.
+    Missing { connection: ConnectionId, generation: i64 },
+    /// Somebody else changed the connection first.
+    Overtaken,
+    /// The configured host cannot be used.
+    Client(tidemark_productboard::Error),
+}
+
+impl From<Status> for Fault {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<store::Error> for Fault {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Fault {
+    /// Handles the fault: logs what has to be, and gives the caller's part.
+    pub(crate) fn into_status(self, rpc: &'static str) -> Status {
+        match self {
+            Self::Refused(status) => status,
+            Self::Overtaken => Status::aborted(
+                "the connection was changed by another call at the same time; look at it, and try again if needed",
+            ),
+            Self::Store(error) => {
+                let unavailable = matches!(error, store::Error::Unavailable(..));
+                let error: &(dyn StdError + 'static) = &error;
+                if unavailable {
+                    tracing::warn!(
+                        rpc,
+                        error,
+                        "the database does not answer, the caller was told to try again"
+                    );
+                    return unavailable_for("the database", 2);
+                }
+                tracing::error!(rpc, error, "the database failed");
+                Refusal::Internal.into()
+            }
+            Self::Sealed { connection, error } => {
+                // What the operator puts right by adding a key heals without the caller's doing.
+                let heals = matches!(error, OpenError::UnknownKey { .. });
+                let error: &(dyn StdError + 'static) = &error;
+                tracing::error!(rpc, %connection, error, "a stored credential cannot be opened");
+                if heals { unavailable_for("the vault", 60) } else { Refusal::Internal.into() }
+            }
+            Self::Missing { connection, generation } => {
+                tracing::error!(rpc, %connection, generation, "the connection's credential is not in the database");
+                Refusal::Internal.into()
+            }
+            Self::Client(error) => {
+                let error: &(dyn StdError + 'static) = &error;
+                tracing::error!(
+                    rpc,
+                    error,
+                    "no client for the region: look at `productboard.us_url` and `eu_url`"
+                );
+                Refusal::Internal.into()
+            }
+        }
+    }
+}
+
+fn unavailable_for(what: &'static str, seconds: u64) -> Status {
+    Refusal::Unavailable { what, retry_after: Duration::from_secs(seconds) }.into()
+}
+
+/// The connection has no working credential.
+pub(crate) fn reconnect_required(reason: Reason) -> Refusal {
+    let sentence = format!("{} {}", reason.sentence(), reason.next_step());
+    Refusal::Precondition { reason: RECONNECT_REQUIRED, sentence }
+}
+
+/// The new key opens another workspace than the connection's.
+pub(crate) fn wrong_workspace(old: Option<&str>, new: Option<&str>) -> Refusal {
+    let named = |name: Option<&str>| {
+        name.map_or_else(|| "a workspace whose name is not known".to_owned(), |name| format!("`{name}`"))
+    };
+    let sentence = format!(
+        "This API key is for {}, and nothing proves that this is the workspace of the connection, {}. {} \
+         Paste a key of the connection's own workspace, or connect the other one as a new connection.",
+        named(new),
+        named(old),
+        Kept::OldKey.sentence(),
+    );
+    Refusal::Precondition { reason: "WRONG_WORKSPACE", sentence }
+}
+
+impl Kept {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Nothing => "Nothing was stored.",
+            Self::OldKey => "The connection and its stored key are as they were.",
+        }
+    }
+}
+
+impl Unfit {
+    /// What the person who pasted the key is told: what happened, what was kept, what to do.
+    pub(crate) fn refusal(self, region: Region, kept: Kept) -> Refusal {
+        let kept = kept.sentence();
+        let (reason, sentence) = match self {
+            Self::Rejected => {
+                let region = region.as_str().to_uppercase();
+                let sentence = format!(
+                    "Productboard does not accept this API key in the {region} region. {kept} \
+                     Check that the whole key was copied, that it was not revoked since, and that the region is \
+                     right: keys of EU workspaces work only on the EU host, all others only on the US host. \
+                     An admin makes keys in Productboard (Settings, Integrations, Public APIs); \
+                     the Essentials plan has none."
+                );
+                ("KEY_REJECTED", sentence)
+            }
+            Self::MembersForbidden => {
+                let sentence = format!(
+                    "Productboard accepts this API key, but does not let it list members, and without them no seat \
+                     can be counted. {kept} Create the key as an admin of the workspace (Settings, Integrations, \
+                     Public APIs) and paste that one."
+                );
+                ("NOT_AN_ADMIN_KEY", sentence)
+            }
+            Self::MembersNotInPlan => {
+                let sentence = format!(
+                    "The plan of this workspace does not let an API key list members. {kept} \
+                     Connect a workspace on the Pro plan or higher, or upgrade the plan and try again."
+                );
+                ("PLAN_WITHOUT_API", sentence)
+            }
+            Self::NotUnderstood => {
+                let sentence = format!(
+                    "Productboard answered in a way that this version of Tidemark does not understand; the details \
+                     were logged. {kept} The operator should check the configured Productboard host and update \
+                     Tidemark."
+                );
+                ("VENDOR_NOT_UNDERSTOOD", sentence)
+            }
+            Self::Unreachable => {
+                return Refusal::Unavailable { what: "Productboard", retry_after: Duration::from_secs(30) };
+            }
+        };
+        Refusal::Precondition { reason, sentence }
+    }
+}

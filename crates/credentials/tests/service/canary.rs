@@ -1,0 +1,149 @@
+//! A key passes through everything, and everything that was written down is searched for it.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use secrecy::SecretString;
+use tidemark_rpc::credentials::Verdict;
+use tidemark_store::Store;
+use tonic::Code;
+
+use crate::world::{GLOBEX, World, keys, told};
+
+const CANARY: &str = "pb-canary-4f1c9a7be2d853";
+const NEXT: &str = "pb-canary-0d77e1a6c3b924";
+const UNKNOWN: &str = "pb-canary-9b20f4d81e65ca";
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+fn log() -> MutexGuard<'static, Vec<u8>> {
+    LOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Sink;
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        log().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Every spelling in which a secret could be found again.
+fn spellings(secret: &str) -> Vec<Vec<u8>> {
+    let mut all = vec![secret.as_bytes().to_vec()];
+    // In the middle of other bytes base64 has three ways to fall; the groups in between are told by each.
+    for skipped in 0..3 {
+        let whole = &secret.as_bytes()[skipped..];
+        let whole = &whole[..whole.len() / 3 * 3];
+        all.push(STANDARD_NO_PAD.encode(whole).into_bytes());
+        all.push(URL_SAFE_NO_PAD.encode(whole).into_bytes());
+    }
+    all.push(secret.bytes().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
+    all
+}
+
+fn assert_clean(place: &str, bytes: &[u8]) {
+    let key_encryption_key = keys().split_once(':').unwrap().1.to_owned();
+    let secrets = [CANARY, NEXT, UNKNOWN, &key_encryption_key];
+    for spelling in secrets.into_iter().flat_map(spellings) {
+        let found = bytes.windows(spelling.len()).position(|window| window == spelling);
+        if let Some(at) = found {
+            let around = &bytes[at.saturating_sub(300)..(at + 100).min(bytes.len())];
+            panic!("a secret is in {place}: {}", String::from_utf8_lossy(around));
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_in_any_log_status_debug_output_or_file() {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(|| Sink)
+        .init();
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}/canary.sqlite", folder.path().display());
+    let world = World::on(&database).await;
+    world.simulator.issue_token("acme", CANARY);
+    world.simulator.issue_token("acme", NEXT);
+
+    let mut statuses = Vec::new();
+    let id = world.create(CANARY).await.unwrap().id;
+    statuses.push(world.create(UNKNOWN).await.unwrap_err());
+    statuses.push(world.create(&format!("Bearer {CANARY}")).await.unwrap_err());
+    let token = world.token(&id).await.unwrap();
+    assert_eq!(token.access_token, CANARY);
+    world.simulator.faults(CANARY, |faults| faults.fail_next.extend([503, 503]));
+    assert_eq!(world.report(&id, 1).await.unwrap(), Verdict::Undecided);
+    world.simulator.revoke(CANARY);
+    assert_eq!(world.report(&id, 1).await.unwrap(), Verdict::ReconnectRequired);
+    statuses.push(world.token(&id).await.unwrap_err());
+    statuses.push(world.reconnect(&id, GLOBEX).await.unwrap_err());
+    statuses.push(world.reconnect(&id, UNKNOWN).await.unwrap_err());
+    let connection = world.reconnect(&id, NEXT).await.unwrap();
+    assert_eq!(world.token(&id).await.unwrap().access_token, NEXT);
+    // A wrong host, and a database that is gone below the service.
+    statuses.push(world.create_in(tidemark_rpc::connections::Region::Eu, NEXT).await.unwrap_err());
+    assert!(statuses.iter().all(|status| status.code() != Code::Internal), "{statuses:?}");
+
+    for status in &statuses {
+        assert_clean("a status", told(status).as_bytes());
+    }
+    let row = world.store.connection(&id.parse().unwrap()).await.unwrap();
+    let sealed = world.store.credential(&id.parse().unwrap(), 2).await.unwrap();
+    let outgoing = world.store.outgoing_of(&id.parse().unwrap()).await.unwrap();
+    let World { service, store, .. } = &world;
+    let shown = format!(
+        "{service:?} {service:#?} {store:?} {row:?} {sealed:?} {outgoing:?} {token:?} {connection:?}"
+    );
+    assert_clean("Debug output", shown.as_bytes());
+    for event in outgoing {
+        assert_clean("an event", &event.body);
+    }
+
+    let mut files = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        files += 1;
+        assert_clean(&path.display().to_string(), &std::fs::read(&path).unwrap());
+    }
+    assert!(files > 0, "the database is in the folder");
+
+    let log = log().clone();
+    let text = String::from_utf8_lossy(&log);
+    for line in ["connection created", "connection lost", "connection reconnected", "TRACE"] {
+        assert!(text.contains(line), "the log was captured: {line}");
+    }
+    assert_clean("the log", &log);
+}
+
+#[tokio::test]
+async fn a_vault_without_the_key_says_so_and_shows_nothing() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    let other = SecretString::from(format!("other:{}", keys().split_once(':').unwrap().1));
+    let entropy = std::sync::Arc::new(tidemark_testkit::SeededEntropy::new(2));
+    let vault = tidemark_credentials::Vault::from_keys(&other, entropy.clone()).unwrap();
+    let store: Store = world.store.clone();
+    let settings = tidemark_credentials::Settings {
+        us_url: world.simulator.base_url().parse().unwrap(),
+        eu_url: world.simulator.base_url().parse().unwrap(),
+        requests_per_second: 50,
+    };
+    let service =
+        tidemark_credentials::CredentialService::new(store, vault, settings, world.clock.clone(), entropy);
+    let request = tidemark_rpc::credentials::GetAccessTokenRequest { connection_id: id };
+    use tidemark_rpc::credentials::credentials_service_server::CredentialsService as _;
+    let refused = service.get_access_token(tonic::Request::new(request)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "heals once the operator adds the key");
+    assert!(refused.message().starts_with("the vault does not answer"), "{refused}");
+}
