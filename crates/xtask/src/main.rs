@@ -1,1 +1,48 @@
-fn main() {}
+#![doc = include_str!("../README.md")]
+#![expect(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
+
+mod architecture;
+mod command;
+mod proto;
+mod services;
+mod suite;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything a change must pass, in order; stops at the first failure.
+    Test,
+    /// Holds the crates' dependencies against the table of the design.
+    Check,
+    /// Finds PostgreSQL, RabbitMQ and Redis for the tests, or installs and starts them.
+    Services,
+    /// Lints the gRPC contracts.
+    LintProto,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Test => suite::run(),
+        Task::Check => architecture::check(),
+        Task::Services => services::ensure(),
+        Task::LintProto => proto::lint(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
