@@ -60,7 +60,7 @@ proptest! {
     ) {
         let (vault, owner, stranger) = (first(), Owner::new(seeds.0), Owner::new(seeds.1));
         let sealed = seal(&vault, owner.at(generation), &key);
-        prop_assert_eq!(opened(&vault, owner.at(generation), &sealed), Ok(key.clone()));
+        prop_assert_eq!(opened(&vault, owner.at(generation), &sealed), Ok(key));
 
         let elsewhere = [
             Place { organization: &stranger.organization, ..owner.at(generation) },

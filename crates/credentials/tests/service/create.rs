@@ -66,7 +66,7 @@ async fn a_key_the_vendor_does_not_accept_is_refused_and_nothing_is_stored() {
 #[tokio::test]
 async fn a_key_that_cannot_list_members_is_refused() {
     let world = World::new().await;
-    world.simulator.faults(ACME, |faults| drop(faults.forbidden.insert(Route::Members)));
+    world.forbid(ACME, Route::Members);
     let refused = world.create(ACME).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(status::reason(&refused).as_deref(), Some("NOT_AN_ADMIN_KEY"));

@@ -64,7 +64,7 @@ async fn a_key_that_does_not_work_leaves_the_old_one() {
     assert!(refused.message().contains("its stored key are as they were"), "{refused}");
 
     world.simulator.issue_token("acme", SECOND);
-    world.simulator.faults(SECOND, |faults| drop(faults.forbidden.insert(Route::Members)));
+    world.forbid(SECOND, Route::Members);
     let refused = world.reconnect(&connection.id, SECOND).await.unwrap_err();
     assert_eq!(status::reason(&refused).as_deref(), Some("NOT_AN_ADMIN_KEY"));
 

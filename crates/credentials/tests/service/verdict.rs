@@ -50,7 +50,7 @@ async fn a_401_that_does_not_repeat_is_not_believed() {
     world.simulator.revoke(ACME);
     world.simulator.issue_token("acme", ACME);
     assert_eq!(world.report(&id, 1).await.unwrap(), Verdict::StillValid);
-    world.simulator.faults(ACME, |faults| drop(faults.forbidden.insert(Route::Members)));
+    world.forbid(ACME, Route::Members);
     assert_eq!(world.report(&id, 1).await.unwrap(), Verdict::StillValid, "a 403 recognizes the key");
     assert_eq!(world.events(&id).await, ["connection.connected"]);
     assert!(world.token(&id).await.is_ok());

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use secrecy::SecretString;
 use tidemark_credentials::{CredentialService, Settings, Vault};
 use tidemark_domain::{Clock, id::OrganizationId};
-use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec};
+use tidemark_productboard_sim::{Options, Route, Simulator, Workspace, WorkspaceSpec};
 use tidemark_rpc::{
     client::Caller,
     connections::{
@@ -64,8 +64,8 @@ impl World {
             eu_url: "http://127.0.0.1:9/eu".parse().unwrap(),
             requests_per_second: 1000,
         };
-        let store = Store::connect(&Database { url: SecretString::from(database), max_connections: 1 });
-        let store = store.await.unwrap();
+        let database = Database { url: SecretString::from(database), max_connections: 1 };
+        let store = Store::connect(&database).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::noon(today()));
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -122,6 +122,12 @@ impl World {
     pub(crate) async fn report(&self, id: &str, generation: i64) -> Result<Verdict, Status> {
         let request = ReportRejectedRequest { connection_id: id.to_owned(), generation };
         Ok(self.caller.credentials().report_rejected(request).await?.into_inner().verdict())
+    }
+
+    pub(crate) fn forbid(&self, key: &str, route: Route) {
+        self.simulator.faults(key, |faults| {
+            faults.forbidden.insert(route);
+        });
     }
 
     /// The names of the connection's events, in order.

@@ -1,0 +1,112 @@
+//! What the caller cannot mend: it is logged and not told, and it harms nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::SecretString;
+use tidemark_credentials::{CredentialService, Settings, Vault};
+use tidemark_domain::connection::State;
+use tidemark_rpc::{
+    connections::{CreateConnectionRequest, Region, connections_service_server::ConnectionsService as _},
+    credentials::{GetAccessTokenRequest, credentials_service_server::CredentialsService as _},
+};
+use tidemark_runtime::config::Database;
+use tidemark_store::{SealedCredential, Store};
+use tidemark_testkit::SeededEntropy;
+use tonic::{Code, Request, Status};
+
+use crate::world::{ACME, GLOBEX, World, told};
+
+/// Another process on that record, with other key-encryption keys.
+fn with_keys(world: &World, store: &Store, keys: &str) -> CredentialService {
+    let entropy = Arc::new(SeededEntropy::new(2));
+    let vault = Vault::from_keys(&SecretString::from(keys), entropy.clone()).unwrap();
+    let url = world.simulator.base_url();
+    let settings =
+        Settings { us_url: url.parse().unwrap(), eu_url: url.parse().unwrap(), requests_per_second: 50 };
+    CredentialService::new(store.clone(), vault, settings, world.clock.clone(), entropy)
+}
+
+async fn refusal(service: &CredentialService, id: &str) -> Status {
+    let request = GetAccessTokenRequest { connection_id: id.to_owned() };
+    service.get_access_token(Request::new(request)).await.unwrap_err()
+}
+
+fn assert_internal(status: &Status) {
+    assert_eq!(status.code(), Code::Internal);
+    assert_eq!(status.message(), "the service failed on this request; it was logged", "{}", told(status));
+}
+
+#[tokio::test]
+async fn a_process_without_the_sealing_key_says_that_it_may_pass() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    let other = with_keys(&world, &world.store, &format!("k2:{}", STANDARD.encode([42; 32])));
+    let refused = refusal(&other, &id).await;
+    assert_eq!(refused.code(), Code::Unavailable, "heals once the operator adds the key");
+    assert!(refused.message().starts_with("the vault does not answer"), "{refused}");
+
+    let wrong = with_keys(&world, &world.store, &format!("k1:{}", STANDARD.encode([43; 32])));
+    assert_internal(&refusal(&wrong, &id).await);
+}
+
+#[tokio::test]
+async fn a_credential_moved_to_another_connection_does_not_open() {
+    let world = World::new().await;
+    let (mine, theirs) = (world.connected().await, world.create(GLOBEX).await.unwrap());
+    let mut row = world.store.connection(&mine.id.parse().unwrap()).await.unwrap().unwrap();
+    let sealed = world.store.credential(&theirs.id.parse().unwrap(), 1).await.unwrap().unwrap();
+    row.generation = 2;
+    let tx = world.store.begin().await.unwrap();
+    assert!(tx.update_connection(&row, State::Connected, 1).await.unwrap());
+    tx.insert_credential(&SealedCredential { connection_id: row.id.clone(), generation: 2, ..sealed })
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_internal(&world.token(&mine.id).await.unwrap_err());
+    assert_eq!(world.token(&theirs.id).await.unwrap().access_token, GLOBEX);
+
+    // The person's way out stays open.
+    assert_eq!(world.reconnect(&mine.id, ACME).await.unwrap().generation, 3);
+    assert_eq!(world.token(&mine.id).await.unwrap().access_token, ACME);
+}
+
+#[tokio::test]
+async fn a_connection_without_its_credential_is_a_fault_and_not_a_verdict() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    let tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.delete_credentials_before(&id.parse().unwrap(), 2).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_internal(&world.token(&id).await.unwrap_err());
+    assert_internal(&world.report(&id, 1).await.unwrap_err());
+    assert_eq!(world.events(&id).await, ["connection.connected"]);
+}
+
+#[tokio::test]
+async fn a_fault_of_the_database_shows_nothing_of_it() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    let database = Database { url: SecretString::from("sqlite::memory:"), max_connections: 1 };
+    let empty = Store::connect(&database).await.unwrap();
+    assert_internal(&refusal(&with_keys(&world, &empty, &crate::world::keys()), &id).await);
+}
+
+#[tokio::test]
+async fn a_caller_who_gives_up_does_not_cut_the_work() {
+    let world = World::new().await;
+    world.simulator.faults(ACME, |faults| faults.latency = Duration::from_millis(200));
+    let request = CreateConnectionRequest {
+        organization_id: world.organization.to_string(),
+        region: Region::Us.into(),
+        api_key: ACME.to_owned(),
+    };
+    let call = world.service.create_connection(Request::new(request));
+    assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err(), "the caller gave up");
+    let stored = async {
+        while world.stored().await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), stored).await.expect("the work went on to its end");
+}
