@@ -1,0 +1,175 @@
+//! The consumer of finished syncs: takes deliveries, decides what becomes of each, and waits for the database where it
+//! must. What a delivery means is up to `recompute`.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tidemark_domain::{
+    Clock, Entropy,
+    event::{Data, Event},
+    id::ConnectionId,
+};
+use tidemark_ports::{Bus, Delivery, Verdict, topology::UTILIZATION_SYNCS};
+use tidemark_runtime::Shutdown;
+use tidemark_store::{Error, Store};
+use tokio::{
+    runtime::Handle,
+    task::{JoinError, JoinSet, spawn_blocking},
+};
+
+use crate::recompute::{Outcome, recompute};
+
+/// Workspaces folded at once: each takes a thread for its computation.
+const CONCURRENCY: u16 = 2;
+/// Pauses between attempts within one delivery, in all well under a minute. Each is longer than the one before.
+const PAUSES: [Duration; 6] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+    Duration::from_secs(20),
+];
+
+#[derive(Clone)]
+pub(crate) struct Aggregator {
+    pub(crate) store: Store,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Aggregator {
+    /// Works until the shutdown, finishes what is in hand, and leaves the rest to the queue.
+    pub(crate) async fn run(&self, shutdown: Shutdown) {
+        let mut syncs = self.bus.subscribe(&UTILIZATION_SYNCS, CONCURRENCY).await;
+        let mut working = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.soft().cancelled() => break,
+                Some(ended) = working.join_next() => note(ended),
+                // The bus limits what is unsettled, but after a lost connection it delivers again what is in hand here.
+                delivery = syncs.next(), if working.len() < usize::from(CONCURRENCY) => {
+                    let (aggregator, shutdown) = (self.clone(), shutdown.clone());
+                    working.spawn(async move { aggregator.handle(delivery, &shutdown).await });
+                }
+            }
+        }
+        let finished = async {
+            while let Some(ended) = working.join_next().await {
+                note(ended);
+            }
+        };
+        // What the hard step cuts off is rolled back, and its deliveries go back to the queue when they are dropped.
+        shutdown.hard().run_until_cancelled(finished).await;
+    }
+
+    async fn handle(&self, delivery: Delivery, shutdown: &Shutdown) {
+        let verdict = match Event::decode(&delivery.message.body) {
+            Ok(event) if matches!(event.data, Data::SyncCompleted(_)) => self.follow(&event, shutdown).await,
+            Ok(event) => {
+                let (message, kind) = (&delivery.message.id, event.data.kind());
+                tracing::error!(
+                    message,
+                    kind,
+                    "given up: this queue takes `sync.completed` only, see its bindings"
+                );
+                Verdict::DeadLetter
+            }
+            Err(error) => {
+                let message = &delivery.message.id;
+                tracing::error!(
+                    message,
+                    error = chain(&error),
+                    "given up: this is not an event of a known version"
+                );
+                Verdict::DeadLetter
+            }
+        };
+        if let Err(lost) = delivery.settle(verdict).await {
+            tracing::warn!(%lost, "settlement of a delivery");
+        }
+    }
+
+    /// Brings the connection's rollup up to date, with patience for a database that is away for a moment.
+    async fn follow(&self, event: &Event, shutdown: &Shutdown) -> Verdict {
+        let connection = &event.connection_id;
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let error = match self.on_own_thread(event, shutdown).await {
+                None => return Verdict::Requeue,
+                Some(Ok(outcome)) => {
+                    tell(connection, &outcome);
+                    return Verdict::Ack;
+                }
+                Some(Err(error)) => error,
+            };
+            if matches!(error, Error::Corrupt { .. }) {
+                let error = chain(&error);
+                tracing::error!(%connection, error, "given up: the facts cannot be read, and trying again mends nothing");
+                return Verdict::DeadLetter;
+            }
+            let Some(pause) = pauses.next() else {
+                // The broker counts deliveries: what fails for ever ends among the dead letters.
+                tracing::error!(%connection, error = chain(&error), "rollup not written; put back to the queue");
+                return Verdict::Requeue;
+            };
+            tracing::warn!(%connection, error = chain(&error), ?pause, "rollup not written; trying again");
+            if !shutdown.pause(pause).await {
+                return Verdict::Requeue;
+            }
+        }
+    }
+
+    /// From the first read to the commit on one thread of its own: the fold of a large workspace computes for seconds
+    /// and would hold up whoever shares its thread. Nothing where the hard shutdown came first; that rolls back.
+    async fn on_own_thread(&self, event: &Event, shutdown: &Shutdown) -> Option<Result<Outcome, Error>> {
+        let (aggregator, event, hard) = (self.clone(), event.clone(), shutdown.hard().clone());
+        let runtime = Handle::current();
+        let thread = spawn_blocking(move || {
+            let Self { store, clock, entropy, .. } = &aggregator;
+            runtime.block_on(hard.run_until_cancelled(recompute(store, &**clock, &**entropy, &event)))
+        });
+        thread.await.unwrap_or_else(|broken| match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends.
+            Err(_) => None,
+        })
+    }
+}
+
+impl fmt::Debug for Aggregator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aggregator")
+            .field("store", &self.store)
+            .field("bus", &self.bus)
+            .finish_non_exhaustive()
+    }
+}
+
+fn tell(connection: &ConnectionId, outcome: &Outcome) {
+    match outcome {
+        Outcome::Written { as_of, members } => {
+            tracing::info!(%connection, %as_of, members, "utilization is up to date");
+        }
+        Outcome::NothingCovered => {
+            tracing::info!(%connection, "no day is covered yet: no utilization to tell");
+        }
+        Outcome::Superseded { as_of, standing } => {
+            tracing::info!(%connection, %as_of, %standing, "a newer rollup stands already and stays");
+        }
+        Outcome::Duplicate => tracing::debug!(%connection, "this sync was seen before"),
+    }
+}
+
+fn note(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the work on a delivery broke off; the queue delivers it again");
+    }
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

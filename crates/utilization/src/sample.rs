@@ -1,0 +1,261 @@
+//! A made-up workspace for the tests, and the numbers of its summary computed by reading the definitions aloud.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Days, NaiveDate};
+use tidemark_domain::{
+    Entropy,
+    activity::{Area, COUNTER_TABLE, COUNTERS, Counters, Kind, MemberDay},
+    connection,
+    event::{Data, Event, SyncCompleted},
+    id::{ConnectionId, OrganizationId, RunId},
+    member::{Role, Standing},
+    run,
+};
+use tidemark_rpc::utilization as wire;
+use tidemark_store::{Connection, RosterMember, Store};
+use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
+use uuid::Uuid;
+
+/// More than a page of members, so that the fold sees two.
+const MEMBERS: u128 = 520;
+/// Days that are fetched; the last one is the as-of day.
+pub(crate) const DAYS: u64 = 121;
+/// When the two rosters were seen.
+const ROSTERS: [u64; 2] = [40, 110];
+
+pub(crate) fn at(offset: u64) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + Days::new(offset)
+}
+
+pub(crate) struct Sample {
+    pub(crate) database: TestDatabase,
+    pub(crate) clock: ManualClock,
+    pub(crate) entropy: SeededEntropy,
+    pub(crate) connection: ConnectionId,
+    pub(crate) run: RunId,
+    covered: BTreeSet<NaiveDate>,
+    rosters: [BTreeMap<Uuid, Standing>; 2],
+    days: Vec<MemberDay>,
+}
+
+impl Sample {
+    /// Facts in a database in memory, with those days covered.
+    pub(crate) async fn new(covered: impl IntoIterator<Item = u64>) -> Self {
+        let (clock, entropy) = (ManualClock::noon(at(DAYS)), SeededEntropy::new(7));
+        let (rosters, days) = workspace(&entropy);
+        let sample = Self {
+            database: TestDatabase::sqlite_memory().await,
+            connection: ConnectionId::generate(&clock, &entropy),
+            run: RunId::generate(&clock, &entropy),
+            covered: covered.into_iter().map(at).collect(),
+            clock,
+            entropy,
+            rosters,
+            days,
+        };
+        sample.write().await;
+        sample
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        self.database.store()
+    }
+
+    async fn write(&self) {
+        let tx = self.store().begin().await.unwrap();
+        tx.insert_connection(&self.row()).await.unwrap();
+        for (roster, seen) in self.rosters.iter().zip(ROSTERS) {
+            let members: Vec<_> = roster.iter().map(|(id, standing)| entry(*id, standing)).collect();
+            tx.apply_roster(&self.connection, &members, at(seen)).await.unwrap();
+        }
+        tx.upsert_member_days(&self.connection, &self.days).await.unwrap();
+        let covered: Vec<_> = self.covered.iter().copied().collect();
+        tx.cover_days(&self.connection, &covered, at(DAYS), &self.run).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Another member day for a covered day, as a later sync would bring it.
+    pub(crate) async fn add_activity(&self, member: u128, offset: u64) {
+        let tx = self.store().begin().await.unwrap();
+        let day = day(Uuid::from_u128(member), at(offset), [0; COUNTERS], true);
+        tx.upsert_member_days(&self.connection, &[day]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    fn row(&self) -> Connection {
+        use tidemark_domain::Clock;
+        Connection {
+            id: self.connection.clone(),
+            organization_id: OrganizationId::generate(&self.clock, &self.entropy),
+            region: connection::Region::Us,
+            workspace: Some("sample".to_owned()),
+            anchors: Vec::new(),
+            state: connection::State::Connected,
+            reason: None,
+            generation: 1,
+            capabilities: Vec::new(),
+            created_at: self.clock.now(),
+            updated_at: self.clock.now(),
+        }
+    }
+
+    /// A fresh `sync.completed` of this connection.
+    pub(crate) fn completed(&self) -> Event {
+        let completed = SyncCompleted { run_id: self.run.clone(), state: run::State::Succeeded, as_of: None };
+        Event::new(&self.clock, &self.entropy, self.connection.clone(), Data::SyncCompleted(completed))
+    }
+
+    /// The events of that kind in the outbox, sent or not.
+    pub(crate) async fn announced(&self, kind: &str) -> usize {
+        let rows = self.store().outgoing_of(&self.connection).await.unwrap();
+        rows.iter().filter(|row| row.name == kind).count()
+    }
+
+    /// The summary by the definitions, without bits, pages or sums carried along.
+    pub(crate) fn expected(&self) -> wire::Summary {
+        let as_of = *self.covered.last().unwrap();
+        wire::Summary {
+            connection_id: self.connection.to_string(),
+            as_of: as_of.to_string(),
+            history_start: self.covered.first().unwrap().to_string(),
+            definition_version: 1,
+            run_id: self.run.to_string(),
+            members: u32::try_from(self.rosters[1].len()).unwrap(),
+            windows: [1, 7, 28, 90].map(|window| self.window(as_of, window)).to_vec(),
+            seat_states: self.seat_states(as_of),
+        }
+    }
+
+    fn rows(&self, member: Uuid, from: NaiveDate, to: NaiveDate) -> Vec<&MemberDay> {
+        let inside = |row: &&MemberDay| row.member_id == member && (from..=to).contains(&row.day);
+        self.days.iter().filter(inside).collect()
+    }
+
+    fn window(&self, as_of: NaiveDate, days: u32) -> wire::WindowUse {
+        let from = as_of - Days::new(u64::from(days) - 1);
+        let mut sum = wire::WindowUse {
+            days,
+            covered_days: u32::try_from(self.covered.range(from..=as_of).count()).unwrap(),
+            areas: Area::ALL
+                .map(|area| wire::AreaUse { area: area.as_str().to_owned(), ..Default::default() })
+                .to_vec(),
+            ..Default::default()
+        };
+        for (member, standing) in &self.rosters[1] {
+            let rows = self.rows(*member, from, as_of);
+            let active = rows.iter().filter(|row| row.is_active()).count();
+            sum.member_days += u32::try_from(active).unwrap();
+            sum.active_members += u32::from(active > 0);
+            if is_paid(standing) {
+                sum.assigned_seats += 1;
+                sum.active_seats += u32::from(active > 0);
+                sum.idle_seats += u32::from(active == 0);
+                Area::ALL.into_iter().zip(&mut sum.areas).for_each(|(area, sum)| add(area, &rows, sum));
+            }
+        }
+        sum
+    }
+
+    fn seat_states(&self, as_of: NaiveDate) -> Vec<wire::SeatStateCount> {
+        let from = as_of - Days::new(27);
+        let known = self.covered.range(from..=as_of).count() == 28;
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for (member, _) in self.rosters[1].iter().filter(|(_, standing)| is_paid(standing)) {
+            let ever = self.rows(*member, at(0), as_of).iter().any(|row| row.is_active());
+            let recent = self.rows(*member, from, as_of).iter().filter(|row| row.is_active()).count();
+            let newcomer = !self.rosters[0].contains_key(member);
+            let state = match (known, ever, recent) {
+                (false, ..) => "unknown",
+                (_, false, _) if newcomer => "new",
+                (_, false, _) => "never_seen",
+                (_, _, 0) => "dormant",
+                (_, _, 1..=3) => "occasional",
+                _ => "engaged",
+            };
+            *counts.entry(state).or_default() += 1;
+        }
+        ["unknown", "new", "never_seen", "dormant", "occasional", "engaged"]
+            .into_iter()
+            .filter_map(|state| {
+                Some(wire::SeatStateCount { state: state.to_owned(), seats: *counts.get(state)? })
+            })
+            .collect()
+    }
+}
+
+fn is_paid(standing: &Standing) -> bool {
+    matches!(standing.role, Role::Admin | Role::Maker) && !standing.disabled && !standing.pending
+}
+
+fn add(area: Area, rows: &[&MemberDay], sum: &mut wire::AreaUse) {
+    let actions: Vec<_> = rows
+        .iter()
+        .flat_map(|row| COUNTER_TABLE.iter().zip(row.counters.0))
+        .filter(|(counter, value)| counter.area == Some(area) && value.unwrap_or(0) > 0)
+        .collect();
+    let with = |kind| actions.iter().any(|(counter, _)| counter.kind == kind);
+    sum.members += u32::from(!actions.is_empty());
+    sum.creators += u32::from(with(Kind::Edit));
+    sum.openers += u32::from(with(Kind::View));
+    sum.actions += actions.iter().map(|(_, value)| u64::from(value.unwrap_or(0))).sum::<u64>();
+}
+
+fn entry(member_id: Uuid, standing: &Standing) -> RosterMember {
+    RosterMember { member_id, name: None, email: None, standing: standing.clone() }
+}
+
+fn day(member_id: Uuid, day: NaiveDate, counters: [u8; COUNTERS], active_flag: bool) -> MemberDay {
+    let counters = Counters(counters.map(|value| (value > 0).then(|| u32::from(value))));
+    MemberDay { member_id, day, role: Role::Maker, active_flag, counters }
+}
+
+/// Two rosters between which people come, go and change, and a few days of activity for most.
+fn workspace(entropy: &dyn Entropy) -> ([BTreeMap<Uuid, Standing>; 2], Vec<MemberDay>) {
+    let mut rosters = [BTreeMap::new(), BTreeMap::new()];
+    let mut days = Vec::new();
+    for number in 1..=MEMBERS {
+        let id = Uuid::from_u128(number);
+        let mut dice = [0; 8];
+        entropy.fill(&mut dice);
+        let role = |die: u8| match die % 8 {
+            0 => Role::Admin,
+            1..=4 => Role::Maker,
+            5 => Role::Viewer,
+            6 => Role::Contributor,
+            _ => Role::Other("steward".to_owned()),
+        };
+        let standing = |die| Standing { role: role(die), disabled: dice[1] < 20, pending: dice[2] < 20 };
+        // Of ten, one comes late and one leaves; of the others, every third has changed the role.
+        let (late, gone) = (dice[3] % 10 == 0, dice[3] % 10 == 1);
+        if !late {
+            rosters[0].insert(id, standing(dice[0]));
+        }
+        if !gone {
+            rosters[1].insert(id, standing(dice[if dice[4] % 3 == 0 { 5 } else { 0 }]));
+        }
+        // One in eight was never active; of the others, some stopped weeks ago, and some have only just begun.
+        let (from, to) = match dice[6] {
+            0..80 => (0, DAYS - 40),
+            80..160 => (DAYS - 20, DAYS),
+            _ => (0, DAYS),
+        };
+        let active: BTreeSet<u64> = (0..dice[7] % 8).map(|_| from + roll(entropy, to - from)).collect();
+        days.extend(active.into_iter().map(|offset| random_day(entropy, id, offset)));
+    }
+    (rosters, days)
+}
+
+fn random_day(entropy: &dyn Entropy, member: Uuid, offset: u64) -> MemberDay {
+    let mut counters = [0; COUNTERS];
+    entropy.fill(&mut counters);
+    // Most counters are absent on most days.
+    let counters = counters.map(|value| if value < 200 { 0 } else { value - 199 });
+    day(member, at(offset), counters, offset.is_multiple_of(2))
+}
+
+fn roll(entropy: &dyn Entropy, below: u64) -> u64 {
+    let mut bytes = [0; 2];
+    entropy.fill(&mut bytes);
+    u64::from(u16::from_le_bytes(bytes)) % below
+}
