@@ -1,0 +1,214 @@
+//! Member days: what each member did on each date, which dates are covered, and both as the rollup wants them.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use chrono::NaiveDate;
+use sea_orm::Value;
+use tidemark_domain::{
+    activity::{COUNTER_TABLE, Counters, MemberDay},
+    id::{ConnectionId, RunId},
+    member::{Role, Version},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    roster::read_standing,
+    statement::{Row, Table, corrupt, count, rows},
+    store::{Store, Tx},
+};
+
+static DAYS: LazyLock<Table<'static>> = LazyLock::new(|| {
+    let mut columns = vec!["connection_id", "member_id", "day", "role", "active_flag"];
+    columns.extend(COUNTER_TABLE.iter().map(|counter| counter.column));
+    Table { name: "member_days", key: 3, columns: Cow::Owned(columns) }
+});
+
+const COVERAGE: Table<'static> = Table {
+    name: "day_coverage",
+    key: 2,
+    columns: Cow::Borrowed(&["connection_id", "day", "fetched_on", "run_id"]),
+};
+
+/// A day that was fetched whole on a later date than itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoveredDay {
+    /// The day.
+    pub day: NaiveDate,
+    /// When it was last fetched.
+    pub fetched_on: NaiveDate,
+    /// By which run.
+    pub run_id: RunId,
+}
+
+/// What [`tidemark_domain::rollup::MemberFacts`] borrows from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedMemberFacts {
+    /// The member.
+    pub member_id: Uuid,
+    /// The roster history, oldest first.
+    pub versions: Vec<Version>,
+    /// The member days, oldest first.
+    pub days: Vec<MemberDay>,
+}
+
+/// The columns of a member day without the connection: the same for every reader.
+pub(crate) fn day_columns() -> String {
+    DAYS.columns[1..].join(", ")
+}
+
+/// A row of [`day_columns`]. By place, because there are many of them.
+pub(crate) fn read_day(row: &Row) -> Result<MemberDay> {
+    let mut counters = Counters::default();
+    for (place, counter) in counters.0.iter_mut().enumerate() {
+        let value: Option<i64> = row.at(place + 4)?;
+        *counter = value
+            .map(|value| u32::try_from(value).map_err(|_| corrupt(COUNTER_TABLE[place].column)))
+            .transpose()?;
+    }
+    Ok(MemberDay {
+        member_id: row.at(0)?,
+        day: row.at(1)?,
+        role: Role::from(row.at::<String>(2)?),
+        active_flag: row.at(3)?,
+        counters,
+    })
+}
+
+fn day_values(connection: &ConnectionId, day: &MemberDay) -> Vec<Value> {
+    let mut values: Vec<Value> = vec![
+        connection.as_str().into(),
+        day.member_id.into(),
+        day.day.into(),
+        day.role.as_str().into(),
+        day.active_flag.into(),
+    ];
+    values.extend(day.counters.0.iter().map(|counter| Value::from(counter.map(i64::from))));
+    values
+}
+
+impl Store {
+    /// The covered days, oldest first.
+    pub async fn coverage(&self, connection: &ConnectionId) -> Result<Vec<CoveredDay>> {
+        let sql = "select day, fetched_on, run_id from day_coverage where connection_id = $1 order by day";
+        let rows = rows(&self.db, "read the coverage", sql, [connection.as_str().into()]).await?;
+        let days = rows.iter().map(|row| {
+            Ok(CoveredDay {
+                day: row.get("day")?,
+                fetched_on: row.get("fetched_on")?,
+                run_id: row.parsed("run_id", |text| text.parse().ok())?,
+            })
+        });
+        days.collect()
+    }
+
+    /// How many member days there are.
+    pub async fn member_day_count(&self, connection: &ConnectionId) -> Result<u64> {
+        let sql = "select count(*) as count from member_days where connection_id = $1";
+        count(&self.db, "count member days", sql, [connection.as_str().into()]).await
+    }
+
+    /// A page of members with a roster history, by id, each with the member days from that day on.
+    pub async fn member_facts(
+        &self,
+        connection: &ConnectionId,
+        after: Option<Uuid>,
+        limit: u64,
+        from: NaiveDate,
+    ) -> Result<Vec<OwnedMemberFacts>> {
+        let ids = self.member_page(connection, after, limit).await?;
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+        let mut versions = self.versions_between(connection, *first, *last).await?;
+        let mut days = self.days_between(connection, *first, *last, from).await?;
+        let facts = ids.into_iter().map(|member_id| OwnedMemberFacts {
+            member_id,
+            versions: versions.remove(&member_id).unwrap_or_default(),
+            // Days of ids the member list never had stay behind.
+            days: days.remove(&member_id).unwrap_or_default(),
+        });
+        Ok(facts.collect())
+    }
+
+    async fn member_page(
+        &self,
+        connection: &ConnectionId,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<Uuid>> {
+        let start = if after.is_some() { "and member_id > $3" } else { "" };
+        let sql = format!(
+            "select distinct member_id from member_versions where connection_id = $1 {start}
+            order by member_id limit $2"
+        );
+        let values = [connection.as_str().into(), crate::statement::int(limit)];
+        let values = values.into_iter().chain(after.map(Value::from));
+        let rows = rows(&self.db, "list members", sql, values).await?;
+        rows.iter().map(|row| row.get("member_id")).collect()
+    }
+
+    async fn versions_between(
+        &self,
+        connection: &ConnectionId,
+        first: Uuid,
+        last: Uuid,
+    ) -> Result<BTreeMap<Uuid, Vec<Version>>> {
+        let sql = "select member_id, valid_from, role, disabled, pending from member_versions
+            where connection_id = $1 and member_id between $2 and $3 order by member_id, valid_from";
+        let values = [connection.as_str().into(), first.into(), last.into()];
+        let mut versions: BTreeMap<Uuid, Vec<Version>> = BTreeMap::new();
+        for row in rows(&self.db, "read member versions", sql, values).await? {
+            let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
+            versions.entry(row.get("member_id")?).or_default().push(version);
+        }
+        Ok(versions)
+    }
+
+    async fn days_between(
+        &self,
+        connection: &ConnectionId,
+        first: Uuid,
+        last: Uuid,
+        from: NaiveDate,
+    ) -> Result<BTreeMap<Uuid, Vec<MemberDay>>> {
+        let sql = format!(
+            "select {} from member_days
+            where connection_id = $1 and member_id between $2 and $3 and day >= $4 order by member_id, day",
+            day_columns(),
+        );
+        let values = [connection.as_str().into(), first.into(), last.into(), from.into()];
+        let mut days: BTreeMap<Uuid, Vec<MemberDay>> = BTreeMap::new();
+        for row in rows(&self.db, "read member days", sql, values).await? {
+            let day = read_day(&row)?;
+            days.entry(day.member_id).or_default().push(day);
+        }
+        Ok(days)
+    }
+}
+
+impl Tx {
+    /// Writes member days over what is there; gives how many. Of several for one member and date, the last counts.
+    pub async fn upsert_member_days(&self, connection: &ConnectionId, days: &[MemberDay]) -> Result<u64> {
+        let days: BTreeMap<_, _> = days.iter().map(|day| ((day.member_id, day.day), day)).collect();
+        let rows = days.into_values().map(|day| day_values(connection, day));
+        DAYS.put(&self.tx, "write member days", rows).await
+    }
+
+    /// Marks days as fetched whole.
+    pub async fn cover_days(
+        &self,
+        connection: &ConnectionId,
+        days: &[NaiveDate],
+        fetched_on: NaiveDate,
+        run: &RunId,
+    ) -> Result<()> {
+        let days: BTreeSet<_> = days.iter().copied().collect();
+        let rows = days.into_iter().map(|day| -> Vec<Value> {
+            vec![connection.as_str().into(), day.into(), fetched_on.into(), run.as_str().into()]
+        });
+        COVERAGE.put(&self.tx, "mark days as covered", rows).await.map(drop)
+    }
+}

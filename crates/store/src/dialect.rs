@@ -1,0 +1,226 @@
+//! Everything that differs between PostgreSQL and SQLite: how to open a pool, the names of types in DDL, locks, codes.
+
+use std::{str::FromStr, time::Duration};
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlxError,
+    SqlxPostgresConnector, SqlxSqliteConnector,
+    sqlx::{
+        self, ConnectOptions as _, Connection as _, PgConnection, SqliteConnection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+use url::Url;
+
+use crate::{
+    error::{Cause, Error, Result},
+    statement::placeholders,
+};
+
+/// How long a caller waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// SQLite has one connection, so that a caller waits for every transaction before its own.
+const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Names the migrators' lock among all advisory locks: "tidemark" in ASCII.
+const MIGRATION_LOCK: i64 = 0x7469_6465_6d61_726b;
+
+/// Which database, and how to reach it.
+#[derive(Clone)]
+pub(crate) enum Dialect {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+impl Dialect {
+    /// Reads a URL. Its error names the host and the database, never a password.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let invalid = |why: &dyn std::fmt::Display| Error::InvalidUrl(format!("`{}` ({why})", shown(url)));
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => {
+                let options = PgConnectOptions::from_str(url).map_err(|error| invalid(&error))?;
+                // A cache of the default size would hold many large bulk statements on every connection.
+                let options = options.disable_statement_logging().statement_cache_capacity(64);
+                Ok(Self::Postgres(Box::new(options.application_name("tidemark"))))
+            }
+            Some("sqlite") => {
+                let options = SqliteConnectOptions::from_str(url).map_err(|error| invalid(&error))?;
+                let options = options
+                    .create_if_missing(true)
+                    .foreign_keys(true)
+                    .busy_timeout(Duration::from_secs(10))
+                    .disable_statement_logging();
+                let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+                Ok(Self::Sqlite(Box::new(if in_memory {
+                    options
+                } else {
+                    options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal)
+                })))
+            }
+            _ => Err(invalid(&"unknown scheme")),
+        }
+    }
+
+    /// Opens the pool every statement runs through.
+    pub(crate) async fn open(&self, max_connections: u32) -> Result<DatabaseConnection> {
+        match self {
+            Self::Postgres(options) => {
+                let options = (**options)
+                    .clone()
+                    .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "10s")]);
+                open_postgres(options, max_connections).await
+            }
+            Self::Sqlite(options) => open_sqlite((**options).clone()).await,
+        }
+        .map_err(|error| Error::Unavailable(Cause::new(format!("{self}: {error}"))))
+    }
+
+    /// A connection of its own for DDL, which must not queue behind long statements for ever: everybody else would
+    /// queue behind it. SQLite has nothing to offer but its one connection.
+    pub(crate) async fn open_for_ddl(&self) -> Result<Option<DatabaseConnection>> {
+        let Self::Postgres(options) = self else { return Ok(None) };
+        let options = (**options).clone().options([("lock_timeout", "3s")]);
+        let connection = open_postgres(options, 1).await;
+        connection.map(Some).map_err(|error| Error::Unavailable(Cause::new(format!("{self}: {error}"))))
+    }
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Postgres(options) => {
+                let name = options.get_database().unwrap_or_else(|| options.get_username());
+                write!(f, "postgres://{}:{}/{name}", options.get_host(), options.get_port())
+            }
+            Self::Sqlite(options) => write!(f, "sqlite:{}", options.get_filename().display()),
+        }
+    }
+}
+
+/// The URL without user, password and parameters.
+fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() => {
+            format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+        }
+        Ok(url) => format!("{}:{}", url.scheme(), if url.username().is_empty() { url.path() } else { "…" }),
+        Err(_) => "the URL".to_owned(),
+    }
+}
+
+async fn open_postgres(
+    options: PgConnectOptions,
+    max_connections: u32,
+) -> std::result::Result<DatabaseConnection, SqlxError> {
+    // A pool repeats a refused connection until it times out, and then says no more than that. This one says why.
+    let first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await;
+    first.map_err(|_| SqlxError::PoolTimedOut)??.close().await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections.max(1))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // The hook below is a ping, too.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_outside_transaction(connection)));
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options)))
+}
+
+/// A `begin` whose caller was cancelled leaves its connection inside a transaction (sqlx#4393), where the next caller's
+/// writes would be answered with success and lost. `false` discards the connection. As one simple query, because the
+/// steps of a prepared one each have a time of their own.
+async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::Result<bool, SqlxError> {
+    let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?;
+    sqlx::Row::try_get(&row, 0)
+}
+
+async fn open_sqlite(options: SqliteConnectOptions) -> std::result::Result<DatabaseConnection, SqlxError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
+        // A database in memory lives as long as its connection.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(leave_transaction(connection)));
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_with(options).await?))
+}
+
+/// The same danger as on PostgreSQL; but this connection cannot be replaced.
+async fn leave_transaction(connection: &mut SqliteConnection) -> std::result::Result<bool, SqlxError> {
+    // Fails where there is no transaction, which is how it should be.
+    let _ = sqlx::raw_sql("rollback").execute(connection).await;
+    Ok(true)
+}
+
+/// Keeps other migrators out until the transaction ends. On SQLite, beginning it has already done so.
+pub(crate) async fn lock_migrations(tx: &DatabaseTransaction) -> std::result::Result<(), DbErr> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let lock = format!(
+            "set local lock_timeout = '60s'; select pg_advisory_xact_lock({MIGRATION_LOCK}); \
+             set local lock_timeout = '3s';"
+        );
+        tx.execute_unprepared(&lock).await?;
+    }
+    Ok(())
+}
+
+/// Fills in what stands in braces in the DDL files.
+pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
+    let names = match backend {
+        // Ids are compared as bytes, whatever the database's locale.
+        DbBackend::Postgres => [
+            ("{id}", "text collate \"C\""),
+            ("{uuid}", "uuid"),
+            ("{time}", "timestamptz"),
+            ("{date}", "date"),
+            ("{bytes}", "bytea"),
+            ("{serial}", "bigint generated always as identity primary key"),
+        ],
+        _ => [
+            ("{id}", "text"),
+            ("{uuid}", "blob"),
+            ("{time}", "text"),
+            ("{date}", "text"),
+            ("{bytes}", "blob"),
+            ("{serial}", "integer primary key autoincrement"),
+        ],
+    };
+    names.iter().fold(template.to_owned(), |sql, (name, meaning)| sql.replace(name, meaning))
+}
+
+/// A tuple of parameters of a bulk insert. SQLite looks a named parameter up among all the others, which makes thousands
+/// of them slow; PostgreSQL knows no parameter without a number.
+pub(crate) fn tuple(backend: DbBackend, first: usize, width: usize) -> String {
+    match backend {
+        DbBackend::Postgres => format!("({})", placeholders(first, width)),
+        _ => format!("({})", vec!["?"; width].join(", ")),
+    }
+}
+
+/// How a claiming `select` passes by rows that another claimer holds; SQLite has no second claimer.
+pub(crate) fn skip_locked(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Postgres { "for update skip locked" } else { "" }
+}
+
+/// Asks for the version, for a person.
+pub(crate) fn version_query(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "select 'PostgreSQL ' || current_setting('server_version') as version",
+        _ => "select 'SQLite ' || sqlite_version() as version",
+    }
+}
+
+/// Whether the same statement may work later. SQLSTATEs have five characters, SQLite's codes are short numbers.
+pub(crate) fn is_transient(code: &str) -> bool {
+    if code.len() == 5 {
+        // Connection lost, resources, shutdown; serialization, deadlock, lock time-out, statement time-out, idle.
+        return ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+            || ["40001", "40P01", "55P03", "57014", "25P03"].contains(&code);
+    }
+    // Busy, locked, I/O, full, cannot open; the low byte is the class.
+    code.parse::<u32>().is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)))
+}
+
+/// What a failed administrative statement on the server was.
+pub(crate) fn wrap(error: SqlxError) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}

@@ -1,0 +1,50 @@
+//! The schema's history. DDL stands in commented SQL files; `dialect` fills in the few type names that differ.
+//!
+//! A migration that was released never changes: the next change is a new entry, and works while the version before it
+//! still runs (expand now, contract a release later).
+
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait, sea_orm};
+
+use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::dialect;
+
+/// All migrations, oldest first.
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Migration {
+            name: "0001_record",
+            ddl: &[
+                include_str!("migration/0001_connections.sql"),
+                include_str!("migration/0001_messages.sql"),
+                include_str!("migration/0001_runs.sql"),
+                include_str!("migration/0001_facts.sql"),
+                include_str!("migration/0001_rollups.sql"),
+            ],
+        })]
+    }
+}
+
+struct Migration {
+    name: &'static str,
+    ddl: &'static [&'static str],
+}
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for file in self.ddl {
+            let sql = dialect::ddl(manager.get_database_backend(), file);
+            manager.get_connection().execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! The roster with its history, and teams.
+//!
+//! Invariant: a version is written only where the standing differs from the latest one, so that a history is as long
+//! as what happened, however often it is fetched.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use chrono::NaiveDate;
+use sea_orm::Value;
+use tidemark_domain::{
+    id::ConnectionId,
+    member::{Role, Standing},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    statement::{Row, Table, count, execute, rows},
+    store::{Store, Tx},
+};
+
+const MEMBERS: Table<'static> = Table {
+    name: "members",
+    key: 2,
+    columns: Cow::Borrowed(&["connection_id", "member_id", "name", "email"]),
+};
+
+const VERSIONS: Table<'static> = Table {
+    name: "member_versions",
+    key: 3,
+    columns: Cow::Borrowed(&["connection_id", "member_id", "valid_from", "role", "disabled", "pending"]),
+};
+
+const TEAMS: Table<'static> =
+    Table { name: "teams", key: 2, columns: Cow::Borrowed(&["connection_id", "team_id", "name", "handle"]) };
+
+const TEAM_MEMBERS: Table<'static> = Table {
+    name: "team_members",
+    key: 3,
+    columns: Cow::Borrowed(&["connection_id", "team_id", "member_id"]),
+};
+
+/// One line of the member list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterMember {
+    /// The member.
+    pub member_id: Uuid,
+    /// As the vendor shows it.
+    pub name: Option<String>,
+    /// As the vendor shows it.
+    pub email: Option<String>,
+    /// How the member stands.
+    pub standing: Standing,
+}
+
+/// What a listing changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RosterChange {
+    /// Members who came, or came back.
+    pub added: u64,
+    /// Members who stand differently.
+    pub changed: u64,
+    /// Members who left the list.
+    pub closed: u64,
+}
+
+/// A team and who belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamRoster {
+    /// The team.
+    pub team_id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its handle.
+    pub handle: String,
+    /// Its members.
+    pub members: Vec<Uuid>,
+}
+
+/// The columns `role`, `disabled`, `pending` of a version.
+pub(crate) fn read_standing(row: &Row) -> Result<Option<Standing>> {
+    let role: Option<String> = row.get("role")?;
+    let (disabled, pending) = (row.get("disabled")?, row.get("pending")?);
+    Ok(role.map(|role| Standing { role: Role::from(role), disabled, pending }))
+}
+
+/// A member as the database knows it before a listing.
+struct Known {
+    name: Option<String>,
+    email: Option<String>,
+    valid_from: NaiveDate,
+    standing: Option<Standing>,
+}
+
+/// What a listing makes necessary.
+#[derive(Default)]
+struct Plan<'a> {
+    people: Vec<&'a RosterMember>,
+    versions: BTreeMap<Uuid, (NaiveDate, Option<&'a Standing>)>,
+    change: RosterChange,
+}
+
+impl<'a> Plan<'a> {
+    fn new(known: &BTreeMap<Uuid, Known>, listing: &'a [RosterMember], valid_from: NaiveDate) -> Self {
+        let listed: BTreeMap<Uuid, &RosterMember> =
+            listing.iter().map(|member| (member.member_id, member)).collect();
+        let mut plan = Self::default();
+        for (id, member) in &listed {
+            let before = known.get(id);
+            if before.is_none_or(|known| known.name != member.name || known.email != member.email) {
+                plan.people.push(member);
+            }
+            let standing = before.and_then(|known| known.standing.as_ref());
+            if standing != Some(&member.standing) {
+                plan.versions.insert(*id, (from(before, valid_from), Some(&member.standing)));
+                if standing.is_some() { plan.change.changed += 1 } else { plan.change.added += 1 }
+            }
+        }
+        for (id, known) in
+            known.iter().filter(|(id, known)| known.standing.is_some() && !listed.contains_key(id))
+        {
+            plan.versions.insert(*id, (from(Some(known), valid_from), None));
+            plan.change.closed += 1;
+        }
+        plan
+    }
+}
+
+/// What is seen now is the latest, even if an earlier listing was given a later day: a version behind the latest one
+/// would never become the present.
+fn from(known: Option<&Known>, valid_from: NaiveDate) -> NaiveDate {
+    known.map_or(valid_from, |known| known.valid_from.max(valid_from))
+}
+
+impl Store {
+    /// How many members are on the list now, disabled and pending ones included.
+    pub async fn member_count(&self, connection: &ConnectionId) -> Result<u64> {
+        let sql = "select count(*) as count from member_versions v
+            where v.connection_id = $1 and v.role is not null and not exists (
+                select 1 from member_versions later
+                where later.connection_id = v.connection_id and later.member_id = v.member_id
+                    and later.valid_from > v.valid_from)";
+        count(&self.db, "count members", sql, [connection.as_str().into()]).await
+    }
+}
+
+impl Tx {
+    /// Applies a **complete** listing: whoever is missing from it has left. Whether it is believable is for the caller
+    /// to say. A member listed twice counts as listed last.
+    pub async fn apply_roster(
+        &self,
+        connection: &ConnectionId,
+        listing: &[RosterMember],
+        valid_from: NaiveDate,
+    ) -> Result<RosterChange> {
+        let known = self.known_members(connection).await?;
+        let plan = Plan::new(&known, listing, valid_from);
+        let people = plan.people.iter().map(|member| -> Vec<Value> {
+            let (name, email) = (member.name.clone(), member.email.clone());
+            vec![connection.as_str().into(), member.member_id.into(), name.into(), email.into()]
+        });
+        MEMBERS.put(&self.tx, "write members", people).await?;
+        let versions = plan.versions.iter().map(|(id, (from, standing))| -> Vec<Value> {
+            vec![
+                connection.as_str().into(),
+                (*id).into(),
+                (*from).into(),
+                standing.map(|standing| standing.role.as_str()).into(),
+                standing.is_some_and(|standing| standing.disabled).into(),
+                standing.is_some_and(|standing| standing.pending).into(),
+            ]
+        });
+        VERSIONS.put(&self.tx, "write member versions", versions).await?;
+        Ok(plan.change)
+    }
+
+    async fn known_members(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, Known>> {
+        let sql = "select m.member_id, m.name, m.email, v.valid_from, v.role, v.disabled, v.pending
+            from members m
+            join member_versions v on v.connection_id = m.connection_id and v.member_id = m.member_id
+                and v.valid_from = (
+                    select max(latest.valid_from) from member_versions latest
+                    where latest.connection_id = m.connection_id and latest.member_id = m.member_id)
+            where m.connection_id = $1";
+        let rows = rows(&self.tx, "read the roster", sql, [connection.as_str().into()]).await?;
+        let known = rows.iter().map(|row| {
+            let known = Known {
+                name: row.get("name")?,
+                email: row.get("email")?,
+                valid_from: row.get("valid_from")?,
+                standing: read_standing(row)?,
+            };
+            Ok((row.get("member_id")?, known))
+        });
+        known.collect()
+    }
+
+    /// Puts these teams in the place of all the connection has.
+    pub async fn replace_teams(&self, connection: &ConnectionId, teams: &[TeamRoster]) -> Result<()> {
+        for table in ["team_members", "teams"] {
+            let sql = format!("delete from {table} where connection_id = $1");
+            execute(&self.tx, "delete teams", sql, [connection.as_str().into()]).await?;
+        }
+        let teams: BTreeMap<Uuid, &TeamRoster> = teams.iter().map(|team| (team.team_id, team)).collect();
+        let rows = teams.values().map(|team| -> Vec<Value> {
+            let (name, handle) = (team.name.as_str(), team.handle.as_str());
+            vec![connection.as_str().into(), team.team_id.into(), name.into(), handle.into()]
+        });
+        TEAMS.put(&self.tx, "write teams", rows).await?;
+        let members: BTreeSet<_> = teams
+            .values()
+            .flat_map(|team| team.members.iter().map(|member| (team.team_id, *member)))
+            .collect();
+        let rows = members.into_iter().map(|(team, member)| -> Vec<Value> {
+            vec![connection.as_str().into(), team.into(), member.into()]
+        });
+        TEAM_MEMBERS.put(&self.tx, "write team members", rows).await.map(drop)
+    }
+}

@@ -1,0 +1,254 @@
+//! Runs and the progress of their streams.
+//!
+//! Invariant: a connection has at most one unfinished run; a partial unique index holds it against every race.
+
+use chrono::{DateTime, Utc};
+use sea_orm::Value;
+use tidemark_domain::{
+    id::{ConnectionId, RunId},
+    run,
+    stream::{self, Stream},
+};
+
+use crate::{
+    error::Result,
+    statement::{Row, Table, execute, int, row, rows},
+    store::{Store, Tx},
+};
+
+const COLUMNS: &str =
+    "id, connection_id, state, reason, attempts, wake_at, created_at, started_at, finished_at, updated_at";
+
+const STREAMS: Table<'static> = Table {
+    name: "run_streams",
+    key: 2,
+    columns: std::borrow::Cow::Borrowed(&[
+        "run_id",
+        "stream",
+        "state",
+        "row_count",
+        "page_count",
+        "done",
+        "total",
+        "detail",
+    ]),
+};
+
+/// One sync of one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Sortable by creation.
+    pub id: RunId,
+    /// The workspace.
+    pub connection_id: ConnectionId,
+    /// How it stands.
+    pub state: run::State,
+    /// Why it stands so, for a person and without secrets.
+    pub reason: Option<String>,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// When the sweeper looks after it next; never, where there is none.
+    pub wake_at: Option<DateTime<Utc>>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When a worker first took it.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended; set exactly when the state is final.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When this row last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// How far one stream of a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamProgress {
+    /// Which stream.
+    pub stream: Stream,
+    /// How it stands.
+    pub state: stream::State,
+    /// Rows read.
+    pub rows: u64,
+    /// Pages read.
+    pub pages: u64,
+    /// Steps done; the worker says what a step is.
+    pub done: u64,
+    /// Steps there are, as far as known.
+    pub total: u64,
+    /// What a person should know, without secrets.
+    pub detail: Option<String>,
+}
+
+impl StreamProgress {
+    /// A stream that was not begun.
+    pub fn pending(stream: Stream) -> Self {
+        Self { stream, state: stream::State::Pending, rows: 0, pages: 0, done: 0, total: 0, detail: None }
+    }
+}
+
+impl StreamProgress {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            stream: row.parsed("stream", Stream::parse)?,
+            state: row.parsed("state", stream::State::parse)?,
+            rows: row.count("row_count")?,
+            pages: row.count("page_count")?,
+            done: row.count("done")?,
+            total: row.count("total")?,
+            detail: row.get("detail")?,
+        })
+    }
+
+    fn values(&self, run: &RunId) -> Vec<Value> {
+        vec![
+            run.as_str().into(),
+            self.stream.as_str().into(),
+            self.state.as_str().into(),
+            int(self.rows),
+            int(self.pages),
+            int(self.done),
+            int(self.total),
+            self.detail.clone().into(),
+        ]
+    }
+}
+
+impl Run {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.parsed("id", |text| text.parse().ok())?,
+            connection_id: row.parsed("connection_id", |text| text.parse().ok())?,
+            state: row.parsed("state", run::State::parse)?,
+            reason: row.get("reason")?,
+            attempts: row.count("attempts")?,
+            wake_at: row.get("wake_at")?,
+            created_at: row.get("created_at")?,
+            started_at: row.get("started_at")?,
+            finished_at: row.get("finished_at")?,
+            updated_at: row.get("updated_at")?,
+        })
+    }
+}
+
+impl Store {
+    /// The run of that id.
+    pub async fn run(&self, id: &RunId) -> Result<Option<Run>> {
+        let sql = format!("select {COLUMNS} from runs where id = $1");
+        let row = row(&self.db, "read a run", sql, [id.as_str().into()]).await?;
+        row.as_ref().map(Run::read).transpose()
+    }
+
+    /// How far the run's streams are, in the order of [`Stream::ALL`].
+    pub async fn streams(&self, id: &RunId) -> Result<Vec<StreamProgress>> {
+        let sql = "select stream, state, row_count, page_count, done, total, detail from run_streams
+            where run_id = $1";
+        let rows = rows(&self.db, "read a run's streams", sql, [id.as_str().into()]).await?;
+        let mut streams = rows.iter().map(StreamProgress::read).collect::<Result<Vec<_>>>()?;
+        streams.sort_by_key(|progress| progress.stream);
+        Ok(streams)
+    }
+
+    /// A page of a connection's runs, newest first.
+    pub async fn runs_of(
+        &self,
+        connection: &ConnectionId,
+        before: Option<&RunId>,
+        limit: u64,
+    ) -> Result<Vec<Run>> {
+        // Ids end in lower-case letters and digits: every id is less than `~`.
+        let before = before.map_or("~", RunId::as_str);
+        let sql = format!(
+            "select {COLUMNS} from runs where connection_id = $1 and id < $2 order by id desc limit $3"
+        );
+        let rows = rows(&self.db, "list runs", sql, [connection.as_str().into(), before.into(), int(limit)]);
+        rows.await?.iter().map(Run::read).collect()
+    }
+
+    /// The connection's unfinished run.
+    pub async fn open_run(&self, connection: &ConnectionId) -> Result<Option<Run>> {
+        let sql = format!("select {COLUMNS} from runs where connection_id = $1 and finished_at is null");
+        let row = row(&self.db, "find the open run", sql, [connection.as_str().into()]).await?;
+        row.as_ref().map(Run::read).transpose()
+    }
+
+    /// Unfinished runs that somebody should look after, the longest waiting first.
+    pub async fn due_runs(&self, now: DateTime<Utc>, limit: u64) -> Result<Vec<Run>> {
+        let sql = format!(
+            "select {COLUMNS} from runs where wake_at <= $1 and finished_at is null order by wake_at, id limit $2"
+        );
+        let rows = rows(&self.db, "find due runs", sql, [now.into(), int(limit)]).await?;
+        rows.iter().map(Run::read).collect()
+    }
+}
+
+impl Tx {
+    /// Inserts a run with its streams; `false`, and nothing written, when the connection has an unfinished one.
+    pub async fn insert_run(&self, run: &Run) -> Result<bool> {
+        let sql = format!(
+            "insert into runs ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            on conflict (connection_id) where finished_at is null do nothing"
+        );
+        let values: [Value; 10] = [
+            run.id.as_str().into(),
+            run.connection_id.as_str().into(),
+            run.state.as_str().into(),
+            run.reason.clone().into(),
+            int(run.attempts),
+            run.wake_at.into(),
+            run.created_at.into(),
+            run.started_at.into(),
+            run.finished_at.into(),
+            run.updated_at.into(),
+        ];
+        if execute(&self.tx, "insert a run", sql, values).await? == 0 {
+            return Ok(false);
+        }
+        let pending = Stream::ALL.map(|stream| StreamProgress::pending(stream).values(&run.id));
+        STREAMS.put(&self.tx, "insert a run's streams", pending).await?;
+        Ok(true)
+    }
+
+    /// Writes the run if it still stands in that state; `false` means that somebody was faster, and nothing was
+    /// written. Id, connection and creation never change.
+    pub async fn update_run(&self, run: &Run, from: run::State) -> Result<bool> {
+        let sql = "update runs set state = $2, reason = $3, attempts = $4, wake_at = $5, started_at = $6,
+                finished_at = $7, updated_at = $8
+            where id = $1 and state = $9";
+        let values: [Value; 9] = [
+            run.id.as_str().into(),
+            run.state.as_str().into(),
+            run.reason.clone().into(),
+            int(run.attempts),
+            run.wake_at.into(),
+            run.started_at.into(),
+            run.finished_at.into(),
+            run.updated_at.into(),
+            from.as_str().into(),
+        ];
+        Ok(execute(&self.tx, "update a run", sql, values).await? == 1)
+    }
+
+    /// Sets when the sweeper looks after an unfinished run.
+    pub async fn postpone_run(&self, id: &RunId, wake_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
+        let sql = "update runs set wake_at = $2, updated_at = $3 where id = $1 and finished_at is null";
+        let values = [id.as_str().into(), wake_at.into(), now.into()];
+        Ok(execute(&self.tx, "postpone a run", sql, values).await? == 1)
+    }
+
+    /// Of several sweepers that found the run due, one gets `true`.
+    pub async fn claim_due_run(
+        &self,
+        id: &RunId,
+        now: DateTime<Utc>,
+        next_wake_at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let sql = "update runs set wake_at = $2, updated_at = $3
+            where id = $1 and wake_at <= $3 and finished_at is null";
+        let values = [id.as_str().into(), next_wake_at.into(), now.into()];
+        Ok(execute(&self.tx, "claim a due run", sql, values).await? == 1)
+    }
+
+    /// Writes how far a stream is.
+    pub async fn put_stream(&self, id: &RunId, progress: &StreamProgress) -> Result<()> {
+        STREAMS.put(&self.tx, "write a stream's progress", [progress.values(id)]).await.map(drop)
+    }
+}

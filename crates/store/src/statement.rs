@@ -1,0 +1,154 @@
+//! Parameterised statements: one text for both databases, values only ever as parameters, rows read with their fault
+//! named. `$1` means the same to both.
+
+use std::borrow::Cow;
+
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
+
+use crate::{
+    dialect,
+    error::{Error, Result, failed},
+};
+
+/// SQLite takes at most 32,766 parameters, PostgreSQL 65,535.
+const MAX_PARAMETERS: usize = 30_000;
+/// More rows than this make a statement no faster.
+const MAX_ROWS: usize = 500;
+
+/// Runs a statement; tells how many rows it touched.
+pub(crate) async fn execute(
+    db: &impl ConnectionTrait,
+    attempted: &'static str,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(failed(attempted))?.rows_affected())
+}
+
+/// Runs a statement that gives rows.
+pub(crate) async fn rows(
+    db: &impl ConnectionTrait,
+    attempted: &'static str,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<Row>> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = db.query_all_raw(statement).await.map_err(failed(attempted))?;
+    Ok(rows.into_iter().map(Row).collect())
+}
+
+/// Runs a statement that gives one row or none.
+pub(crate) async fn row(
+    db: &impl ConnectionTrait,
+    attempted: &'static str,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Option<Row>> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.query_one_raw(statement).await.map_err(failed(attempted))?.map(Row))
+}
+
+/// Runs a `select count(*) as count …`.
+pub(crate) async fn count(
+    db: &impl ConnectionTrait,
+    attempted: &'static str,
+    sql: &'static str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64> {
+    row(db, attempted, sql, values).await?.map_or(Ok(0), |row| row.count("count"))
+}
+
+/// A number as both databases keep it.
+pub(crate) fn int(number: impl Into<u64>) -> Value {
+    i64::try_from(number.into()).unwrap_or(i64::MAX).into()
+}
+
+/// `$first, $first+1, …`, that many.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    let names: Vec<_> = (first..first + count).map(|number| format!("${number}")).collect();
+    names.join(", ")
+}
+
+/// A row of an answer.
+pub(crate) struct Row(QueryResult);
+
+impl Row {
+    /// A column of a plain type.
+    pub(crate) fn get<T: TryGetable>(&self, column: &str) -> Result<T> {
+        self.0.try_get("", column).map_err(|_| corrupt(column))
+    }
+
+    /// A column by its place, for rows with many.
+    pub(crate) fn at<T: TryGetable>(&self, place: usize) -> Result<T> {
+        self.0.try_get_by_index(place).map_err(|_| corrupt(&format!("column {place}")))
+    }
+
+    /// A column of text that `parse` understands.
+    pub(crate) fn parsed<T>(&self, column: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+        parse(&self.get::<String>(column)?).ok_or_else(|| corrupt(column))
+    }
+
+    /// A column of JSON.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
+        self.parsed(column, |text| serde_json::from_str(text).ok())
+    }
+
+    /// A column that counts something.
+    pub(crate) fn count<T: TryFrom<i64>>(&self, column: &str) -> Result<T> {
+        T::try_from(self.get::<i64>(column)?).map_err(|_| corrupt(column))
+    }
+}
+
+/// A column whose content is not understood. The content stays out: it may be anything.
+pub(crate) fn corrupt(column: &str) -> Error {
+    Error::Corrupt { what: format!("a value in `{column}`") }
+}
+
+/// A table that is written many rows at a time.
+pub(crate) struct Table<'a> {
+    pub(crate) name: &'static str,
+    /// The first columns that make the primary key.
+    pub(crate) key: usize,
+    pub(crate) columns: Cow<'a, [&'static str]>,
+}
+
+impl Table<'_> {
+    fn upsert(&self, backend: DbBackend, rows: usize) -> String {
+        let width = self.columns.len();
+        let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
+        let (key, rest) = self.columns.split_at(self.key);
+        let updates: Vec<_> = rest.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let action =
+            if rest.is_empty() { "nothing".to_owned() } else { format!("update set {}", updates.join(", ")) };
+        format!(
+            "insert into {} ({}) values {} on conflict ({}) do {action}",
+            self.name,
+            self.columns.join(", "),
+            tuples.join(", "),
+            key.join(", "),
+        )
+    }
+
+    /// Inserts rows, or updates those whose key is there. No key may come twice. In the order of their keys, two
+    /// writers cannot deadlock.
+    pub(crate) async fn put(
+        &self,
+        db: &impl ConnectionTrait,
+        attempted: &'static str,
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Result<u64> {
+        let width = self.columns.len();
+        let batch = MAX_ROWS.min(MAX_PARAMETERS / width);
+        let mut rows = rows.into_iter();
+        let mut written = 0;
+        loop {
+            let values: Vec<Value> = rows.by_ref().take(batch).flatten().collect();
+            if values.is_empty() {
+                return Ok(written);
+            }
+            let sql = self.upsert(db.get_database_backend(), values.len() / width);
+            written += execute(db, attempted, sql, values).await?;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The roster and its history.
+
+use tidemark_domain::member::{Role, Standing, Version};
+use tidemark_store::{RosterChange, RosterMember, Store, TeamRoster};
+use tidemark_testkit::TestDatabase;
+
+use crate::fixture::*;
+
+on_both_databases! {
+    a_version_is_written_where_the_standing_changed,
+    the_same_day_replaces_its_version,
+    who_left_may_come_back,
+    the_last_of_two_lines_counts,
+    an_earlier_day_does_not_hide_what_is_seen_now,
+    a_large_listing_goes_in_at_once,
+    teams_are_replaced,
+}
+
+fn line(number: u128, standing: Standing) -> RosterMember {
+    RosterMember { member_id: member(number), name: Some(format!("Member {number}")), email: None, standing }
+}
+
+fn viewer() -> Standing {
+    Standing { role: Role::Viewer, disabled: false, pending: false }
+}
+
+fn change(added: u64, changed: u64, closed: u64) -> RosterChange {
+    RosterChange { added, changed, closed }
+}
+
+async fn apply(store: &Store, listing: &[RosterMember], offset: u64) -> RosterChange {
+    let tx = store.begin().await.unwrap();
+    let change = tx.apply_roster(&connection_id(1), listing, day(offset)).await.unwrap();
+    tx.commit().await.unwrap();
+    change
+}
+
+async fn versions(store: &Store, number: u128) -> Vec<(u64, Option<Standing>)> {
+    let facts = store.member_facts(&connection_id(1), None, 5_000, day(0)).await.unwrap();
+    let facts = facts.into_iter().find(|facts| facts.member_id == member(number)).unwrap();
+    let offset = |version: &Version| (version.valid_from - day(0)).num_days().try_into().unwrap();
+    facts.versions.iter().map(|version| (offset(version), version.standing.clone())).collect()
+}
+
+async fn a_version_is_written_where_the_standing_changed(database: &TestDatabase) {
+    let store = database.store();
+    assert_eq!(apply(&store, &[line(1, maker()), line(2, maker())], 1).await, change(2, 0, 0));
+    assert_eq!(apply(&store, &[line(1, maker()), line(2, maker())], 2).await, change(0, 0, 0));
+    assert_eq!(apply(&store, &[line(1, viewer()), line(2, maker())], 3).await, change(0, 1, 0));
+    assert_eq!(versions(&store, 1).await, [(1, Some(maker())), (3, Some(viewer()))]);
+    assert_eq!(versions(&store, 2).await, [(1, Some(maker()))]);
+    let before = store.facts_digest(&connection_id(1)).await.unwrap();
+    let renamed = RosterMember { email: Some("new@example.com".to_owned()), ..line(2, maker()) };
+    assert_eq!(apply(&store, &[line(1, viewer()), renamed], 4).await, change(0, 0, 0));
+    assert_ne!(store.facts_digest(&connection_id(1)).await.unwrap(), before, "the address is new");
+    assert_eq!(versions(&store, 2).await, [(1, Some(maker()))], "its history is not");
+}
+
+async fn the_same_day_replaces_its_version(database: &TestDatabase) {
+    let store = database.store();
+    apply(&store, &[line(1, maker())], 1).await;
+    apply(&store, &[line(1, viewer())], 2).await;
+    let disabled = Standing { disabled: true, ..maker() };
+    assert_eq!(apply(&store, &[line(1, disabled.clone())], 2).await, change(0, 1, 0));
+    assert_eq!(versions(&store, 1).await, [(1, Some(maker())), (2, Some(disabled))]);
+}
+
+async fn who_left_may_come_back(database: &TestDatabase) {
+    let store = database.store();
+    let pending = Standing { pending: true, ..maker() };
+    apply(&store, &[line(1, maker()), line(2, pending)], 1).await;
+    assert_eq!(store.member_count(&connection_id(1)).await.unwrap(), 2);
+    assert_eq!(apply(&store, &[line(2, maker())], 2).await, change(0, 1, 1));
+    assert_eq!(apply(&store, &[line(2, maker())], 3).await, change(0, 0, 0), "closed once");
+    assert_eq!(store.member_count(&connection_id(1)).await.unwrap(), 1);
+    assert_eq!(apply(&store, &[line(1, maker()), line(2, maker())], 4).await, change(1, 0, 0));
+    assert_eq!(versions(&store, 1).await, [(1, Some(maker())), (2, None), (4, Some(maker()))]);
+    assert_eq!(store.member_count(&connection_id(1)).await.unwrap(), 2);
+    assert_eq!(store.member_count(&connection_id(2)).await.unwrap(), 0);
+}
+
+async fn the_last_of_two_lines_counts(database: &TestDatabase) {
+    let store = database.store();
+    assert_eq!(apply(&store, &[line(1, viewer()), line(1, maker())], 1).await, change(1, 0, 0));
+    assert_eq!(versions(&store, 1).await, [(1, Some(maker()))]);
+}
+
+async fn an_earlier_day_does_not_hide_what_is_seen_now(database: &TestDatabase) {
+    let store = database.store();
+    apply(&store, &[line(1, maker())], 5).await;
+    assert_eq!(apply(&store, &[line(1, viewer())], 4).await, change(0, 1, 0));
+    assert_eq!(versions(&store, 1).await, [(5, Some(viewer()))]);
+}
+
+async fn a_large_listing_goes_in_at_once(database: &TestDatabase) {
+    let store = database.store();
+    let mut listing: Vec<_> = (0..3_000).map(|number| line(number, maker())).collect();
+    assert_eq!(apply(&store, &listing, 1).await, change(3_000, 0, 0));
+    listing.truncate(2_000);
+    listing[..700].iter_mut().for_each(|line| line.standing = viewer());
+    assert_eq!(apply(&store, &listing, 2).await, change(0, 700, 1_000));
+    assert_eq!(store.member_count(&connection_id(1)).await.unwrap(), 2_000);
+}
+
+async fn teams_are_replaced(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let team = |number: u128, members: &[u128]| TeamRoster {
+        team_id: member(number),
+        name: format!("Team {number}"),
+        handle: format!("team-{number}"),
+        members: members.iter().map(|number| member(*number)).collect(),
+    };
+    let replace = async |teams: &[TeamRoster]| {
+        let tx = store.begin().await.unwrap();
+        tx.replace_teams(&id, teams).await.unwrap();
+        tx.commit().await.unwrap();
+        store.facts_digest(&id).await.unwrap()
+    };
+    let none = replace(&[]).await;
+    let two = replace(&[team(1, &[1, 2, 2]), team(2, &[])]).await;
+    assert_ne!(two, none);
+    assert_ne!(replace(&[team(1, &[1])]).await, two);
+    assert_eq!(replace(&[team(2, &[]), team(1, &[2, 1]), team(1, &[2, 1])]).await, two);
+    assert_eq!(replace(&[]).await, none);
+}
