@@ -1,7 +1,7 @@
 //! Parameterised statements: one text for both databases, values only ever as parameters, rows read with their fault
 //! named. `$1` means the same to both.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, pin::Pin};
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
 
@@ -132,23 +132,29 @@ impl Table<'_> {
 
     /// Inserts rows, or updates those whose key is there. No key may come twice. In the order of their keys, two
     /// writers cannot deadlock.
-    pub(crate) async fn put(
-        &self,
-        db: &impl ConnectionTrait,
+    ///
+    /// The rows become values before the first wait, so that no caller's iterator has to cross it.
+    pub(crate) fn put<'b>(
+        &'b self,
+        db: &'b impl ConnectionTrait,
         attempted: &'static str,
         rows: impl IntoIterator<Item = Vec<Value>>,
-    ) -> Result<u64> {
+    ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
         let width = self.columns.len();
         let batch = MAX_ROWS.min(MAX_PARAMETERS / width);
         let mut rows = rows.into_iter();
-        let mut written = 0;
-        loop {
+        let batches: Vec<Vec<Value>> = std::iter::from_fn(|| {
             let values: Vec<Value> = rows.by_ref().take(batch).flatten().collect();
-            if values.is_empty() {
-                return Ok(written);
+            (!values.is_empty()).then_some(values)
+        })
+        .collect();
+        Box::pin(async move {
+            let mut written = 0;
+            for values in batches {
+                let sql = self.upsert(db.get_database_backend(), values.len() / width);
+                written += execute(db, attempted, sql, values).await?;
             }
-            let sql = self.upsert(db.get_database_backend(), values.len() / width);
-            written += execute(db, attempted, sql, values).await?;
-        }
+            Ok(written)
+        })
     }
 }
