@@ -15,6 +15,7 @@ use tidemark_rpc::{
 };
 use tidemark_store::Connection;
 use tonic::{Request, Response, Status};
+use tracing::{Instrument as _, info_span};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -80,7 +81,8 @@ impl Parts {
         let key = api_key(request.api_key)?;
         let organization_id: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
         let region = region(request.region)?;
-        let found = self.examine(region, &key, Kept::Nothing).await?;
+        let span = info_span!("create", organization = %organization_id);
+        let found = self.examine(region, &key, Kept::Nothing).instrument(span).await?;
 
         let now = self.clock.now();
         let connection = Connection {
@@ -137,7 +139,8 @@ impl Parts {
         let key = api_key(request.api_key)?;
         let id: ConnectionId = rpc::parse("connection_id", &request.connection_id)?;
         let old = self.connection(&id).await?;
-        let found = self.examine(old.region, &key, Kept::OldKey).await?;
+        let span = info_span!("reconnect", connection = %id);
+        let found = self.examine(old.region, &key, Kept::OldKey).instrument(span).await?;
         if !found.identity.is_of(&old) {
             let (old, new) = (old.workspace.as_deref(), found.identity.workspace.as_deref());
             return Err(wrong_workspace(old, new).into());

@@ -16,6 +16,7 @@ use tidemark_rpc::{
 };
 use tidemark_store::Connection;
 use tonic::{Request, Response, Status};
+use tracing::{Instrument as _, info_span};
 
 use crate::{
     CredentialService,
@@ -92,7 +93,8 @@ impl Parts {
         }
         let Some(key) = key else { return Ok(Verdict::ReconnectRequired) };
         let client = self.client(connection.region, &key)?;
-        match probe::acceptance(&client).await {
+        let span = info_span!("verdict", connection = %id);
+        match probe::acceptance(&client).instrument(span).await {
             Acceptance::Accepted => Ok(Verdict::StillValid),
             Acceptance::Undecided => Ok(Verdict::Undecided),
             Acceptance::Rejected => self.confirm(connection).await,
