@@ -1,6 +1,7 @@
 //! Everything a change must pass, cheapest complaint first.
 
 use std::{
+    fmt,
     io::{BufRead, BufReader},
     process::Stdio,
     time::Instant,
@@ -12,28 +13,36 @@ use crate::{architecture, command, proto, services};
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 7] = [
+/// Before the tests, which come last so that their summary is what is left on the screen.
+const STEPS: [Step; 6] = [
     ("format", || command::run(&mut command::cargo(&["fmt", "--all", "--check"]))),
     ("clippy", clippy),
     ("documentation", documentation),
     ("architecture", architecture::check),
-    ("services", services::ensure),
-    ("tests", tests),
     ("gRPC contracts", proto::lint),
+    ("services", services::ensure),
 ];
 
 pub(crate) fn run() -> Result<()> {
     let begun = Instant::now();
-    for (number, (name, step)) in STEPS.into_iter().enumerate() {
-        println!("==> [{}/{}] {name}", number + 1, STEPS.len());
-        let begun = Instant::now();
-        let done = step();
-        let word = if done.is_ok() { "ok" } else { "FAILED" };
-        println!("<== {name}: {word} after {:.1} s", begun.elapsed().as_secs_f64());
-        done.with_context(|| format!("step `{name}`"))?;
+    for (name, step) in STEPS {
+        timed(name, step)?;
     }
-    println!("all {} steps passed after {:.1} s", STEPS.len(), begun.elapsed().as_secs_f64());
+    let counts = timed("tests", tests)?;
+    println!("all {} steps passed after {:.1} s", STEPS.len() + 1, begun.elapsed().as_secs_f64());
+    if let Some(counts) = counts {
+        println!("{counts}");
+    }
     Ok(())
+}
+
+fn timed<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("==> {name}");
+    let begun = Instant::now();
+    let done = step();
+    let word = if done.is_ok() { "ok" } else { "FAILED" };
+    println!("<== {name}: {word} after {:.1} s", begun.elapsed().as_secs_f64());
+    done.with_context(|| format!("step `{name}`"))
 }
 
 fn clippy() -> Result<()> {
@@ -46,7 +55,8 @@ fn documentation() -> Result<()> {
     command::run(cargo.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
-fn tests() -> Result<()> {
+/// Counts where the runner gives no summary of its own.
+fn tests() -> Result<Option<Counts>> {
     let present = || command::succeeds(&mut command::cargo(&["nextest", "--version"]));
     if !present() {
         println!("cargo-nextest is missing and is installed now");
@@ -56,14 +66,15 @@ fn tests() -> Result<()> {
         }
     }
     if present() {
-        return command::run(&mut command::cargo(&["nextest", "run", "--workspace", "--locked"]));
+        let mut nextest = command::cargo(&["nextest", "run", "--workspace", "--locked"]);
+        return command::run(&mut nextest).map(|()| None);
     }
     println!("cargo-nextest could not be installed; `cargo test` runs the tests");
-    plain_tests()
+    plain_tests().map(Some)
 }
 
 /// `cargo test` reports each test program by itself: this adds the reports up.
-fn plain_tests() -> Result<()> {
+fn plain_tests() -> Result<Counts> {
     let mut cargo = command::cargo(&["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]);
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("`cargo test` could not be started")?;
     let mut sum = Counts::default();
@@ -73,17 +84,23 @@ fn plain_tests() -> Result<()> {
         sum.add(&line);
     }
     let status = child.wait().context("`cargo test` got lost")?;
-    println!("{} passed, {} failed", sum.passed, sum.failed);
     if !status.success() {
+        println!("{sum}");
         bail!("`cargo test` failed ({status})");
     }
-    Ok(())
+    Ok(sum)
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: u32,
     failed: u32,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
+    }
 }
 
 impl Counts {
