@@ -1,0 +1,84 @@
+#![doc = include_str!("../README.md")]
+
+mod attempt;
+mod budgets;
+mod closing;
+mod connections;
+mod context;
+mod credentials;
+mod decision;
+mod engine;
+mod hold;
+mod service;
+mod start;
+mod sweeper;
+mod worker;
+
+use std::{sync::Arc, time::Duration};
+
+use tidemark_domain::{Clock, Entropy};
+use tidemark_ports::{Bus, Leases};
+use tidemark_rpc::{client::Caller, syncs::syncs_service_server::SyncsServiceServer};
+use tidemark_runtime::Shutdown;
+use tidemark_store::Store;
+
+use context::Context;
+
+/// How the service works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Workspaces synced at once by this process.
+    pub concurrency: u32,
+    /// How long one delivery works before it makes room for others.
+    pub delivery_budget: Duration,
+    /// How long a worker that died without a word still holds its workspace.
+    pub lease_ttl: Duration,
+    /// How often runs without a message are looked for.
+    pub sweep: Duration,
+    /// How many days of activity are wanted, ending yesterday.
+    pub history_days: u32,
+    /// How many of the newest days are fetched again by each run, since they may still change.
+    pub trailing_days: u32,
+    /// What the vendor allows per token.
+    pub requests_per_second: u32,
+}
+
+/// The sync service: its gRPC side and its worker side. Clones are the same service.
+#[derive(Debug, Clone)]
+pub struct SyncService {
+    context: Arc<Context>,
+}
+
+impl SyncService {
+    /// The service over these adapters. Does nothing until it is served or run.
+    pub fn new(
+        store: Store,
+        credentials: Caller,
+        bus: Arc<dyn Bus>,
+        leases: Arc<dyn Leases>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let context = Context::new(store, credentials, bus, leases, settings, clock, entropy);
+        Self { context: Arc::new(context) }
+    }
+
+    /// The gRPC service.
+    pub fn server(&self) -> SyncsServiceServer<Self> {
+        SyncsServiceServer::new(self.clone())
+    }
+
+    /// Works until the shutdown: runs, connection events, lost work. Returns once the work in hand has reached a
+    /// checkpoint, and at the latest when the hard stop fires.
+    pub async fn run(&self, shutdown: Shutdown) {
+        let work = async {
+            tokio::join!(
+                worker::consume(&self.context, &shutdown),
+                connections::consume(&self.context, &shutdown),
+                sweeper::sweep(&self.context, &shutdown),
+            )
+        };
+        shutdown.hard().run_until_cancelled(work).await;
+    }
+}

@@ -1,0 +1,113 @@
+//! One delivery of a run: take the workspace, get a token, let the engine work, and write down how it ended.
+
+use std::{error::Error, sync::Arc};
+
+use tidemark_domain::{connection::Reason, id::RunId};
+use tidemark_productboard::{Client, Options};
+use tidemark_rpc::credentials::Verdict;
+use tidemark_runtime::Shutdown;
+use tidemark_store::Result;
+use tokio::{runtime::Handle, task::spawn_blocking};
+
+use crate::{
+    closing,
+    context::Context,
+    credentials::{self, Access},
+    decision::{Decision, Failure, decide},
+    engine::{Ended, Engine},
+    hold::Hold,
+};
+
+/// How many tokens one delivery tries: they are superseded one at a time, by people.
+const MOST_TOKENS: u32 = 3;
+
+/// Handles a delivery. Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
+pub(crate) async fn deliver(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) {
+    if let Err(error) = attempt(cx, run_id, shutdown).await {
+        let error = &error as &dyn Error;
+        tracing::error!(run = %run_id, error, "a delivery failed at the database, the sweeper will bring it back");
+    }
+}
+
+async fn attempt(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) -> Result<()> {
+    let open = cx.store.run(run_id).await?.filter(|run| !run.state.is_final());
+    let Some(run) = open else {
+        tracing::debug!(run = %run_id, "nothing left to do for this message");
+        return Ok(());
+    };
+    let Some(mut hold) = Hold::take(cx, &run.connection_id).await? else {
+        return postpone(cx, run_id).await;
+    };
+    let worked = work(cx, run_id, &hold, shutdown).await;
+    // The lease goes before the last write: who receives the continuation must find it free. The fence still guards.
+    hold.release_lease().await;
+    let closed = match worked {
+        Ok(ended) => closing::close(cx, run_id, &hold.fence, ended).await,
+        Err(error) => Err(error),
+    };
+    let released = hold.release(cx).await;
+    closed.and(released)
+}
+
+/// Another worker has the workspace. Should it fall over, the run is looked for again.
+async fn postpone(cx: &Context, run_id: &RunId) -> Result<()> {
+    let half = cx.settings.lease_ttl / 2;
+    let tx = cx.store.begin().await?;
+    tx.postpone_run(run_id, cx.now() + half + cx.jitter(half), cx.now()).await?;
+    tx.commit().await?;
+    tracing::debug!(run = %run_id, "another worker has this workspace");
+    Ok(())
+}
+
+/// Lets the engine work on a thread of its own: decoding and writing ten thousand rows is no work for a thread that
+/// others wait for, and a panic there is a failure like any other.
+async fn work(
+    cx: &Arc<Context>,
+    run_id: &RunId,
+    hold: &Hold,
+    shutdown: &Shutdown,
+) -> Result<std::result::Result<Ended, Failure>> {
+    // Read again under the lease: until now it was another worker's to change.
+    let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else {
+        return Ok(Err(Failure::Overtaken));
+    };
+    let engine = Engine::new(Arc::clone(cx), run, hold.fence.clone(), hold.lost(), shutdown.clone());
+    let runtime = Handle::current();
+    let thread = spawn_blocking(move || runtime.block_on(with_tokens(engine)));
+    Ok(thread.await.unwrap_or_else(|error| {
+        tracing::error!(run = %run_id, %error, "the sync engine panicked");
+        Err(Failure::Panicked)
+    }))
+}
+
+/// Works with the present token, and with the next one where it was replaced meanwhile.
+async fn with_tokens(mut engine: Engine) -> std::result::Result<Ended, Failure> {
+    for _ in 0..MOST_TOKENS {
+        let connection = engine.run.connection_id.clone();
+        let access = engine.fetch(credentials::access(&engine.cx, &connection)).await??;
+        let generation = access.generation;
+        let client = client(&engine, access)?;
+        let failure = match engine.work(&client).await {
+            Ok(ended) => return Ok(ended),
+            Err(failure) => failure,
+        };
+        if decide(&failure, engine.run.attempts + 1) != Decision::ReconnectCheck {
+            return Err(failure);
+        }
+        let report = credentials::report_rejected(&engine.cx, &connection, generation);
+        match engine.fetch(report).await?? {
+            Verdict::ReconnectRequired => {
+                return Err(Failure::RejectionConfirmed(Reason::KeyRejected.sentence()));
+            }
+            Verdict::Superseded => tracing::debug!(run = %engine.run.id, "the token was replaced, going on"),
+            Verdict::StillValid | Verdict::Undecided | Verdict::Unspecified => break,
+        }
+    }
+    Err(Failure::RejectionUnconfirmed)
+}
+
+fn client(engine: &Engine, access: Access) -> std::result::Result<Client, Failure> {
+    let budget = engine.cx.budgets.of(&engine.run.connection_id);
+    let options = Options { budget, ..Options::default() };
+    Ok(Client::new(&access.base_url, access.token, options)?)
+}

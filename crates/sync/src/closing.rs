@@ -1,0 +1,183 @@
+//! How a delivery ends in the database: the run's next state, with its event or its next command, in one transaction
+//! under the fence. Each end is logged once, here.
+
+use std::{error::Error, time::Duration};
+
+use tidemark_domain::{
+    event::{Data, Event, SyncCompleted, SyncFailed},
+    id::RunId,
+    run, stream,
+};
+use tidemark_store::{self as store, Fence, Result, Run, StreamProgress};
+
+use crate::{
+    context::Context,
+    decision::{Decision, Failure, backoff, decide},
+    engine::Ended,
+};
+
+/// How soon a waiting run looks by itself whether there is a credential again: heals a lost `reconnected` event.
+const RECONNECT_LOOK: Duration = Duration::from_secs(300);
+/// Spread on top of the pause the vendor asked for.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// What goes out with the run's new state.
+enum Send {
+    Nothing,
+    Continuation,
+    Event(Data),
+}
+
+/// Writes down how a delivery ended.
+pub(crate) async fn close(
+    cx: &Context,
+    run_id: &RunId,
+    fence: &Fence,
+    ended: std::result::Result<Ended, Failure>,
+) -> Result<()> {
+    let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else { return Ok(()) };
+    let close = Close { cx, fence, run };
+    let written = match ended {
+        Ok(Ended::Paused) => close.go_on().await,
+        Ok(Ended::Settled) => close.finish().await,
+        Err(failure) => close.fail(&failure).await,
+    };
+    match written {
+        Err(store::Error::FenceLost) => {
+            tracing::warn!(run = %run_id, "the workspace went to another worker, which goes on from the checkpoint");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+struct Close<'a> {
+    cx: &'a Context,
+    fence: &'a Fence,
+    run: Run,
+}
+
+impl Close<'_> {
+    async fn go_on(&self) -> Result<()> {
+        let next = Run { wake_at: Some(self.cx.rescue_at()), ..self.run.clone() };
+        self.write(next, Send::Continuation).await?;
+        tracing::debug!(run = %self.run.id, connection = %self.run.connection_id, "sync makes room and goes on later");
+        Ok(())
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let streams = self.cx.store.streams(&self.run.id).await?;
+        let state = run::outcome(streams.iter().map(|progress| progress.state));
+        let reason = shortfalls(&streams);
+        if state == run::State::Failed {
+            return self.give_up(reason.unwrap_or_else(|| "No stream could be read.".to_owned())).await;
+        }
+        let as_of = self.cx.store.coverage(&self.run.connection_id).await?.last().map(|covered| covered.day);
+        let run_id = self.run.id.clone();
+        let next = Run { reason: reason.clone(), ..self.ended(state) };
+        self.write(next, Send::Event(Data::SyncCompleted(SyncCompleted { run_id, state, as_of }))).await?;
+        let (run, connection) = (&self.run.id, &self.run.connection_id);
+        match reason {
+            None => tracing::info!(%run, %connection, "sync succeeded"),
+            Some(reason) => tracing::warn!(%run, %connection, reason, "sync ended with gaps"),
+        }
+        Ok(())
+    }
+
+    async fn fail(&self, failure: &Failure) -> Result<()> {
+        let attempt = self.run.attempts + 1;
+        let pause = match decide(failure, attempt) {
+            Decision::Stop => {
+                tracing::warn!(run = %self.run.id, connection = %self.run.connection_id, %failure, "sync stopped here");
+                return Ok(());
+            }
+            Decision::AwaitReconnect(sentence) => return self.await_reconnect(sentence).await,
+            Decision::GiveUp(reason) => {
+                tracing::error!(run = %self.run.id, error = failure as &dyn Error, "sync cannot go on");
+                return self.give_up(reason).await;
+            }
+            Decision::RetryAfter(pause) => pause + self.cx.jitter(SPREAD),
+            // The last three are settled by the engine and by the attempt; coming here they are worth another try.
+            Decision::Retry
+            | Decision::ReconnectCheck
+            | Decision::StreamUnavailable(_)
+            | Decision::StreamSuspect(_) => {
+                let half = backoff(attempt) / 2;
+                half + self.cx.jitter(half)
+            }
+        };
+        let wake_at = Some(self.cx.now() + pause);
+        let reason = Some(format!("Trying again: {failure}."));
+        self.write(Run { attempts: attempt, wake_at, reason, ..self.run.clone() }, Send::Nothing).await?;
+        tracing::warn!(
+            run = %self.run.id,
+            connection = %self.run.connection_id,
+            attempt,
+            pause_ms = pause.as_millis(),
+            error = failure as &dyn Error,
+            "sync attempt failed, it will be tried again"
+        );
+        Ok(())
+    }
+
+    async fn await_reconnect(&self, sentence: String) -> Result<()> {
+        let was_waiting = self.run.state == run::State::ReconnectRequired;
+        let next = Run {
+            state: run::State::ReconnectRequired,
+            reason: Some(sentence),
+            attempts: 0,
+            wake_at: Some(self.cx.now() + RECONNECT_LOOK),
+            ..self.run.clone()
+        };
+        self.write(next, Send::Nothing).await?;
+        if !was_waiting {
+            let (run, connection) = (&self.run.id, &self.run.connection_id);
+            tracing::warn!(%run, %connection, "sync waits until the workspace is reconnected");
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, reason: String) -> Result<()> {
+        let event = Data::SyncFailed(SyncFailed { run_id: self.run.id.clone(), reason: reason.clone() });
+        let next = Run { reason: Some(reason.clone()), ..self.ended(run::State::Failed) };
+        self.write(next, Send::Event(event)).await?;
+        tracing::error!(run = %self.run.id, connection = %self.run.connection_id, reason, "sync failed");
+        Ok(())
+    }
+
+    fn ended(&self, state: run::State) -> Run {
+        Run { state, wake_at: None, finished_at: Some(self.cx.now()), ..self.run.clone() }
+    }
+
+    async fn write(&self, next: Run, send: Send) -> Result<()> {
+        let now = self.cx.now();
+        let next = Run { updated_at: now, ..next };
+        let tx = self.cx.store.begin().await?;
+        tx.guard(self.fence, now, self.cx.settings.lease_ttl).await?;
+        if !tx.update_run(&next, self.run.state).await? {
+            // A reconnect resumed the run in between, and sent its command.
+            return Ok(());
+        }
+        match send {
+            Send::Nothing => {}
+            Send::Continuation => self.cx.send_off(&tx, &next).await?,
+            Send::Event(data) => {
+                let connection = next.connection_id.clone();
+                tx.emit(&Event::new(&*self.cx.clock, &*self.cx.entropy, connection, data)).await?;
+            }
+        }
+        tx.commit().await
+    }
+}
+
+/// What is missing and why, in one line; nothing where every stream is complete.
+fn shortfalls(streams: &[StreamProgress]) -> Option<String> {
+    let incomplete = streams.iter().filter(|progress| progress.state != stream::State::Complete);
+    let lines: Vec<_> = incomplete
+        .map(|progress| {
+            let detail = progress.detail.as_deref().unwrap_or("not read");
+            format!("{}: {}", progress.stream.as_str(), detail.trim_end_matches('.'))
+        })
+        .collect();
+    (!lines.is_empty()).then(|| format!("{}.", lines.join("; ")))
+}

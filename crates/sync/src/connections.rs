@@ -1,0 +1,74 @@
+//! Consumes what happens to connections: a new one is synced, a reconnected one goes on where it stopped.
+//!
+//! One event at a time, in order. While the database is away the event is kept in hand and tried again: unlike a run,
+//! nothing else would bring it back. What the database refuses goes to the dead letters, so that it blocks nobody.
+
+use std::{error::Error, time::Duration};
+
+use tidemark_domain::event::{DecodeError, Event};
+use tidemark_ports::{Message, Verdict, topology::SYNC_CONNECTIONS};
+use tidemark_runtime::Shutdown;
+
+use crate::{context::Context, start};
+
+const PREFETCH: u16 = 16;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn consume(cx: &Context, shutdown: &Shutdown) {
+    let soft = shutdown.soft();
+    let Some(mut events) = soft.run_until_cancelled(cx.bus.subscribe(&SYNC_CONNECTIONS, PREFETCH)).await
+    else {
+        return;
+    };
+    while let Some(delivery) = soft.run_until_cancelled(events.next()).await {
+        // Unsettled at the stop: the broker gives it to somebody else.
+        let Some(verdict) = handle(cx, &delivery.message, shutdown).await else { break };
+        if let Err(error) = delivery.settle(verdict).await {
+            tracing::warn!(%error, "a connection event was not settled");
+        }
+    }
+}
+
+async fn handle(cx: &Context, message: &Message, shutdown: &Shutdown) -> Option<Verdict> {
+    let event = match decode(message) {
+        Ok(event) => event,
+        Err(verdict) => return Some(verdict),
+    };
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Err(failure) = start::on_event(cx, &event).await else { return Some(Verdict::Ack) };
+        let connection = &event.connection_id;
+        if !matches!(failure, tidemark_store::Error::Unavailable(..)) {
+            tracing::error!(
+                %connection, error = &failure as &dyn Error,
+                "a connection event cannot be taken in, it goes to the dead letters"
+            );
+            return Some(Verdict::DeadLetter);
+        }
+        tracing::warn!(
+            %connection, error = &failure as &dyn Error, "a connection event could not be taken in, trying again"
+        );
+        if !shutdown.pause(pause).await {
+            return None;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn decode(message: &Message) -> Result<Event, Verdict> {
+    Event::decode(&message.body).map_err(|error| match error {
+        DecodeError::UnknownType(kind) => {
+            tracing::debug!(kind, "an event of a newer version is skipped");
+            Verdict::Ack
+        }
+        DecodeError::Malformed(_) => {
+            tracing::error!(
+                id = message.id,
+                error = &error as &dyn Error,
+                "a message in sync.connections is no event, it goes to the dead letters"
+            );
+            Verdict::DeadLetter
+        }
+    })
+}

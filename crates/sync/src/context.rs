@@ -1,0 +1,73 @@
+//! What every part of the service works with: the ports, the settings, time and randomness. Also the one place that
+//! puts a `sync.run` command into the outbox.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tidemark_domain::{Clock, Entropy, command::SyncRun};
+use tidemark_ports::{Bus, Leases};
+use tidemark_rpc::client::Caller;
+use tidemark_store::{Run, Store, Tx};
+
+use crate::{Settings, budgets::Budgets};
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) credentials: Caller,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) leases: Arc<dyn Leases>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) budgets: Budgets,
+    /// This process, for whoever wonders who holds a workspace.
+    pub(crate) holder: String,
+}
+
+impl Context {
+    pub(crate) fn new(
+        store: Store,
+        credentials: Caller,
+        bus: Arc<dyn Bus>,
+        leases: Arc<dyn Leases>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let budgets = Budgets::new(settings.requests_per_second);
+        let holder = format!("worker-{:016x}", random(&*entropy));
+        Self { store, credentials, bus, leases, settings, clock, entropy, budgets, holder }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// When a run is looked for again, should its message or its worker get lost: not before the lease of a worker
+    /// that died has run out.
+    pub(crate) fn rescue_at(&self) -> DateTime<Utc> {
+        self.now() + self.settings.lease_ttl * 2
+    }
+
+    /// A random part of `most`.
+    pub(crate) fn jitter(&self, most: Duration) -> Duration {
+        let share = random(&*self.entropy) >> 32;
+        most.mul_f64(share as f64 / f64::from(u32::MAX))
+    }
+
+    /// Sends the run off to a worker, with the transaction.
+    pub(crate) async fn send_off(&self, tx: &Tx, run: &Run) -> tidemark_store::Result<()> {
+        let command = SyncRun { run_id: run.id.clone(), connection_id: run.connection_id.clone() };
+        let body = serde_json::to_vec(&command).expect("a command has string keys only");
+        // Each sending is a message of its own: a run is sent off many times.
+        let message_id = format!("cmd_{:016x}{:016x}", random(&*self.entropy), random(&*self.entropy));
+        tx.command(&message_id, run.connection_id.as_str(), SyncRun::NAME, body, self.now()).await
+    }
+}
+
+fn random(entropy: &dyn Entropy) -> u64 {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    u64::from_be_bytes(bytes)
+}

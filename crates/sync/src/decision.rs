@@ -1,0 +1,203 @@
+//! The one table from what went wrong to what is done about it. Whoever meets a failure asks here.
+
+use std::time::Duration;
+
+use tidemark_productboard as productboard;
+use tidemark_rpc::status::{self, RECONNECT_REQUIRED};
+use tidemark_store as store;
+use tonic::{Code, Status};
+
+/// After so many attempts in a row without progress the run fails.
+const MOST_ATTEMPTS: u32 = 12;
+/// An answer of the wrong shape may be a proxy's page; one that comes this often is the vendor's word.
+const BELIEVED_AFTER: u32 = 3;
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+
+/// Why a delivery could not go on. The texts are shown to people; internals are in the sources, for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Vendor(#[from] productboard::Error),
+    #[error("the database did not take the work")]
+    Store(#[from] store::Error),
+    #[error("the credential service answered {:?}: {}", .0.code(), .0.message())]
+    Credentials(Status),
+    #[error("the credential service named `{0}` as the vendor's address, which is no URL")]
+    Address(String),
+    /// The credential service confirmed the vendor's refusal.
+    #[error("{0}")]
+    RejectionConfirmed(&'static str),
+    /// The credential service could not confirm it, or a new token was refused again and again.
+    #[error("Productboard refused the token, and the refusal could not be confirmed")]
+    RejectionUnconfirmed,
+    #[error("the worker failed on this run; the cause was logged")]
+    Panicked,
+    /// The lease may be somebody else's, or the process has to stop now.
+    #[error("the work was interrupted")]
+    Interrupted,
+    /// Somebody else changed the run under this worker's hands.
+    #[error("the run was moved on by somebody else")]
+    Overtaken,
+}
+
+/// What is done about a failure.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Try again after the usual pause.
+    Retry,
+    /// Try again after the pause the vendor asked for.
+    RetryAfter(Duration),
+    /// The stream cannot be read with this credential; the others go on.
+    StreamUnavailable(String),
+    /// The stream's answer cannot be used; the others go on.
+    StreamSuspect(String),
+    /// Ask the credential service what to think of the refusal.
+    ReconnectCheck,
+    /// Wait for a new credential.
+    AwaitReconnect(String),
+    /// Write nothing more; whoever has the workspace now goes on.
+    Stop,
+    /// The run has failed.
+    GiveUp(String),
+}
+
+/// The table. `attempt` counts from 1, in a row without progress.
+pub(crate) fn decide(failure: &Failure, attempt: u32) -> Decision {
+    match class(failure, attempt) {
+        Decision::Retry | Decision::RetryAfter(_) if attempt >= MOST_ATTEMPTS => {
+            Decision::GiveUp(format!("Given up after {attempt} attempts without progress: {failure}."))
+        }
+        decision => decision,
+    }
+}
+
+fn class(failure: &Failure, attempt: u32) -> Decision {
+    use productboard::Error as Vendor;
+    match failure {
+        Failure::Vendor(error) => match error {
+            Vendor::Rejected { .. } => Decision::ReconnectCheck,
+            Vendor::Forbidden { .. } | Vendor::NotAvailable { .. } => {
+                Decision::StreamUnavailable(error.to_string())
+            }
+            Vendor::RateLimited { retry_after, .. } => Decision::RetryAfter(*retry_after),
+            Vendor::Transient { .. } | Vendor::Unreachable { .. } => Decision::Retry,
+            Vendor::VendorChanged { .. } | Vendor::Invalid { .. } if attempt < BELIEVED_AFTER => {
+                Decision::Retry
+            }
+            Vendor::VendorChanged { .. } | Vendor::Invalid { .. } => {
+                Decision::StreamSuspect(error.to_string())
+            }
+            Vendor::Configuration(_) => Decision::GiveUp(format!("{error}.")),
+        },
+        Failure::Store(error) => match error {
+            store::Error::FenceLost => Decision::Stop,
+            store::Error::Corrupt { .. } => Decision::GiveUp(
+                "The database holds something this version cannot read; the log says what.".to_owned(),
+            ),
+            _ => Decision::Retry,
+        },
+        Failure::Credentials(answer) => match answer.code() {
+            Code::FailedPrecondition if status::reason(answer).as_deref() == Some(RECONNECT_REQUIRED) => {
+                Decision::AwaitReconnect(answer.message().to_owned())
+            }
+            Code::NotFound => Decision::GiveUp("The connection no longer exists.".to_owned()),
+            _ => Decision::Retry,
+        },
+        Failure::Address(_) => Decision::GiveUp(format!("{failure}.")),
+        Failure::RejectionConfirmed(sentence) => Decision::AwaitReconnect((*sentence).to_owned()),
+        Failure::RejectionUnconfirmed | Failure::Panicked => Decision::Retry,
+        Failure::Interrupted | Failure::Overtaken => Decision::Stop,
+    }
+}
+
+/// The usual pause before the attempt after this one, without jitter: it doubles from 1 s to 5 min.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(16);
+    (FIRST_BACKOFF * 2_u32.pow(doublings)).min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_rpc::status::Refusal;
+
+    use super::*;
+
+    const ATTEMPTED: &str = "list teams";
+
+    fn vendor(error: productboard::Error) -> Failure {
+        Failure::Vendor(error)
+    }
+
+    fn transient() -> Failure {
+        let (status, vendor_id, source) = (Some(503), None, None);
+        vendor(productboard::Error::Transient { attempted: ATTEMPTED, status, vendor_id, source })
+    }
+
+    fn changed() -> Failure {
+        let (path, problem, vendor_id) = (String::new(), "a repeated cursor".to_owned(), None);
+        vendor(productboard::Error::VendorChanged { attempted: ATTEMPTED, path, problem, vendor_id })
+    }
+
+    #[test]
+    fn every_vendor_answer_has_its_decision() {
+        let rejected = productboard::Error::Rejected { attempted: ATTEMPTED, vendor_id: None };
+        assert_eq!(decide(&vendor(rejected), 1), Decision::ReconnectCheck);
+        let forbidden = productboard::Error::Forbidden {
+            attempted: ATTEMPTED,
+            missing_scope: Some("teams:read".to_owned()),
+            vendor_id: None,
+        };
+        let detail = "could not list teams: the token lacks the scope teams:read".to_owned();
+        assert_eq!(decide(&vendor(forbidden), 1), Decision::StreamUnavailable(detail));
+        let plan = productboard::Error::NotAvailable { attempted: ATTEMPTED, status: 501, vendor_id: None };
+        assert!(matches!(decide(&vendor(plan), 1), Decision::StreamUnavailable(_)));
+        let retry_after = Duration::from_secs(70);
+        let limited = productboard::Error::RateLimited { attempted: ATTEMPTED, retry_after, vendor_id: None };
+        assert_eq!(decide(&vendor(limited), 1), Decision::RetryAfter(retry_after));
+        assert_eq!(decide(&transient(), 1), Decision::Retry);
+        let configuration = productboard::Error::Configuration("the token is empty".to_owned());
+        assert!(matches!(decide(&vendor(configuration), 1), Decision::GiveUp(_)));
+    }
+
+    #[test]
+    fn an_unexpected_shape_is_believed_when_it_comes_again() {
+        assert_eq!(decide(&changed(), 1), Decision::Retry);
+        assert_eq!(decide(&changed(), 2), Decision::Retry);
+        assert!(matches!(decide(&changed(), 3), Decision::StreamSuspect(_)));
+    }
+
+    #[test]
+    fn the_twelfth_attempt_without_progress_is_the_last() {
+        assert_eq!(decide(&transient(), 11), Decision::Retry);
+        let Decision::GiveUp(reason) = decide(&transient(), 12) else { panic!("no end") };
+        assert_eq!(
+            reason,
+            "Given up after 12 attempts without progress: \
+             could not list teams: Productboard is in trouble (status 503)."
+        );
+        assert_eq!(decide(&Failure::Interrupted, 12), Decision::Stop, "stopping is no failure");
+    }
+
+    #[test]
+    fn the_store_and_the_credential_service_have_theirs() {
+        assert_eq!(decide(&Failure::Store(store::Error::FenceLost), 1), Decision::Stop);
+        let sentence = "reconnect first".to_owned();
+        let dead = Refusal::Precondition { reason: RECONNECT_REQUIRED, sentence: sentence.clone() };
+        assert_eq!(decide(&Failure::Credentials(dead.into()), 1), Decision::AwaitReconnect(sentence));
+        let other = Refusal::Precondition { reason: "ELSE", sentence: "something else".to_owned() };
+        assert_eq!(decide(&Failure::Credentials(other.into()), 1), Decision::Retry);
+        let gone = Refusal::NotFound { what: "connection" };
+        assert!(matches!(decide(&Failure::Credentials(gone.into()), 1), Decision::GiveUp(_)));
+        let silent = Refusal::Unavailable { what: "it", retry_after: Duration::ZERO };
+        assert_eq!(decide(&Failure::Credentials(silent.into()), 1), Decision::Retry);
+        assert_eq!(decide(&Failure::Panicked, 1), Decision::Retry);
+        assert_eq!(decide(&Failure::RejectionUnconfirmed, 1), Decision::Retry);
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_five_minutes() {
+        let pauses = [1, 2, 3, 9, 10, 12, u32::MAX].map(|attempt| backoff(attempt).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 256, 300, 300, 300]);
+    }
+}

@@ -1,0 +1,181 @@
+//! The gRPC side. Handlers work in tasks of their own, so that a caller's deadline never cuts a transaction in two.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tidemark_domain::id::{ConnectionId, RunId};
+use tidemark_rpc::{
+    client::retry,
+    connections::GetConnectionRequest,
+    detached, parse,
+    status::Refusal,
+    syncs::{
+        self, GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
+        StartSyncResponse, syncs_service_server::SyncsService,
+    },
+    timestamp,
+};
+use tidemark_store::{Run, StreamProgress};
+use tonic::{Code, Request, Response, Status};
+
+use crate::{SyncService, context::Context, start};
+
+const DEFAULT_PAGE: u32 = 20;
+const LARGEST_PAGE: u32 = 100;
+/// A service that does not answer is worth another try after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+#[tonic::async_trait]
+impl SyncsService for SyncService {
+    async fn start_sync(
+        &self,
+        request: Request<StartSyncRequest>,
+    ) -> Result<Response<StartSyncResponse>, Status> {
+        let connection = parse("connection_id", &request.get_ref().connection_id)?;
+        let cx = Arc::clone(&self.context);
+        detached(start_sync(cx, connection)).await.map(Response::new)
+    }
+
+    async fn get_sync(&self, request: Request<GetSyncRequest>) -> Result<Response<GetSyncResponse>, Status> {
+        let id = parse("run_id", &request.get_ref().run_id)?;
+        let cx = Arc::clone(&self.context);
+        detached(get_sync(cx, id)).await.map(Response::new)
+    }
+
+    async fn list_syncs(
+        &self,
+        request: Request<ListSyncsRequest>,
+    ) -> Result<Response<ListSyncsResponse>, Status> {
+        let request = request.into_inner();
+        let connection = parse("connection_id", &request.connection_id)?;
+        let before = read_page_token(&request.page_token)?;
+        let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size.min(LARGEST_PAGE) };
+        let cx = Arc::clone(&self.context);
+        detached(list_syncs(cx, connection, before, size)).await.map(Response::new)
+    }
+}
+
+async fn start_sync(cx: Arc<Context>, connection: ConnectionId) -> Result<StartSyncResponse, Status> {
+    check_exists(&cx, &connection).await?;
+    let started = start::start(&cx, &connection).await.map_err(refuse)?;
+    let run = Some(with_streams(&cx, &started.run).await?);
+    Ok(StartSyncResponse { run, coalesced: started.coalesced })
+}
+
+async fn get_sync(cx: Arc<Context>, id: RunId) -> Result<GetSyncResponse, Status> {
+    let run = cx.store.run(&id).await.map_err(refuse)?;
+    let run = run.ok_or(Refusal::NotFound { what: "sync run" })?;
+    Ok(GetSyncResponse { run: Some(with_streams(&cx, &run).await?) })
+}
+
+async fn list_syncs(
+    cx: Arc<Context>,
+    connection: ConnectionId,
+    before: Option<RunId>,
+    size: u32,
+) -> Result<ListSyncsResponse, Status> {
+    // One more than asked for tells whether there is a next page.
+    let found = cx.store.runs_of(&connection, before.as_ref(), u64::from(size) + 1).await.map_err(refuse)?;
+    let page = &found[..found.len().min(size as usize)];
+    let is_last = page.len() == found.len();
+    let next_page_token = page.last().filter(|_| !is_last).map(page_token).unwrap_or_default();
+    let mut runs = Vec::with_capacity(page.len());
+    for run in page {
+        runs.push(with_streams(&cx, run).await?);
+    }
+    Ok(ListSyncsResponse { runs, next_page_token })
+}
+
+/// The credential service knows which connections there are.
+async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Status> {
+    let asked = retry(|| {
+        let mut client = cx.credentials.connections();
+        let request = GetConnectionRequest { connection_id: connection.to_string() };
+        async move { client.get_connection(request).await }
+    });
+    let Err(status) = asked.await else { return Ok(()) };
+    let refusal = match status.code() {
+        Code::NotFound => Refusal::NotFound { what: "connection" },
+        Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::DeadlineExceeded => {
+            Refusal::Unavailable { what: "the credential service", retry_after: TRY_AGAIN }
+        }
+        code => {
+            let answer = status.message();
+            tracing::error!(%connection, ?code, answer, "the credential service refused to look up a connection");
+            Refusal::Internal
+        }
+    };
+    Err(refusal.into())
+}
+
+async fn with_streams(cx: &Context, run: &Run) -> Result<syncs::Run, Status> {
+    let streams = cx.store.streams(&run.id).await.map_err(refuse)?;
+    Ok(message(run, &streams))
+}
+
+fn message(run: &Run, streams: &[StreamProgress]) -> syncs::Run {
+    syncs::Run {
+        id: run.id.to_string(),
+        connection_id: run.connection_id.to_string(),
+        state: syncs::RunState::from(run.state).into(),
+        reason: run.reason.clone().unwrap_or_default(),
+        attempts: run.attempts,
+        streams: streams.iter().map(stream_message).collect(),
+        created_at: Some(timestamp(run.created_at)),
+        started_at: run.started_at.map(timestamp),
+        finished_at: run.finished_at.map(timestamp),
+    }
+}
+
+fn stream_message(progress: &StreamProgress) -> syncs::StreamProgress {
+    syncs::StreamProgress {
+        stream: progress.stream.as_str().to_owned(),
+        state: syncs::StreamState::from(progress.state).into(),
+        rows: progress.rows,
+        pages: progress.pages,
+        done: progress.done,
+        total: progress.total,
+        detail: progress.detail.clone().unwrap_or_default(),
+    }
+}
+
+fn page_token(last: &Run) -> String {
+    URL_SAFE_NO_PAD.encode(last.id.as_str())
+}
+
+fn read_page_token(token: &str) -> Result<Option<RunId>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let id = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+    id.map(Some).ok_or_else(|| {
+        Refusal::invalid("page_token", "send the `next_page_token` of the page before, unchanged").into()
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
+fn refuse(error: tidemark_store::Error) -> Status {
+    tracing::error!(error = &error as &dyn Error, "a request failed at the database");
+    match error {
+        tidemark_store::Error::Unavailable(..) => {
+            Refusal::Unavailable { what: "the database", retry_after: TRY_AGAIN }.into()
+        }
+        _ => Refusal::Internal.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_tokens_are_opaque_and_checked() {
+        assert_eq!(read_page_token("").unwrap(), None);
+        let id: RunId = "run_01jd0000000000000000000000".parse().unwrap();
+        let token = URL_SAFE_NO_PAD.encode(id.as_str());
+        assert_eq!(read_page_token(&token).unwrap(), Some(id));
+        for bad in ["run_01jd0000000000000000000000", "????", "Y29ubl8x"] {
+            assert_eq!(read_page_token(bad).unwrap_err().code(), Code::InvalidArgument, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Finds runs whose time has come and sends them off: retries that are due, and runs whose message or worker got lost.
+//! Any number of processes may sweep; claiming a run is a compare-and-set.
+
+use std::error::Error;
+
+use tidemark_runtime::Shutdown;
+use tidemark_store::Result;
+
+use crate::context::Context;
+
+const RUNS_AT_ONCE: u64 = 100;
+
+pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
+    let mut is_failing = false;
+    while shutdown.pause(cx.settings.sweep).await {
+        match round(cx).await {
+            Ok(()) if is_failing => {
+                tracing::info!("the sweeper works again");
+                is_failing = false;
+            }
+            Ok(()) => {}
+            // Once per outage: it comes round every second.
+            Err(error) if !is_failing => {
+                tracing::error!(
+                    error = &error as &dyn Error,
+                    "the sweeper cannot look for due runs, trying again"
+                );
+                is_failing = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn round(cx: &Context) -> Result<()> {
+    for run in cx.store.due_runs(cx.now(), RUNS_AT_ONCE).await? {
+        let tx = cx.store.begin().await?;
+        if tx.claim_due_run(&run.id, cx.now(), cx.rescue_at()).await? {
+            cx.send_off(&tx, &run).await?;
+            tx.commit().await?;
+            tracing::debug!(run = %run.id, connection = %run.connection_id, "a due run was sent off");
+        }
+    }
+    Ok(())
+}

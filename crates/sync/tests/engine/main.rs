@@ -1,0 +1,10 @@
+//! The sync service as a whole, over SQLite in memory, the in-process bus and leases, and the simulator.
+
+#![cfg(test)]
+
+mod believed;
+mod faults;
+mod recovery;
+mod support;
+mod syncs;
+mod vault;

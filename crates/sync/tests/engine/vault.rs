@@ -1,0 +1,142 @@
+//! A credential service with one connection: what the sync service sees of it, and nothing behind it.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tidemark_domain::{connection::Reason, id::ConnectionId};
+use tidemark_rpc::{
+    connections::{
+        Connection, CreateConnectionRequest, CreateConnectionResponse, GetConnectionRequest,
+        GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse, ReconnectConnectionRequest,
+        ReconnectConnectionResponse, connections_service_server::ConnectionsService,
+    },
+    credentials::{
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportRejectedRequest, ReportRejectedResponse,
+        Verdict, credentials_service_server::CredentialsService,
+    },
+    status::{RECONNECT_REQUIRED, Refusal},
+};
+use tonic::{Request, Response, Status};
+
+/// What the vault answers with.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) token: String,
+    pub(crate) generation: i64,
+    /// The present credential's refusal is confirmed.
+    pub(crate) is_rejected: bool,
+    /// Fails on every request for a token.
+    pub(crate) is_broken: bool,
+    /// Overrides the verdict on reports.
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) reports: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Vault {
+    connection: ConnectionId,
+    base_url: String,
+    answers: Arc<Mutex<Answers>>,
+}
+
+impl Vault {
+    pub(crate) fn new(connection: ConnectionId, base_url: String, token: &str) -> Self {
+        let answers = Answers {
+            token: token.to_owned(),
+            generation: 1,
+            is_rejected: false,
+            is_broken: false,
+            verdict: None,
+            reports: 0,
+        };
+        Self { connection, base_url, answers: Arc::new(Mutex::new(answers)) }
+    }
+
+    pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap()
+    }
+
+    /// A person has pasted a new key.
+    pub(crate) fn replace(&self, token: &str) -> i64 {
+        let mut answers = self.answers();
+        answers.token = token.to_owned();
+        answers.generation += 1;
+        answers.is_rejected = false;
+        answers.generation
+    }
+}
+
+#[tonic::async_trait]
+impl CredentialsService for Vault {
+    async fn get_access_token(
+        &self,
+        request: Request<GetAccessTokenRequest>,
+    ) -> Result<Response<GetAccessTokenResponse>, Status> {
+        assert_eq!(request.get_ref().connection_id, self.connection.as_str());
+        let answers = self.answers();
+        if answers.is_broken {
+            return Err(Refusal::Internal.into());
+        }
+        if answers.is_rejected {
+            let sentence = Reason::KeyRejected.sentence().to_owned();
+            return Err(Refusal::Precondition { reason: RECONNECT_REQUIRED, sentence }.into());
+        }
+        Ok(Response::new(GetAccessTokenResponse {
+            access_token: answers.token.clone(),
+            generation: answers.generation,
+            base_url: self.base_url.clone(),
+        }))
+    }
+
+    async fn report_rejected(
+        &self,
+        request: Request<ReportRejectedRequest>,
+    ) -> Result<Response<ReportRejectedResponse>, Status> {
+        let mut answers = self.answers();
+        answers.reports += 1;
+        let verdict = match answers.verdict {
+            Some(verdict) => verdict,
+            None if request.get_ref().generation < answers.generation => Verdict::Superseded,
+            None => {
+                answers.is_rejected = true;
+                Verdict::ReconnectRequired
+            }
+        };
+        Ok(Response::new(ReportRejectedResponse { verdict: verdict.into() }))
+    }
+}
+
+#[tonic::async_trait]
+impl ConnectionsService for Vault {
+    async fn get_connection(
+        &self,
+        request: Request<GetConnectionRequest>,
+    ) -> Result<Response<GetConnectionResponse>, Status> {
+        let id = request.into_inner().connection_id;
+        if id != self.connection.as_str() {
+            return Err(Refusal::NotFound { what: "connection" }.into());
+        }
+        let connection = Some(Connection { id, ..Default::default() });
+        Ok(Response::new(GetConnectionResponse { connection }))
+    }
+
+    async fn create_connection(
+        &self,
+        _: Request<CreateConnectionRequest>,
+    ) -> Result<Response<CreateConnectionResponse>, Status> {
+        Err(Status::unimplemented("the sync service makes no connections"))
+    }
+
+    async fn list_connections(
+        &self,
+        _: Request<ListConnectionsRequest>,
+    ) -> Result<Response<ListConnectionsResponse>, Status> {
+        Err(Status::unimplemented("the sync service lists no connections"))
+    }
+
+    async fn reconnect_connection(
+        &self,
+        _: Request<ReconnectConnectionRequest>,
+    ) -> Result<Response<ReconnectConnectionResponse>, Status> {
+        Err(Status::unimplemented("the sync service reconnects nothing"))
+    }
+}
