@@ -87,7 +87,7 @@ impl Store {
                 where o.sent_at is null and (o.claimed_until is null or o.claimed_until <= $1)
                     and not exists (
                         select 1 from outbox earlier
-                        where earlier.ordering_key = o.ordering_key and earlier.sent_at is null and false
+                        where earlier.ordering_key = o.ordering_key and earlier.sent_at is null
                             and earlier.id < o.id)
                 order by o.id limit $2 {})
             update outbox set claimed_until = $3 from due where outbox.id = due.due_id
