@@ -28,6 +28,8 @@ struct Service {
     packages: &'static [&'static str],
     /// Whether the programs are there.
     installed: fn() -> bool,
+    /// What is to be done once, when this has just installed it.
+    after_install: fn() -> Result<()>,
     /// Starts it at that port.
     start: fn(u16) -> Result<()>,
 }
@@ -69,7 +71,8 @@ impl Service {
             bail!("{}", self.advice(endpoint));
         }
         println!("{} is not installed: {}", self.name, self.packages.join(" "));
-        apt::install(self.packages).with_context(|| self.advice(endpoint))
+        apt::install(self.packages).with_context(|| self.advice(endpoint))?;
+        (self.after_install)()
     }
 
     fn advice(&self, endpoint: &Endpoint) -> String {

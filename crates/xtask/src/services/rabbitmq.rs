@@ -13,6 +13,7 @@ pub(super) const SERVICE: Service = Service {
     default: "amqp://guest:guest@127.0.0.1:5672/%2f",
     packages: &["rabbitmq-server"],
     installed: || server().is_some(),
+    after_install: || Ok(()),
     start,
 };
 

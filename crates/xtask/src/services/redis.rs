@@ -11,6 +11,7 @@ pub(super) const SERVICE: Service = Service {
     default: "redis://127.0.0.1:6379",
     packages: &["redis-server"],
     installed: || command::exists("redis-server"),
+    after_install: || Ok(()),
     start,
 };
 
