@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod backoff;
+mod bus;
+mod consumer;
+mod endpoint;
+mod error;
+mod probe;
+mod publisher;
+mod settle;
+mod topology;
+mod wire;
+
+pub use bus::{AmqpBus, BrokerInfo};
+pub use error::{ConnectError, InvalidUrl};

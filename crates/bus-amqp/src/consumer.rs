@@ -1,0 +1,180 @@
+//! One supervisor per subscription: connect, declare, set the prefetch, consume; on any trouble start again.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use lapin::{
+    Channel, Connection, Consumer,
+    options::{BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use tidemark_ports::{
+    Delivery, Subscription,
+    topology::{Queue, TOPOLOGY},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    backoff::Backoff,
+    endpoint::{self, Endpoint},
+    error::{ConnectError, chain},
+    settle::Ticket,
+    topology::{self, Names},
+    wire,
+};
+
+/// A session that lived so long was a good one.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Starts to consume; returns after the first attempt, whether it worked or not.
+pub(crate) async fn subscribe(
+    endpoint: Arc<Endpoint>,
+    names: Names,
+    queue: Queue,
+    prefetch: u16,
+) -> Box<dyn Subscription> {
+    // Zero would mean "no limit" to the broker.
+    let prefetch = prefetch.max(1);
+    let stop = CancellationToken::new();
+    let (out, incoming) = mpsc::channel(usize::from(prefetch));
+    let (attempted, first) = oneshot::channel();
+    let supervisor = Supervisor { endpoint, names: names.clone(), queue, prefetch, out, stop: stop.clone() };
+    tokio::spawn(supervisor.run(attempted));
+    let subscription = Consumption { incoming, names, _stop: stop.drop_guard() };
+    // An error would be a supervisor that ended, and it does so only when stopped.
+    let _ = first.await;
+    Box::new(subscription)
+}
+
+/// A delivery of one session.
+struct Incoming {
+    delivery: lapin::message::Delivery,
+    broken: CancellationToken,
+}
+
+struct Consumption {
+    incoming: mpsc::Receiver<Incoming>,
+    names: Names,
+    /// Ends the supervisor, which closes the connection.
+    _stop: DropGuard,
+}
+
+#[async_trait]
+impl Subscription for Consumption {
+    async fn next(&mut self) -> Delivery {
+        loop {
+            let Some(Incoming { mut delivery, broken }) = self.incoming.recv().await else {
+                // Only when the runtime goes down under us.
+                return std::future::pending().await;
+            };
+            // One of a session that is over comes again: handing it out would do the work twice.
+            if delivery.acker.usable() {
+                let message = wire::decode(&mut delivery, &self.names);
+                let ticket = Ticket::new(delivery.acker, broken);
+                return Delivery::new(message, delivery.redelivered, Box::new(ticket));
+            }
+        }
+    }
+}
+
+struct Supervisor {
+    endpoint: Arc<Endpoint>,
+    names: Names,
+    queue: Queue,
+    prefetch: u16,
+    out: mpsc::Sender<Incoming>,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    async fn run(self, attempted: oneshot::Sender<()>) {
+        let mut attempted = Some(attempted);
+        let mut backoff = Backoff::new();
+        while let Some(opened) = self.stop.run_until_cancelled(Session::open(&self)).await {
+            if let Some(attempted) = attempted.take() {
+                // Nobody waits when the subscriber was cancelled.
+                let _ = attempted.send(());
+            }
+            let why = match opened {
+                Ok(session) => {
+                    let started = Instant::now();
+                    let why = self.forward(session).await;
+                    if started.elapsed() > GOOD {
+                        backoff.reset();
+                    }
+                    why
+                }
+                Err(error) => chain(&error),
+            };
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let wait = backoff.next_wait();
+            tracing::warn!(queue = self.queue.name, why, ?wait, "not consuming, trying again");
+            self.stop.run_until_cancelled(sleep(wait)).await;
+        }
+    }
+
+    /// Hands out what comes until something ends the session; says what.
+    async fn forward(&self, mut session: Session) -> String {
+        tracing::info!(queue = self.queue.name, "consuming");
+        let broken = CancellationToken::new();
+        let why = tokio::select! {
+            () = self.stop.cancelled() => "the subscription was dropped".to_owned(),
+            () = broken.cancelled() => "an acknowledgement was lost".to_owned(),
+            why = session.pump(&self.out, &broken) => why,
+        };
+        endpoint::close(&session.connection).await;
+        why
+    }
+}
+
+/// One connection with one consumer.
+struct Session {
+    connection: Connection,
+    /// Closes when dropped.
+    _channel: Channel,
+    consumer: Consumer,
+}
+
+impl Session {
+    async fn open(supervisor: &Supervisor) -> Result<Self, ConnectError> {
+        let Supervisor { endpoint, names, queue, prefetch, .. } = supervisor;
+        let connection = endpoint.connect(&format!("consume {}", queue.name)).await?;
+        let channel = endpoint.step("open a channel", connection.create_channel()).await?;
+        let mut queues = TOPOLOGY.to_vec();
+        if !queues.contains(queue) {
+            queues.push(*queue);
+        }
+        endpoint.step("declare the topology", topology::declare(&channel, names, &queues)).await?;
+        let options = BasicQosOptions { global: false }; // per consumer; quorum queues know no other
+        endpoint.step("set the prefetch", channel.basic_qos(*prefetch, options)).await?;
+        let options = BasicConsumeOptions {
+            no_local: false,  // RabbitMQ does not have it
+            no_ack: false,    // a message is gone when it is done, not when it is sent
+            exclusive: false, // others compete
+            nowait: false,    // wait, so that an error is seen here
+        };
+        let consume =
+            channel.basic_consume(names.queue(queue.name), "".into(), options, FieldTable::default());
+        let consumer = endpoint.step("start to consume", consume).await?;
+        Ok(Self { connection, _channel: channel, consumer })
+    }
+
+    async fn pump(&mut self, out: &mpsc::Sender<Incoming>, broken: &CancellationToken) -> String {
+        loop {
+            // Room first: leftovers of earlier sessions may fill the channel until somebody asks for the next.
+            let Ok(room) = out.reserve().await else { return "the subscription was dropped".to_owned() };
+            match self.consumer.next().await {
+                Some(Ok(delivery)) => room.send(Incoming { delivery, broken: broken.clone() }),
+                Some(Err(error)) => return chain(&error),
+                None => return "the broker ended it".to_owned(),
+            }
+        }
+    }
+}

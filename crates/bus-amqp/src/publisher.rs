@@ -1,0 +1,214 @@
+//! One connection for publishing, used by one batch at a time.
+//!
+//! A batch takes the channel out and puts it back only when every confirm has come: a batch that failed or was
+//! cancelled leaves nothing behind that the next one could take for its own.
+
+use std::{collections::HashSet, iter, sync::Arc, time::Duration};
+
+use lapin::{
+    Channel, Confirmation, Connection, PublisherConfirm,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+use tidemark_ports::{Message, Receipt, Route, topology::TOPOLOGY};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    backoff::Backoff,
+    endpoint::Endpoint,
+    error::{ConnectError, chain},
+    topology::{self, Names},
+    wire,
+};
+
+const IN_FLIGHT: usize = 500;
+
+/// From the first publish of a window to its last confirm.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    endpoint: Arc<Endpoint>,
+    names: Names,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    link: Option<Link>,
+    backoff: Backoff,
+    /// After a failed attempt to connect, batches until then are `Unknown` at once.
+    not_before: Instant,
+}
+
+/// Field order: the channel closes before its connection.
+#[derive(Debug)]
+struct Link {
+    channel: Channel,
+    _connection: Connection,
+}
+
+impl Publisher {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, names: Names) -> Self {
+        let state = State { link: None, backoff: Backoff::new(), not_before: Instant::now() };
+        Self { endpoint, names, state: Mutex::new(state) }
+    }
+
+    pub(crate) async fn publish(&self, batch: &[Message]) -> Vec<Receipt> {
+        let mut receipts = Vec::with_capacity(batch.len());
+        let mut state = self.state.lock().await;
+        if let Some(link) = self.take_link(&mut state).await {
+            let mut complete = true;
+            for window in batch.chunks(IN_FLIGHT) {
+                let sent = self.send(&link.channel, window).await;
+                complete = sent.complete();
+                receipts.extend(sent.receipts(window));
+                if !complete {
+                    break;
+                }
+            }
+            if complete {
+                state.link = Some(link);
+            }
+        }
+        receipts.resize(batch.len(), Receipt::Unknown);
+        receipts
+    }
+
+    async fn take_link(&self, state: &mut State) -> Option<Link> {
+        if let Some(link) = state.link.take().filter(|link| link.channel.status().connected()) {
+            return Some(link);
+        }
+        if Instant::now() < state.not_before {
+            return None;
+        }
+        match self.open().await {
+            Ok(link) => {
+                state.backoff.reset();
+                Some(link)
+            }
+            Err(error) => {
+                let wait = state.backoff.next_wait();
+                state.not_before = Instant::now() + wait;
+                tracing::warn!(why = chain(&error), ?wait, "not publishing, trying again");
+                None
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Link, ConnectError> {
+        let connection = self.endpoint.connect("publish").await?;
+        let channel = self.endpoint.step("open a channel", connection.create_channel()).await?;
+        let declare = topology::declare(&channel, &self.names, &TOPOLOGY);
+        self.endpoint.step("declare the topology", declare).await?;
+        let options = ConfirmSelectOptions { nowait: false }; // the first confirm must not be missed
+        self.endpoint.step("turn on confirms", channel.confirm_select(options)).await?;
+        Ok(Link { channel, _connection: connection })
+    }
+
+    /// Publishes a window, then waits for all of its confirms.
+    async fn send(&self, channel: &Channel, window: &[Message]) -> Sent {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pending = Vec::with_capacity(window.len());
+        for message in window {
+            let Some(outgoing) = wire::encode(message, &self.names) else {
+                tracing::error!(id = message.id, "message not sendable: a name in it exceeds 255 bytes");
+                pending.push(Pending::Unsendable);
+                continue;
+            };
+            let options = BasicPublishOptions {
+                mandatory: outgoing.mandatory,
+                immediate: false, // RabbitMQ refuses it
+            };
+            let published = channel.basic_publish(
+                outgoing.exchange,
+                outgoing.key,
+                options,
+                &message.body,
+                outgoing.properties,
+            );
+            match timeout_at(deadline, published).await {
+                Ok(Ok(confirm)) => pending.push(Pending::Confirm(confirm)),
+                // The channel is broken: the rest of the window stays unsent.
+                Ok(Err(error)) => {
+                    tracing::warn!(why = chain(&error), "publishing failed");
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let mut sent = Sent::default();
+        for pending in pending {
+            sent.note(pending, deadline).await;
+        }
+        sent.outcomes.extend(iter::repeat_n(Outcome::Lost, window.len() - sent.outcomes.len()));
+        sent
+    }
+}
+
+enum Pending {
+    Confirm(PublisherConfirm),
+    Unsendable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Acked,
+    Nacked,
+    /// No confirm came.
+    Lost,
+    Unsendable,
+}
+
+/// What came back for one window, in its order.
+#[derive(Debug, Default)]
+struct Sent {
+    outcomes: Vec<Outcome>,
+    /// Message ids. lapin may hand a returned message to the confirm of another, but hands out all of them.
+    returned: HashSet<String>,
+}
+
+impl Sent {
+    async fn note(&mut self, pending: Pending, deadline: Instant) {
+        let outcome = match pending {
+            Pending::Unsendable => Outcome::Unsendable,
+            Pending::Confirm(confirm) => match timeout_at(deadline, confirm).await {
+                Ok(Ok(confirmation)) => {
+                    let outcome = match confirmation {
+                        Confirmation::Ack(_) => Outcome::Acked,
+                        Confirmation::Nack(_) => Outcome::Nacked,
+                        Confirmation::NotRequested => Outcome::Lost,
+                    };
+                    let returned = confirmation.take_message();
+                    self.returned.extend(returned.and_then(|message| {
+                        message.delivery.properties.message_id().as_ref().map(ToString::to_string)
+                    }));
+                    outcome
+                }
+                Ok(Err(_)) | Err(_) => Outcome::Lost,
+            },
+        };
+        self.outcomes.push(outcome);
+    }
+
+    fn complete(&self) -> bool {
+        !self.outcomes.contains(&Outcome::Lost)
+    }
+
+    fn receipts(&self, window: &[Message]) -> Vec<Receipt> {
+        let complete = self.complete();
+        let receipt = |(message, outcome): (&Message, &Outcome)| match (outcome, &message.route) {
+            (Outcome::Unsendable, _) => Receipt::Unroutable,
+            (Outcome::Nacked | Outcome::Lost, _) => Receipt::Unknown,
+            // Not mandatory, so never returned.
+            (Outcome::Acked, Route::Event(_)) => Receipt::Accepted,
+            (Outcome::Acked, Route::Command(_)) if self.returned.contains(&message.id) => Receipt::Unroutable,
+            (Outcome::Acked, Route::Command(_)) if complete => Receipt::Accepted,
+            // Its return may be pinned to a confirm that never came.
+            (Outcome::Acked, Route::Command(_)) => Receipt::Unknown,
+        };
+        window.iter().zip(&self.outcomes).map(receipt).collect()
+    }
+}
