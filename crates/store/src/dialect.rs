@@ -6,7 +6,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlxError,
     SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions as _, Connection as _, PgConnection, SqliteConnection,
+        self, ConnectOptions as _, Connection as _, PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
@@ -125,8 +125,8 @@ async fn open_postgres(
 }
 
 /// A `begin` whose caller was cancelled leaves its connection inside a transaction (sqlx#4393), where the next caller's
-/// writes would be answered with success and lost. `false` discards the connection. As one simple query, because the
-/// steps of a prepared one each have a time of their own.
+/// writes would be answered with success and lost: `false` discards the connection. As one simple query, because the
+/// steps of a prepared one each have a time of their own. SQLite's driver takes such a `begin` back by itself.
 async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::Result<bool, SqlxError> {
     let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?;
     sqlx::Row::try_get(&row, 0)
@@ -139,16 +139,8 @@ async fn open_sqlite(options: SqliteConnectOptions) -> std::result::Result<Datab
         // A database in memory lives as long as its connection.
         .idle_timeout(None)
         .max_lifetime(None)
-        .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(leave_transaction(connection)));
+        .test_before_acquire(false);
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_with(options).await?))
-}
-
-/// The same danger as on PostgreSQL; but this connection cannot be replaced.
-async fn leave_transaction(connection: &mut SqliteConnection) -> std::result::Result<bool, SqlxError> {
-    // Fails where there is no transaction, which is how it should be.
-    let _ = sqlx::raw_sql("rollback").execute(connection).await;
-    Ok(true)
 }
 
 /// Keeps other migrators out until the transaction ends. On SQLite, beginning it has already done so.

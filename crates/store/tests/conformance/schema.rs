@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidemark_store::{Error, Settings, Store};
+use tidemark_store::{Error, RosterMember, Settings, Store};
 use tidemark_testkit::{TestDatabase, open_store};
 
 use crate::fixture::*;
@@ -12,6 +12,7 @@ on_both_databases! {
     a_dropped_transaction_never_happened,
     a_cancelled_begin_poisons_nothing,
     what_the_schema_refuses_is_named_without_values,
+    everything_runs_in_a_task_of_its_own,
 }
 
 async fn a_second_migration_finds_nothing_to_do(database: &TestDatabase) {
@@ -54,6 +55,29 @@ async fn what_the_schema_refuses_is_named_without_values(database: &TestDatabase
     assert!(!text.contains("acme") && !text.contains(connection_id(1).as_str()), "{text}");
 }
 
+/// A handler's database work runs in its own task, so every future must be `Send`: this compiles.
+async fn everything_runs_in_a_task_of_its_own(database: &TestDatabase) {
+    let store = database.store();
+    let id = connected(&store, 1).await.id;
+    let work = async move {
+        let tx = store.begin().await?;
+        tx.insert_run(&queued(&id, 1)).await?;
+        tx.apply_roster(&id, &[], day(1)).await?;
+        tx.replace_teams(&id, &[]).await?;
+        tx.upsert_member_days(&id, &[member_day(1, 1, 1)]).await?;
+        tx.cover_days(&id, &[day(1)], day(2), &run_id(1)).await?;
+        tx.commit().await?;
+        store.check().await?;
+        store.migrate().await?;
+        store.mark_sent(&[1], now()).await?;
+        store.release_outgoing(&[1]).await?;
+        store.member_facts(&id, None, 1, day(0)).await?;
+        store.windows_on(&id, day(1)).await?;
+        store.facts_digest(&id).await
+    };
+    tokio::spawn(work).await.unwrap().unwrap();
+}
+
 /// Two processes that start at once, on a database without a schema.
 async fn migrate_at_once(database: &TestDatabase) {
     assert_eq!(database.store().check().await.unwrap().pending_migrations, ["0001_record"]);
@@ -75,6 +99,26 @@ async fn three_migrate_a_file_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_migrate_postgres_at_once() {
     migrate_at_once(&TestDatabase::empty_postgres().await).await;
+}
+
+/// Reads that turn into writes, from two processes at once: neither may be refused for being second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_write_to_one_file() {
+    let database = TestDatabase::sqlite_file().await;
+    let writers = [database.store(), open_store(&database.url()).await].map(|store| {
+        tokio::spawn(async move {
+            for round in 0..40 {
+                let member =
+                    RosterMember { member_id: member(1), name: None, email: None, standing: maker() };
+                let tx = store.begin().await.unwrap();
+                tx.apply_roster(&connection_id(round), &[member], day(1)).await.unwrap();
+                tx.commit().await.unwrap();
+            }
+        })
+    });
+    for writer in writers {
+        writer.await.unwrap();
+    }
 }
 
 #[tokio::test]
