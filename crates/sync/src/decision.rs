@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(decide(&Failure::Credentials(other.into()), 1), Decision::Retry);
         let gone = Refusal::NotFound { what: "connection" };
         assert!(matches!(decide(&Failure::Credentials(gone.into()), 1), Decision::GiveUp(_)));
-        let silent = Refusal::Unavailable { what: "it", retry_after: Duration::ZERO };
+        let silent = Refusal::Unavailable { what: "it".into(), retry_after: Duration::ZERO };
         assert_eq!(decide(&Failure::Credentials(silent.into()), 1), Decision::Retry);
         assert_eq!(decide(&Failure::Panicked, 1), Decision::Retry);
         assert_eq!(decide(&Failure::RejectionUnconfirmed, 1), Decision::Retry);

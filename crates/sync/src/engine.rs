@@ -106,7 +106,13 @@ impl Engine {
         };
         let tx = self.begin().await?;
         self.put_run(tx, run, from).await?;
-        tracing::info!(run = %self.run.id, connection = %self.run.connection_id, "sync started");
+        let (run, connection) = (&self.run.id, &self.run.connection_id);
+        match from {
+            run::State::Queued if self.run.started_at == Some(now) => {
+                tracing::info!(%run, %connection, "sync started");
+            }
+            _ => tracing::info!(%run, %connection, "sync goes on with the new credential"),
+        }
         Ok(())
     }
 

@@ -10,6 +10,8 @@ use tidemark_rpc::{
     syncs::{RunState, StreamState},
 };
 
+use tidemark_sync::Settings;
+
 use crate::support::{Harness, TOKEN, settings};
 
 #[tokio::test]
@@ -124,5 +126,25 @@ async fn one_forbidden_team_list_keeps_the_teams_as_they_were() {
     let run = harness.sync().await;
     assert_eq!(run.streams[1].state(), StreamState::Unavailable);
     assert_eq!(harness.digest().await, digest);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn the_databases_lease_is_kept_through_a_long_fetch() {
+    let ttl = Duration::from_millis(900);
+    let harness = Harness::with(Settings { lease_ttl: ttl, ..settings() }, Arc::new(NoLeases)).await;
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::from_secs(3));
+    let (run, _) = harness.start_sync().await;
+    harness.wait_for_state(&run.id, RunState::Running).await;
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        harness.clock.advance(chrono::TimeDelta::milliseconds(100));
+        let now = tidemark_domain::Clock::now(&*harness.clock);
+        let taken = harness.store.take_fence_if_free(&harness.connection, "thief", now, ttl).await.unwrap();
+        assert_eq!(taken, None, "the worker still fetches");
+    }
+    assert_eq!(harness.wait_for_end(&run.id).await.state(), RunState::Succeeded);
+    harness.assert_facts().await;
     harness.finish().await;
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod believed;
+mod clock;
 mod faults;
 mod recovery;
 mod support;

@@ -151,3 +151,17 @@ async fn a_soft_stop_leaves_a_checkpoint_that_the_next_process_goes_on_from() {
     harness.assert_facts().await;
     harness.finish().await;
 }
+
+#[tokio::test]
+async fn a_panic_is_a_failure_like_any_other() {
+    let harness = Harness::start().await;
+    harness.clock.breaks.store(true, Ordering::SeqCst);
+    let (run, _) = harness.start_sync().await;
+    let failed = harness.wait_for(&run.id, "failed attempt", |run| run.attempts == 1).await;
+    assert_eq!(failed.reason, "Trying again: the worker failed on this run; the cause was logged.");
+    harness.assert_lease_is_free().await;
+    let run = harness.wait_for_end_in_time(&run.id).await;
+    assert_eq!((run.state(), run.attempts), (RunState::Succeeded, 0));
+    harness.assert_facts().await;
+    harness.finish().await;
+}

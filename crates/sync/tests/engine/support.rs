@@ -36,12 +36,12 @@ use tidemark_rpc::{
 use tidemark_runtime::{Shutdown, config::Database};
 use tidemark_store::{Connection, Outgoing, OutgoingKind, Store};
 use tidemark_sync::{Settings, SyncService};
-use tidemark_testkit::{ManualClock, SeededEntropy};
+use tidemark_testkit::SeededEntropy;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::service::Routes;
 
-use crate::vault::Vault;
+use crate::{clock::TestClock, vault::Vault};
 
 pub(crate) const TOKEN: &str = "token-1";
 const RPC_TOKEN: &str = "between-services-only";
@@ -71,7 +71,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Waits until nothing is left to send.
-    async fn has_drained(&self, store: &Store, clock: &ManualClock) {
+    async fn has_drained(&self, store: &Store, clock: &TestClock) {
         let drained = async {
             while !store.claim_outgoing(clock.now(), 1, Duration::ZERO).await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -85,7 +85,7 @@ pub(crate) struct Harness {
     pub(crate) store: Store,
     pub(crate) bus: InprocBus,
     pub(crate) leases: Arc<dyn Leases>,
-    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<TestClock>,
     pub(crate) entropy: Arc<SeededEntropy>,
     pub(crate) simulator: Simulator,
     pub(crate) vault: Vault,
@@ -105,7 +105,7 @@ impl Harness {
     }
 
     pub(crate) async fn with(settings: Settings, leases: Arc<dyn Leases>) -> Self {
-        let clock = Arc::new(ManualClock::noon(today()));
+        let clock = Arc::new(TestClock::noon(today()));
         let entropy = Arc::new(SeededEntropy::new(7));
         let options = Options { requests_per_second: 0, ..Options::default() };
         let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
@@ -294,7 +294,7 @@ fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay {
     }
 }
 
-async fn connect(store: &Store, clock: &ManualClock, entropy: &SeededEntropy) -> ConnectionId {
+async fn connect(store: &Store, clock: &TestClock, entropy: &SeededEntropy) -> ConnectionId {
     let id = ConnectionId::generate(clock, entropy);
     let connection = Connection {
         id: id.clone(),
@@ -321,7 +321,7 @@ fn service(
     bus: &InprocBus,
     leases: &Arc<dyn Leases>,
     settings: &Settings,
-    clock: &Arc<ManualClock>,
+    clock: &Arc<TestClock>,
     entropy: &Arc<SeededEntropy>,
 ) -> SyncService {
     SyncService::new(
@@ -348,7 +348,7 @@ async fn serve_routes(routes: Routes, incoming: inproc::Incoming, stop: Cancella
     serve(routes, &[], Listen::Inproc(incoming), stop).await.unwrap();
 }
 
-async fn relay_for_ever(store: Store, bus: InprocBus, clock: Arc<ManualClock>, relay: Arc<Relay>) {
+async fn relay_for_ever(store: Store, bus: InprocBus, clock: Arc<TestClock>, relay: Arc<Relay>) {
     loop {
         for outgoing in store.claim_outgoing(clock.now(), 100, Duration::from_secs(30)).await.unwrap() {
             let id = outgoing.id;
