@@ -1,1 +1,26 @@
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod command;
+mod cycle;
+mod node;
+mod relay;
+mod sheet;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::Cli::parse().run().await {
+        Ok(code) => code,
+        Err(error) => {
+            // The chain, each cause on its own line: a person reads this.
+            eprintln!("tidemark: {error}");
+            error.chain().skip(1).for_each(|cause| eprintln!("  because: {cause}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -184,7 +184,8 @@ impl Parts {
     async fn examine(&self, region: Region, key: &SecretString, kept: Kept) -> Result<Found, Fault> {
         let client = self.client(region, key)?;
         let found = probe::examine(&client, self.clock.today()).await;
-        found.map_err(|unfit| unfit.refusal(region, kept).into())
+        let host = self.settings.host(region);
+        found.map_err(|unfit| unfit.refusal(region, &host, kept).into())
     }
 }
 

@@ -21,4 +21,11 @@ impl Settings {
             Region::Eu => &self.eu_url,
         }
     }
+
+    /// The region's host and port, for a sentence.
+    pub(crate) fn host(&self, region: Region) -> String {
+        let url = self.base_url(region);
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", url.host_str().unwrap_or_default())
+    }
 }

@@ -103,7 +103,7 @@ impl Fault {
 }
 
 fn unavailable_for(what: &'static str, seconds: u64) -> Status {
-    Refusal::Unavailable { what, retry_after: Duration::from_secs(seconds) }.into()
+    Refusal::Unavailable { what: what.into(), retry_after: Duration::from_secs(seconds) }.into()
 }
 
 /// The connection has no working credential.
@@ -138,7 +138,7 @@ impl Kept {
 
 impl Unfit {
     /// What the person who pasted the key is told: what happened, what was kept, what to do.
-    pub(crate) fn refusal(self, region: Region, kept: Kept) -> Refusal {
+    pub(crate) fn refusal(self, region: Region, host: &str, kept: Kept) -> Refusal {
         let kept = kept.sentence();
         let (reason, sentence) = match self {
             Self::Rejected => {
@@ -176,7 +176,8 @@ impl Unfit {
                 ("VENDOR_NOT_UNDERSTOOD", sentence)
             }
             Self::Unreachable => {
-                return Refusal::Unavailable { what: "Productboard", retry_after: Duration::from_secs(30) };
+                let what = format!("Productboard (host {host})").into();
+                return Refusal::Unavailable { what, retry_after: Duration::from_secs(30) };
             }
         };
         Refusal::Precondition { reason, sentence }

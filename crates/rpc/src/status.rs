@@ -1,6 +1,6 @@
 //! The one table from error class to status code, with machine-readable details and no internals.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -32,7 +32,7 @@ pub enum Refusal {
     /// Try the same again later.
     Unavailable {
         /// What does not answer.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// When it is worth trying again.
         retry_after: Duration,
     },

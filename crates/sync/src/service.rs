@@ -97,7 +97,7 @@ async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Sta
     let refusal = match status.code() {
         Code::NotFound => Refusal::NotFound { what: "connection" },
         Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::DeadlineExceeded => {
-            Refusal::Unavailable { what: "the credential service", retry_after: TRY_AGAIN }
+            Refusal::Unavailable { what: "the credential service".into(), retry_after: TRY_AGAIN }
         }
         code => {
             let answer = status.message();
@@ -158,7 +158,7 @@ fn refuse(error: tidemark_store::Error) -> Status {
     tracing::error!(error = &error as &dyn Error, "a request failed at the database");
     match error {
         tidemark_store::Error::Unavailable(..) => {
-            Refusal::Unavailable { what: "the database", retry_after: TRY_AGAIN }.into()
+            Refusal::Unavailable { what: "the database".into(), retry_after: TRY_AGAIN }.into()
         }
         _ => Refusal::Internal.into(),
     }

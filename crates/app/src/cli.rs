@@ -1,0 +1,66 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tidemark_runtime::{Config, trace};
+
+use crate::{
+    command::{demo, doctor, migrate, report, simulator},
+    node::{self, Roles},
+};
+
+/// Keeps Productboard connections alive, syncs the workspaces, and tells which seats are used.
+#[derive(Debug, Parser)]
+#[command(name = "tidemark", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// A TOML file over the defaults; the environment (TIDEMARK_…) goes over both.
+    #[arg(long, global = true, env = "TIDEMARK_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the credential service: connections, keys, expiry.
+    Credentials,
+    /// Runs a sync worker and the sync service.
+    Worker,
+    /// Runs the aggregator and the utilization service.
+    Aggregator,
+    /// Runs all services in one process.
+    All,
+    /// Brings the database to this version's schema.
+    Migrate,
+    /// Asks every server for an answer and tells what to do where there is none.
+    Doctor(doctor::Args),
+    /// The whole system in one process, against a simulated vendor.
+    Demo(demo::Args),
+    /// The seat report of one real workspace; the token is read from PRODUCTBOARD_TOKEN.
+    Report(report::Args),
+    /// Serves simulated workspaces over HTTP, for any client.
+    Simulator(simulator::Args),
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        let load = |overrides: &[(&str, String)]| -> Result<Config> {
+            let config = Config::load(self.config.as_deref(), overrides)?;
+            trace::init(&config.log);
+            Ok(config)
+        };
+        match self.command {
+            Command::Credentials => node::run(load(&[])?, Roles::CREDENTIALS).await,
+            Command::Worker => node::run(load(&[])?, Roles::WORKER).await,
+            Command::Aggregator => node::run(load(&[])?, Roles::AGGREGATOR).await,
+            Command::All => node::run(load(&[])?, Roles::ALL).await,
+            Command::Migrate => migrate::run(&load(&[])?).await,
+            Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
+            Command::Demo(args) => demo::run(args, load).await,
+            Command::Report(args) => report::run(args, load).await,
+            Command::Simulator(args) => simulator::run(args, load).await,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The commands that are more than a set of services.
+
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod migrate;
+pub(crate) mod report;
+pub(crate) mod simulator;

@@ -1,0 +1,246 @@
+//! The embedded cluster, and one cycle through it as a client sees it: connect, sync with progress, read the summary.
+
+use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tidemark_domain::{Entropy, id::OrganizationId};
+use tidemark_rpc::{
+    client::Caller,
+    connections::{
+        Connection, CreateConnectionRequest, ListConnectionsRequest, ReconnectConnectionRequest, Region,
+    },
+    inproc,
+    server::Listen,
+    syncs::{GetSyncRequest, Run, RunState, StartSyncRequest},
+    utilization::{GetSummaryRequest, Summary},
+};
+use tidemark_runtime::{Config, OsEntropy, Shutdown};
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::{
+    node::{self, Ground, Roles},
+    sheet::Sheet,
+};
+
+const POLL: Duration = Duration::from_millis(100);
+const ROLLUP_DEADLINE: u32 = 1_200;
+
+/// All services in this process, reachable through no port.
+pub(crate) struct Embedded {
+    pub(crate) caller: Caller,
+    tasks: JoinSet<Result<()>>,
+    shutdown: Shutdown,
+}
+
+impl Embedded {
+    /// Settings of a cluster without servers; its keys live as long as the process.
+    pub(crate) fn local(database_url: &str) -> Vec<(&'static str, String)> {
+        let mut random = [0_u8; 64];
+        OsEntropy.fill(&mut random);
+        let (key, token) = random.split_at(32);
+        vec![
+            ("database.url", database_url.to_owned()),
+            ("bus.url", "inproc:".to_owned()),
+            ("leases.url", "inproc:".to_owned()),
+            ("rpc.token", BASE64_STANDARD.encode(token)),
+            ("credentials.keys", format!("session:{}", BASE64_STANDARD.encode(key))),
+            ("log.filter", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned())),
+        ]
+    }
+
+    /// The same, with both regions at one host.
+    pub(crate) fn overrides(database_url: &str, api_url: &str) -> Vec<(&'static str, String)> {
+        let mut settings = Self::local(database_url);
+        settings.push(("productboard.us_url", api_url.to_owned()));
+        settings.push(("productboard.eu_url", api_url.to_owned()));
+        settings
+    }
+
+    pub(crate) async fn start(config: &Config, shutdown: &Shutdown) -> Result<Self> {
+        let ground = Ground::connect(config).await?;
+        ground.store.migrate().await.context("the local database was not set up")?;
+        let (channel, incoming) = inproc::pair();
+        let caller = Caller::over(channel, &config.rpc_token)?;
+        let tasks =
+            node::start(config, Roles::ALL, &ground, Listen::Inproc(incoming), caller.clone(), shutdown)
+                .await?;
+        Ok(Self { caller, tasks, shutdown: shutdown.clone() })
+    }
+
+    pub(crate) async fn stop(self) -> Result<ExitCode> {
+        // The client's channel goes first: the server drains until it has no connection left.
+        drop(self.caller);
+        self.shutdown.stop();
+        node::finish(self.tasks, &self.shutdown).await
+    }
+}
+
+/// A client of the services, with a progress bar per workspace on standard error.
+pub(crate) struct Cycle {
+    caller: Caller,
+    shutdown: Shutdown,
+    bars: MultiProgress,
+    drawn: Arc<std::sync::Mutex<HashMap<String, ProgressBar>>>,
+}
+
+impl Cycle {
+    pub(crate) fn new(caller: Caller, shutdown: &Shutdown) -> Self {
+        Self { caller, shutdown: shutdown.clone(), bars: MultiProgress::new(), drawn: Arc::default() }
+    }
+
+    /// Connects a workspace; the service's sentence is the error.
+    pub(crate) async fn connect(
+        &self,
+        organization: &OrganizationId,
+        region: Region,
+        api_key: String,
+    ) -> Result<Connection> {
+        let request = CreateConnectionRequest {
+            organization_id: organization.to_string(),
+            region: region.into(),
+            api_key,
+        };
+        let response =
+            self.caller.connections().create_connection(request).await.map_err(|status| sentence(&status))?;
+        response.into_inner().connection.context("the service answered without a connection")
+    }
+
+    /// Takes up a connection of an earlier time to the same workspace, or makes a new one.
+    pub(crate) async fn connect_or_reconnect(
+        &self,
+        organization: &OrganizationId,
+        region: Region,
+        api_key: String,
+    ) -> Result<Connection> {
+        let request =
+            ListConnectionsRequest { organization_id: organization.to_string(), ..Default::default() };
+        let known = self
+            .caller
+            .connections()
+            .list_connections(request)
+            .await
+            .map_err(|status| sentence(&status))?
+            .into_inner();
+        for connection in
+            known.connections.into_iter().filter(|connection| connection.region == i32::from(region))
+        {
+            let request =
+                ReconnectConnectionRequest { connection_id: connection.id, api_key: api_key.clone() };
+            match self.caller.connections().reconnect_connection(request).await {
+                Ok(response) => {
+                    return response
+                        .into_inner()
+                        .connection
+                        .context("the service answered without a connection");
+                }
+                // Another workspace: the next one may be it.
+                Err(status) if status.code() == Code::FailedPrecondition => {}
+                Err(status) => return Err(sentence(&status)),
+            }
+        }
+        self.connect(organization, region, api_key).await
+    }
+
+    /// Syncs the connection and reads its summary.
+    pub(crate) async fn sync(&self, connection: &Connection) -> Result<Sheet> {
+        let request = StartSyncRequest { connection_id: connection.id.clone() };
+        let started =
+            self.caller.syncs().start_sync(request).await.map_err(|status| sentence(&status))?.into_inner();
+        let mut run = started.run.context("the service answered without a run")?;
+        let bar = self.bar(&connection.workspace);
+        while is_open(&run) {
+            show(&bar, &run);
+            self.pause().await?;
+            let request = GetSyncRequest { run_id: run.id.clone() };
+            let response =
+                self.caller.syncs().get_sync(request).await.map_err(|status| sentence(&status))?.into_inner();
+            run = response.run.context("the service answered without a run")?;
+        }
+        show(&bar, &run);
+        if run.state() == RunState::Failed {
+            bail!("{}: {}", name(connection), run.reason);
+        }
+        let summary = self.summary(connection, &run).await?;
+        Ok(Sheet::new(name(connection), &run, summary))
+    }
+
+    /// Waits for the rollup of the run; none comes of a run that stopped, so that the last one stands.
+    async fn summary(&self, connection: &Connection, run: &Run) -> Result<Option<Summary>> {
+        let stopped = run.state() == RunState::ReconnectRequired;
+        for _ in 0..ROLLUP_DEADLINE {
+            let request = GetSummaryRequest { connection_id: connection.id.clone() };
+            match self.caller.utilization().get_summary(request).await {
+                Ok(response) => {
+                    let summary = response.into_inner().summary;
+                    if stopped || summary.as_ref().is_some_and(|summary| summary.run_id == run.id) {
+                        return Ok(summary);
+                    }
+                }
+                Err(status) if status.code() == Code::NotFound => {
+                    let covered = run
+                        .streams
+                        .iter()
+                        .any(|stream| stream.stream == "member_activities" && stream.done > 0);
+                    if stopped || !covered {
+                        return Ok(None);
+                    }
+                }
+                Err(status) => return Err(sentence(&status)),
+            }
+            self.pause().await?;
+        }
+        bail!("{}: the numbers were not ready two minutes after the sync ended", name(connection))
+    }
+
+    async fn pause(&self) -> Result<()> {
+        if self.shutdown.pause(POLL).await {
+            Ok(())
+        } else {
+            bail!("stopped before the end; nothing was reported")
+        }
+    }
+
+    fn bar(&self, workspace: &str) -> ProgressBar {
+        let mut drawn = self.drawn.lock().expect("no holder panics");
+        let style = ProgressStyle::with_template("{prefix:<16} {bar:30} {pos:>4}/{len} days  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = drawn.entry(workspace.to_owned()).or_insert_with(|| {
+            self.bars.add(ProgressBar::new(0).with_style(style).with_prefix(workspace.to_owned()))
+        });
+        bar.reset();
+        bar.clone()
+    }
+
+    /// Takes the bars off the screen, so that tables stand alone.
+    pub(crate) fn clear_bars(&self) {
+        let mut drawn = self.drawn.lock().expect("no holder panics");
+        drawn.drain().for_each(|(_, bar)| bar.finish_and_clear());
+    }
+}
+
+fn is_open(run: &Run) -> bool {
+    matches!(run.state(), RunState::Queued | RunState::Running | RunState::Unspecified)
+}
+
+fn show(bar: &ProgressBar, run: &Run) {
+    if let Some(activity) = run.streams.iter().find(|stream| stream.stream == "member_activities") {
+        bar.set_length(activity.total);
+        bar.set_position(activity.done);
+        bar.set_message(format!("{} rows", activity.rows));
+    }
+}
+
+fn name(connection: &Connection) -> String {
+    if connection.workspace.is_empty() { connection.id.clone() } else { connection.workspace.clone() }
+}
+
+/// The service's sentence is meant for a person; the rest of a status is not.
+fn sentence(status: &tonic::Status) -> anyhow::Error {
+    if status.code() == Code::Unavailable {
+        return anyhow!("{}. Check the network, and that region and host are right", status.message());
+    }
+    anyhow!("{}", status.message())
+}

@@ -1,0 +1,200 @@
+//! A process: the services of its roles, their server, the relay, and the end of it all.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use secrecy::ExposeSecret;
+use tidemark_credentials::{CredentialService, Settings as CredentialSettings, Vault};
+use tidemark_domain::{Clock, Entropy};
+use tidemark_ports::{Bus, Leases};
+use tidemark_rpc::{
+    client::Caller,
+    server::{self, Guard, Listen},
+};
+use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
+use tidemark_store::Store;
+use tidemark_sync::{Settings as SyncSettings, SyncService};
+use tidemark_utilization::UtilizationService;
+use tokio::{net::TcpListener, task::JoinSet};
+use tonic::service::Routes;
+
+use crate::{relay, wiring};
+
+const SHORTEST_TOKEN: usize = 16;
+
+/// Which services a process runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Roles {
+    credentials: bool,
+    worker: bool,
+    aggregator: bool,
+}
+
+impl Roles {
+    pub(crate) const CREDENTIALS: Self = Self { credentials: true, worker: false, aggregator: false };
+    pub(crate) const WORKER: Self = Self { credentials: false, worker: true, aggregator: false };
+    pub(crate) const AGGREGATOR: Self = Self { credentials: false, worker: false, aggregator: true };
+    pub(crate) const ALL: Self = Self { credentials: true, worker: true, aggregator: true };
+
+    fn listen(self, config: &Config) -> SocketAddr {
+        match (self.credentials, self.worker) {
+            (true, _) => config.credentials.listen,
+            (false, true) => config.worker.listen,
+            (false, false) => config.aggregator_listen,
+        }
+    }
+}
+
+/// What a process stands on.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) store: Store,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) leases: Arc<dyn Leases>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Ground {
+    /// Connects the store and chooses the adapters; broker and leases are connected when first used.
+    pub(crate) async fn connect(config: &Config) -> Result<Self> {
+        let store = Store::connect(&config.database)
+            .await
+            .context("the database cannot be used; `tidemark doctor` tells more")?;
+        let bus = wiring::bus(config)?.port();
+        let leases = wiring::leases(config)?.port();
+        Ok(Self { store, bus, leases, clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) })
+    }
+}
+
+/// Runs the services of a process until a signal; the exit code tells of a crash.
+pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
+    check_token(&config)?;
+    let shutdown = Shutdown::on_signals()?;
+    let ground = Ground::connect(&config).await?;
+    let pending = ground.store.check().await.context("the database does not answer")?.pending_migrations;
+    if !pending.is_empty() {
+        bail!("the database lacks {} migration(s); run `tidemark migrate` first", pending.len());
+    }
+    let address = roles.listen(&config);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let caller = Caller::new(config.credentials.url.as_str(), &config.rpc_token)?;
+    tracing::info!(%address, ?roles, "serving gRPC");
+    let tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
+    finish(tasks, &shutdown).await
+}
+
+fn check_token(config: &Config) -> Result<()> {
+    if config.rpc_token.expose_secret().len() < SHORTEST_TOKEN {
+        bail!(
+            "the setting rpc.token needs at least {SHORTEST_TOKEN} characters: it is what internal services show each \
+             other; set it in the file, as TIDEMARK_RPC__TOKEN or TIDEMARK_RPC__TOKEN_FILE"
+        );
+    }
+    Ok(())
+}
+
+/// Starts the services of the roles.
+pub(crate) async fn start(
+    config: &Config,
+    roles: Roles,
+    ground: &Ground,
+    listen: Listen,
+    caller: Caller,
+    shutdown: &Shutdown,
+) -> Result<JoinSet<Result<()>>> {
+    let Ground { store, bus, leases, clock, entropy } = ground.clone();
+    let guard = Guard::new(config.rpc_token.clone());
+    let mut tasks = JoinSet::new();
+    let mut routes = Routes::builder();
+    let mut names = Vec::new();
+    if roles.credentials {
+        let vault = Vault::from_keys(&config.credentials.keys, Arc::clone(&entropy))
+            .context("the setting credentials.keys cannot be used")?;
+        let settings = CredentialSettings {
+            us_url: config.productboard.us_url.clone(),
+            eu_url: config.productboard.eu_url.clone(),
+            requests_per_second: config.productboard.requests_per_second,
+        };
+        let service =
+            CredentialService::new(store.clone(), vault, settings, Arc::clone(&clock), Arc::clone(&entropy));
+        routes.add_service(server::guard(service.connections_server(), &guard));
+        routes.add_service(server::guard(service.credentials_server(), &guard));
+        names.extend([
+            "tidemark.connections.v1.ConnectionsService",
+            "tidemark.credentials.v1.CredentialsService",
+        ]);
+    }
+    if roles.worker {
+        let settings = SyncSettings {
+            concurrency: config.worker.concurrency,
+            delivery_budget: config.worker.delivery_budget,
+            lease_ttl: config.leases.ttl,
+            sweep: config.worker.sweep,
+            history_days: config.worker.history_days,
+            trailing_days: config.worker.trailing_days,
+            requests_per_second: config.productboard.requests_per_second,
+        };
+        let service = SyncService::new(
+            store.clone(),
+            caller,
+            Arc::clone(&bus),
+            leases,
+            settings,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
+        routes.add_service(server::guard(service.server(), &guard));
+        names.push("tidemark.syncs.v1.SyncsService");
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            service.run(shutdown).await;
+            Ok(())
+        });
+    }
+    if roles.aggregator {
+        let service = UtilizationService::new(
+            store.clone(),
+            Arc::clone(&bus),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
+        routes.add_service(server::guard(service.server(), &guard));
+        names.push("tidemark.utilization.v1.UtilizationService");
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            service.run(shutdown).await;
+            Ok(())
+        });
+    }
+    let routes = routes.routes();
+    let stop = shutdown.soft().clone();
+    tasks.spawn(async move { Ok(server::serve(routes, &names, listen, stop).await?) });
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move {
+        relay::run(store, bus, clock, shutdown).await;
+        Ok(())
+    });
+    Ok(tasks)
+}
+
+/// Waits for the end. A task that ends by itself ends the process, with a failure.
+pub(crate) async fn finish(mut tasks: JoinSet<Result<()>>, shutdown: &Shutdown) -> Result<ExitCode> {
+    let mut crashed = None;
+    loop {
+        let ended = tokio::select! {
+            ended = tasks.join_next() => ended,
+            () = shutdown.hard().cancelled() => break,
+        };
+        let Some(ended) = ended else { break };
+        let asked = shutdown.soft().is_cancelled();
+        shutdown.stop();
+        match ended {
+            Ok(Ok(())) if asked => {}
+            Ok(Ok(())) => crashed = crashed.or(Some(anyhow::anyhow!("a service ended by itself"))),
+            Ok(Err(error)) => crashed = crashed.or(Some(error)),
+            Err(panic) => crashed = crashed.or(Some(anyhow::Error::new(panic).context("a service crashed"))),
+        }
+    }
+    crashed.map_or(Ok(ExitCode::SUCCESS), Err)
+}

@@ -1,0 +1,172 @@
+//! What the demo and the report print of a workspace: JSON for programs, tables for people.
+
+use std::{collections::BTreeMap, io::Write};
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use serde::Serialize;
+use tidemark_domain::activity::Area;
+use tidemark_rpc::{
+    syncs::{Run, RunState},
+    utilization::{Summary, WindowUse},
+};
+
+const WINDOWS: [u32; 3] = [7, 28, 90];
+
+/// The numbers of one workspace, each with what it stands on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sheet {
+    workspace: String,
+    /// `succeeded`, `partial` or `reconnect_required`: how the last sync ended.
+    sync: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    #[serde(flatten)]
+    numbers: Option<Numbers>,
+}
+
+#[derive(Debug, Serialize)]
+struct Numbers {
+    as_of: String,
+    history_start: String,
+    definition_version: u32,
+    /// Covered days of the window, as a share.
+    coverage: BTreeMap<String, f64>,
+    members: u32,
+    seats: Seats,
+    areas: BTreeMap<String, BTreeMap<&'static str, u32>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Seats {
+    assigned: u32,
+    active: BTreeMap<String, u32>,
+    idle: BTreeMap<String, u32>,
+    /// Paid seats by state on the as-of day.
+    states: BTreeMap<String, u32>,
+}
+
+impl Sheet {
+    pub(crate) fn new(workspace: String, run: &Run, summary: Option<Summary>) -> Self {
+        let sync = match run.state() {
+            RunState::Succeeded => "succeeded",
+            RunState::ReconnectRequired => "reconnect_required",
+            _ => "partial",
+        };
+        let reason = Some(run.reason.clone()).filter(|reason| !reason.is_empty());
+        let details = run.streams.iter().filter(|stream| !stream.detail.is_empty());
+        let details = details.map(|stream| format!("{}: {}", stream.stream, stream.detail));
+        let notes = reason.into_iter().chain(details).collect();
+        Self { workspace, sync, notes, numbers: summary.map(Numbers::new) }
+    }
+
+    /// Why there are no numbers, where there are none.
+    pub(crate) fn gap(&self) -> Option<String> {
+        let none = self.numbers.is_none();
+        none.then(|| {
+            let notes = if self.notes.is_empty() {
+                "no day of activity could be fetched".to_owned()
+            } else {
+                self.notes.join("; ")
+            };
+            format!("{}: there are no numbers to report: {notes}", self.workspace)
+        })
+    }
+}
+
+impl Numbers {
+    fn new(summary: Summary) -> Self {
+        let shown = || summary.windows.iter().filter(|window| WINDOWS.contains(&window.days));
+        let by_window = |number: fn(&WindowUse) -> u32| -> BTreeMap<String, u32> {
+            shown().map(|window| (window.days.to_string(), number(window))).collect()
+        };
+        let coverage = shown()
+            .map(|window| (window.days.to_string(), f64::from(window.covered_days) / f64::from(window.days)))
+            .collect();
+        let areas = shown().map(|window| (window.days.to_string(), areas(window))).collect();
+        let seats = Seats {
+            assigned: shown().next().map_or(0, |window| window.assigned_seats),
+            active: by_window(|window| window.active_seats),
+            idle: by_window(|window| window.idle_seats),
+            states: summary.seat_states.iter().map(|count| (count.state.clone(), count.seats)).collect(),
+        };
+        Self {
+            coverage,
+            areas,
+            seats,
+            members: summary.members,
+            definition_version: summary.definition_version,
+            as_of: summary.as_of,
+            history_start: summary.history_start,
+        }
+    }
+}
+
+fn areas(window: &WindowUse) -> BTreeMap<&'static str, u32> {
+    let members = |area: Area| {
+        window.areas.iter().find(|line| line.area == area.as_str()).map_or(0, |line| line.members)
+    };
+    Area::ALL.into_iter().map(|area| (area.as_str(), members(area))).collect()
+}
+
+/// Prints to standard output, where nothing else goes.
+pub(crate) fn print(sheets: &[Sheet], json: bool) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, sheets)?;
+        writeln!(out)?;
+    } else {
+        for sheet in sheets {
+            table(&mut out, sheet)?;
+        }
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, sheet: &Sheet) -> Result<()> {
+    writeln!(out, "\n{}  (last sync: {})", sheet.workspace, sheet.sync)?;
+    sheet.notes.iter().try_for_each(|note| writeln!(out, "  note: {note}"))?;
+    let Some(numbers) = &sheet.numbers else {
+        writeln!(out, "  no numbers yet")?;
+        return Ok(());
+    };
+    let stale =
+        if sheet.sync == "reconnect_required" { ", stale until the workspace is reconnected" } else { "" };
+    writeln!(
+        out,
+        "  {} paid seats of {} members, as of {}{stale} (definitions v{})",
+        numbers.seats.assigned, numbers.members, numbers.as_of, numbers.definition_version
+    )?;
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    let windows = WINDOWS.map(|days| days.to_string());
+    let mut header = vec!["".to_owned()];
+    header.extend(windows.iter().map(|days| format!("{days} days")));
+    table.set_header(header);
+    let mut line = |title: &str, cell: &dyn Fn(&str) -> String| {
+        let cells = windows.iter().map(|days| cell(days));
+        table.add_row(std::iter::once(title.to_owned()).chain(cells));
+    };
+    let seats = &numbers.seats;
+    line("paid seats used", &|days| share(seats.active.get(days), seats.assigned));
+    line("paid seats idle", &|days| share(seats.idle.get(days), seats.assigned));
+    for area in Area::ALL {
+        let members = |days: &str| numbers.areas.get(days).and_then(|areas| areas.get(area.as_str()));
+        line(&format!("used {}", area.as_str()), &|days| share(members(days), seats.assigned));
+    }
+    line("days covered", &|days| format!("{:.0} %", numbers.coverage.get(days).unwrap_or(&0.0) * 100.0));
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    writeln!(out, "{table}")?;
+    let states: Vec<_> =
+        seats.states.iter().map(|(state, seats)| format!("{seats} {}", state.replace('_', " "))).collect();
+    writeln!(out, "  paid seats by state: {}", states.join(", "))?;
+    Ok(())
+}
+
+fn share(number: Option<&u32>, of: u32) -> String {
+    let number = number.copied().unwrap_or(0);
+    match (100 * number + of / 2).checked_div(of) {
+        Some(percent) => format!("{number} ({percent} %)"),
+        None => number.to_string(),
+    }
+}

@@ -1,0 +1,283 @@
+//! A cluster of real processes on free ports, with a prefix and a database of its own, and a simulated vendor.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use chrono::NaiveDate;
+use tempfile::TempDir;
+use tidemark_bus_amqp::AmqpBus;
+use tidemark_domain::{
+    Clock,
+    id::{ConnectionId, OrganizationId},
+};
+use tidemark_productboard_sim::{Options, Simulator};
+use tidemark_rpc::{client::Caller, connections, syncs, utilization};
+use tidemark_runtime::{OsEntropy, SystemClock};
+use tidemark_store::Store;
+use tidemark_testkit::TestDatabase;
+use tokio::time::{Instant, sleep};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
+/// In every secret a test uses; must show up nowhere.
+pub(crate) const CANARY: &str = "cAnArY";
+const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
+const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wiring {
+    /// One process, SQLite, in-process bus and leases.
+    Embedded,
+    /// Three processes, PostgreSQL, RabbitMQ, Redis.
+    Real,
+}
+
+pub(crate) struct Cluster {
+    pub(crate) wiring: Wiring,
+    pub(crate) simulator: Simulator,
+    pub(crate) store: Store,
+    pub(crate) prefix: String,
+    environment: BTreeMap<String, String>,
+    ports: [u16; 3],
+    processes: BTreeMap<&'static str, Child>,
+    folder: TempDir,
+    starts: u32,
+    _database: TestDatabase,
+}
+
+pub(crate) fn amqp_url() -> String {
+    let url = std::env::var("TIDEMARK_TEST_AMQP_URL");
+    url.unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
+}
+
+fn redis_url() -> String {
+    std::env::var("TIDEMARK_TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned())
+}
+
+/// By the machine's clock, which the binary under test reads.
+pub(crate) fn today() -> NaiveDate {
+    SystemClock.today()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Cluster {
+    pub(crate) async fn start(wiring: Wiring, extra: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), Options::default()).await.unwrap();
+        let database = match wiring {
+            Wiring::Embedded => TestDatabase::sqlite_file().await,
+            Wiring::Real => TestDatabase::postgres().await,
+        };
+        let ports = [free_port(), free_port(), free_port()];
+        let prefix = format!("t{}", uuid::Uuid::new_v4().simple());
+        let (bus, leases) = match wiring {
+            Wiring::Embedded => ("inproc:".to_owned(), "inproc:".to_owned()),
+            Wiring::Real => (amqp_url(), redis_url()),
+        };
+        let mut environment = BTreeMap::new();
+        let mut set = |key: &str, value: String| environment.insert(format!("TIDEMARK_{key}"), value);
+        set("DATABASE__URL", database.url());
+        set("BUS__URL", bus);
+        set("BUS__PREFIX", prefix.clone());
+        set("LEASES__URL", leases);
+        set("LEASES__PREFIX", prefix.clone());
+        set("LEASES__TTL_MS", "1500".to_owned());
+        set("WORKER__SWEEP_MS", "200".to_owned());
+        set("RPC__TOKEN", SERVICE_TOKEN.to_owned());
+        set("CREDENTIALS__KEYS", KEYS.to_owned());
+        set("CREDENTIALS__LISTEN", format!("127.0.0.1:{}", ports[0]));
+        set("CREDENTIALS__URL", format!("http://127.0.0.1:{}", ports[0]));
+        set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));
+        set("AGGREGATOR__LISTEN", format!("127.0.0.1:{}", ports[2]));
+        set("PRODUCTBOARD__US_URL", simulator.base_url());
+        set("PRODUCTBOARD__EU_URL", simulator.base_url());
+        set("LOG__FILTER", "trace".to_owned());
+        extra.iter().for_each(|(key, value)| {
+            set(key, (*value).to_owned());
+        });
+        let mut cluster = Self {
+            wiring,
+            simulator,
+            store: database.store(),
+            prefix,
+            environment,
+            ports,
+            processes: BTreeMap::new(),
+            folder: tempfile::tempdir().unwrap(),
+            starts: 0,
+            _database: database,
+        };
+        let roles: &[&'static str] = match wiring {
+            Wiring::Embedded => &["all"],
+            Wiring::Real => &["credentials", "worker", "aggregator"],
+        };
+        roles.iter().for_each(|role| cluster.spawn(role));
+        cluster.ready().await;
+        cluster
+    }
+
+    /// The process that syncs.
+    pub(crate) fn worker(&self) -> &'static str {
+        if self.wiring == Wiring::Embedded { "all" } else { "worker" }
+    }
+
+    pub(crate) fn spawn(&mut self, role: &'static str) {
+        self.starts += 1;
+        let log = File::create(self.folder.path().join(format!("{:02}-{role}.log", self.starts))).unwrap();
+        let mut command = Command::new(BINARY);
+        command.arg(role).envs(&self.environment).stdout(Stdio::null()).stderr(log);
+        self.processes.insert(role, command.spawn().unwrap());
+    }
+
+    /// SIGKILL: no destructor runs, nothing is given back.
+    pub(crate) fn kill(&mut self, role: &'static str) {
+        let mut child = self.processes.remove(role).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Waits until every port answers.
+    pub(crate) async fn ready(&self) {
+        let ports = if self.wiring == Wiring::Embedded { &self.ports[..1] } else { &self.ports[..] };
+        for port in ports {
+            until("a process listens", async || {
+                tokio::net::TcpStream::connect(("127.0.0.1", *port)).await.ok()
+            })
+            .await;
+        }
+    }
+
+    fn caller(&self, at: usize) -> Caller {
+        let port = if self.wiring == Wiring::Embedded { self.ports[0] } else { self.ports[at] };
+        Caller::new(&format!("http://127.0.0.1:{port}"), &SERVICE_TOKEN.into()).unwrap()
+    }
+
+    pub(crate) async fn connect(&self, api_key: &str) -> ConnectionId {
+        let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy).to_string();
+        let request =
+            connections::CreateConnectionRequest { organization_id, region: 0, api_key: api_key.to_owned() };
+        let response = self.caller(0).connections().create_connection(request).await.unwrap();
+        response.into_inner().connection.unwrap().id.parse().unwrap()
+    }
+
+    pub(crate) async fn reconnect(&self, id: &ConnectionId, api_key: &str) {
+        let request = connections::ReconnectConnectionRequest {
+            connection_id: id.to_string(),
+            api_key: api_key.to_owned(),
+        };
+        self.caller(0).connections().reconnect_connection(request).await.unwrap();
+    }
+
+    pub(crate) async fn connection(&self, id: &ConnectionId) -> connections::Connection {
+        let request = connections::GetConnectionRequest { connection_id: id.to_string() };
+        self.caller(0).connections().get_connection(request).await.unwrap().into_inner().connection.unwrap()
+    }
+
+    /// Asks for a sync; the run may be open already. Waits out a worker that is just starting again.
+    pub(crate) async fn sync(&self, id: &ConnectionId) -> String {
+        until("a sync starts", async || {
+            let request = syncs::StartSyncRequest { connection_id: id.to_string() };
+            self.caller(1).syncs().start_sync(request).await.ok()?.into_inner().run.map(|run| run.id)
+        })
+        .await
+    }
+
+    pub(crate) async fn run_in(&self, run_id: &str, state: syncs::RunState) -> syncs::Run {
+        let mut last = None;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let request = syncs::GetSyncRequest { run_id: run_id.to_owned() };
+            if let Ok(response) = self.caller(1).syncs().get_sync(request).await {
+                let run = response.into_inner().run.unwrap();
+                if run.state() == state {
+                    return run;
+                }
+                last = Some(run);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the run never became {state:?}: {last:#?}\n{}", self.tail());
+    }
+
+    /// The summary of that run, once it is there.
+    pub(crate) async fn summary(&self, id: &ConnectionId, run_id: &str) -> utilization::Summary {
+        until("the rollup is there", async || {
+            let request = utilization::GetSummaryRequest { connection_id: id.to_string() };
+            let response = self.caller(2).utilization().get_summary(request).await.ok()?;
+            response.into_inner().summary.filter(|summary| summary.run_id == run_id)
+        })
+        .await
+    }
+
+    fn logs(&self) -> Vec<PathBuf> {
+        let mut logs: Vec<_> =
+            std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        logs.sort();
+        logs
+    }
+
+    /// The last lines of each log, for a failure's message; without the noise of the lowest levels.
+    fn tail(&self) -> String {
+        let of = |path: &Path| {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let told: Vec<_> =
+                text.lines().filter(|line| line.contains("tidemark") && !line.contains("TRACE")).collect();
+            format!("{}:\n{}", path.display(), told[told.len().saturating_sub(25)..].join("\n"))
+        };
+        self.logs().iter().map(|path| of(path)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Stops softly, and fails on secrets in the logs, crashes and leftovers.
+    pub(crate) async fn stop(mut self) {
+        for child in self.processes.values() {
+            let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+            assert!(killed.success());
+        }
+        for (role, mut child) in std::mem::take(&mut self.processes) {
+            let status = until("a process ends", async || child.try_wait().unwrap()).await;
+            assert!(status.success(), "{role} ended with {status}\n{}", self.tail());
+        }
+        let logs = self.logs();
+        assert!(!logs.is_empty());
+        for path in logs {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains("TRACE") || text.len() < 2_000, "{} is not at TRACE", path.display());
+            if let Some(line) = text.lines().find(|line| line.contains(CANARY)) {
+                panic!("a secret in {}: {line}", path.display());
+            }
+            assert!(!text.contains("panicked"), "{}: {}", path.display(), self.tail());
+        }
+        if self.wiring == Wiring::Real {
+            AmqpBus::new(&amqp_url(), &self.prefix).unwrap().delete_topology().await.unwrap();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.processes.values_mut() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Waits for a state, with a deadline.
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}

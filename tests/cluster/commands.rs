@@ -1,0 +1,153 @@
+//! The commands a person runs: demo, report, doctor.
+
+use std::{collections::BTreeMap, path::Path, process::Output};
+
+use serde_json::Value;
+use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec, showcase};
+
+use crate::{
+    cluster::{BINARY, CANARY, today},
+    naive,
+};
+
+const TOKEN: &str = "cAnArY-report-token";
+
+async fn tidemark(folder: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
+    let environment: BTreeMap<_, _> = environment.iter().copied().collect();
+    tokio::process::Command::new(BINARY)
+        .args(args)
+        .current_dir(folder)
+        .envs(environment)
+        .env("RUST_LOG", "trace")
+        .output()
+        .await
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Standard error without the log lines.
+fn told(output: &Output) -> String {
+    let text = text(&output.stderr);
+    assert!(!text.contains(CANARY), "a secret in the log");
+    text.lines().filter(|line| line.starts_with("tidemark: ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_prints_what_a_naive_computation_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = today();
+    let output = tidemark(folder.path(), &["demo", "--once", "--json"], &[]).await;
+    assert!(output.status.success(), "{}", told(&output));
+    let sheets: Vec<Value> =
+        serde_json::from_slice(&output.stdout).expect("standard output carries JSON only");
+    assert_eq!(sheets.len(), 3);
+    assert_eq!(before, today(), "midnight passed during the test; run it again");
+    for (actual, spec) in sheets.iter().zip(showcase(before)) {
+        naive::assert_contains(actual, &naive::sheet(&Workspace::generate(&spec), before), &spec.domain);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the demo leaves nothing behind");
+}
+
+async fn simulator() -> (Simulator, Workspace) {
+    let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), Options::default()).await.unwrap();
+    let workspace = Workspace::generate(&WorkspaceSpec::new("reported", 40, today()));
+    simulator.add(workspace.clone(), TOKEN);
+    (simulator, workspace)
+}
+
+async fn report(folder: &Path, url: &str, token: &str, more: &[&str]) -> Output {
+    let args = [&["report", "--json", "--api-url", url], more].concat();
+    tidemark(folder, &args, &[("PRODUCTBOARD_TOKEN", token)]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_prints_what_a_naive_computation_gives() {
+    let (simulator, workspace) = simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let output = report(folder.path(), &simulator.base_url(), TOKEN, &["--days", "90"]).await;
+    assert!(output.status.success(), "{}", told(&output));
+    let sheets: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sheets.len(), 1);
+    naive::assert_contains(&sheets[0], &naive::sheet(&workspace, today()), "report");
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.to_string_lossy().contains(".sqlite"), "{} was written", path.display());
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert!(!found, "the token is readable in {}", path.display());
+    }
+
+    // A file of one's own is kept, and the next report over it fetches little.
+    let database = folder.path().join("kept.sqlite").display().to_string();
+    let kept = ["--database", database.as_str(), "--days", "90"];
+    let first = report(folder.path(), &simulator.base_url(), TOKEN, &kept).await;
+    assert!(first.status.success(), "{}", told(&first));
+    let before = simulator.requests(TOKEN);
+    let second = report(folder.path(), &simulator.base_url(), TOKEN, &kept).await;
+    assert!(second.status.success(), "{}", told(&second));
+    assert_eq!(first.stdout, second.stdout);
+    assert!(simulator.requests(TOKEN) - before < 30);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_cannot_be_made_says_why() {
+    let (simulator, _) = simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = simulator.base_url();
+
+    let wrong = report(folder.path(), &url, "cAnArY-wrong", &[]).await;
+    assert!(!wrong.status.success() && wrong.stdout.is_empty());
+    let wrong = told(&wrong);
+    assert!(wrong.contains("did not accept") || wrong.contains("does not accept"), "{wrong}");
+
+    simulator.faults(TOKEN, |faults| faults.analytics_unavailable = Some(404));
+    let poor = report(folder.path(), &url, TOKEN, &[]).await;
+    assert!(!poor.status.success() && poor.stdout.is_empty());
+    let poor = told(&poor);
+    assert!(poor.contains("plan"), "{poor}");
+
+    let nobody = report(folder.path(), "http://127.0.0.1:9", TOKEN, &[]).await;
+    assert!(!nobody.status.success() && nobody.stdout.is_empty());
+    let nobody = told(&nobody);
+    assert!(nobody.contains("127.0.0.1"), "{nobody}");
+
+    let without = tidemark(folder.path(), &["report"], &[]).await;
+    assert!(!without.status.success());
+    assert!(told(&without).contains("PRODUCTBOARD_TOKEN"));
+    let sentences = [wrong, poor, nobody, told(&without)];
+    let distinct: std::collections::BTreeSet<_> = sentences.iter().collect();
+    assert_eq!(distinct.len(), sentences.len(), "each has its own sentence");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_each_server_that_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = [
+        ("TIDEMARK_DATABASE__URL", "postgres://u:cAnArY@127.0.0.1:9/x"),
+        ("TIDEMARK_BUS__URL", "amqp://u:cAnArY@127.0.0.1:9/%2f"),
+        ("TIDEMARK_LEASES__URL", "redis://u:cAnArY@127.0.0.1:9"),
+        ("TIDEMARK_CREDENTIALS__URL", "http://127.0.0.1:9"),
+    ];
+    let output = tidemark(folder.path(), &["doctor", "--json"], &nowhere).await;
+    assert!(!output.status.success());
+    let stdout = text(&output.stdout);
+    assert!(!stdout.contains(CANARY) && !text(&output.stderr).contains(CANARY));
+    let findings: Vec<Value> = serde_json::from_str(&stdout).unwrap();
+    let ill: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
+    let subjects: Vec<_> = ill.iter().map(|finding| finding["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["database", "message broker", "lease service", "keys", "credential service"]);
+    assert!(ill.iter().all(|finding| !finding["mend"].as_str().unwrap().is_empty()), "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_faults_of_the_configuration_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = [("TIDEMARK_DATABASE__URL", "mysql://x"), ("TIDEMARK_WORKER__CONCURRENCY", "none")];
+    let output = tidemark(folder.path(), &["worker"], &faulty).await;
+    assert!(!output.status.success());
+    let text = text(&output.stderr);
+    assert!(text.contains("database.url") && text.contains("worker.concurrency"), "{text}");
+}

@@ -1,0 +1,31 @@
+//! Ring 3: the binary as processes, once all embedded and once on the real servers.
+//!
+//! Every test waits for states with a deadline. A server that is missing fails the test.
+
+#![expect(clippy::unwrap_used, reason = "a test says with a panic what it did not expect")]
+
+mod cluster;
+mod commands;
+mod kill;
+mod main_job;
+mod naive;
+
+use cluster::Wiring;
+
+macro_rules! on_both_wirings {
+    ($($module:ident::$name:ident as $test:ident;)*) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$module::$name(super::Wiring::Embedded).await; })*
+        }
+        mod real {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$module::$name(super::Wiring::Real).await; })*
+        }
+    };
+}
+
+on_both_wirings! {
+    main_job::connect_sync_lose_the_key_reconnect_and_see_utilization as main_job;
+    kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
+}
