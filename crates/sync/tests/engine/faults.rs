@@ -135,7 +135,9 @@ async fn the_databases_lease_is_kept_through_a_long_fetch() {
     let harness = Harness::with(Settings { lease_ttl: ttl, ..settings() }, Arc::new(NoLeases)).await;
     harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::from_secs(3));
     let (run, _) = harness.start_sync().await;
-    harness.wait_for_state(&run.id, RunState::Running).await;
+    while harness.simulator.requests(TOKEN) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(100)).await;
