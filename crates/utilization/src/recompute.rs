@@ -93,6 +93,7 @@ async fn write(
     updated: &Event,
 ) -> Result<Outcome, Error> {
     let connection = &event.connection_id;
+    // As late as can be: an aggregator that was held up between its reads and here must not turn time back.
     let standing = store.rollup_head(connection).await?.map(|standing| standing.as_of);
     let tx = store.begin().await?;
     if !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), head.computed_at).await? {

@@ -79,7 +79,9 @@ impl generated::UtilizationService for UtilizationService {
 fn refused(connection: &ConnectionId, error: &Error) -> Status {
     tracing::error!(%connection, error = chain(error), "the summary could not be read");
     match error {
-        Error::Unavailable(_) => Refusal::Unavailable { what: "the database".into(), retry_after: RETRY_AFTER },
+        Error::Unavailable(_) => {
+            Refusal::Unavailable { what: "the database".into(), retry_after: RETRY_AFTER }
+        }
         _ => Refusal::Internal,
     }
     .into()
