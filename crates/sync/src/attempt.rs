@@ -7,7 +7,6 @@ use tidemark_productboard::{Client, Options};
 use tidemark_rpc::credentials::Verdict;
 use tidemark_runtime::Shutdown;
 use tidemark_store::Result;
-use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
     closing,
@@ -59,8 +58,7 @@ async fn postpone(cx: &Context, run_id: &RunId) -> Result<()> {
     Ok(())
 }
 
-/// Lets the engine work on a thread of its own: decoding and writing ten thousand rows is no work for a thread that
-/// others wait for, and a panic there is a failure like any other.
+/// Lets the engine work in a task of its own, so that its panic is a failure like any other.
 async fn work(
     cx: &Arc<Context>,
     run_id: &RunId,
@@ -72,9 +70,8 @@ async fn work(
         return Ok(Err(Failure::Overtaken));
     };
     let engine = Engine::new(Arc::clone(cx), run, hold.fence.clone(), hold.lost(), shutdown.clone());
-    let runtime = Handle::current();
-    let thread = spawn_blocking(move || runtime.block_on(with_tokens(engine)));
-    Ok(thread.await.unwrap_or_else(|error| {
+    let task = tokio::spawn(with_tokens(engine));
+    Ok(task.await.unwrap_or_else(|error| {
         tracing::error!(run = %run_id, %error, "the sync engine panicked");
         Err(Failure::Panicked)
     }))

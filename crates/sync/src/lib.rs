@@ -27,7 +27,7 @@ use context::Context;
 /// How the service works.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Workspaces synced at once by this process: 1 to 256.
+    /// Workspaces synced at once by this process.
     pub concurrency: u32,
     /// How long one delivery works before it makes room for others.
     pub delivery_budget: Duration,

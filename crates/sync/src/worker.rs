@@ -11,13 +11,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::{attempt, context::Context};
 
-/// Each run works on a thread of the runtime's blocking pool, which has 512 and also looks up host names.
-const MOST_AT_ONCE: u32 = 256;
-
 /// Works until the soft stop, then waits for the deliveries in hand.
 pub(crate) async fn consume(cx: &Arc<Context>, shutdown: &Shutdown) {
     let soft = shutdown.soft();
-    let concurrency = cx.settings.concurrency.clamp(1, MOST_AT_ONCE);
+    let concurrency = cx.settings.concurrency.max(1);
     let slots = Arc::new(Semaphore::new(concurrency as usize));
     // No more than there are slots: what this process cannot begin is for the others.
     let prefetch = u16::try_from(concurrency).unwrap_or(u16::MAX);
