@@ -1,18 +1,20 @@
 //! Starts other programs: at the root of the workspace, and without what cargo set for this one.
 
 use std::{
-    path::Path,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
-/// The root of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("this crate lies two folders below the root")
+/// The root of the workspace. Asked when this runs, not when it was built: clones that share a target folder share this
+/// program, too.
+pub(crate) fn root() -> PathBuf {
+    // Cargo tells whoever it runs; without cargo, this runs at the root or not at all.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package
+        .and_then(|package| Some(package.ancestors().nth(2)?.to_owned()))
+        .unwrap_or_else(|| PathBuf::from("."))
 }
 
 /// A program, to be run at the root.
