@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 use tidemark_domain::{
     activity::Area,
     id::{ConnectionId, RunId},
@@ -206,12 +206,21 @@ fn read_seat(row: &Row) -> Result<Seat> {
 impl Tx {
     /// Writes the windows of the days in the rollup over those that are there, and the seats and the head in the place
     /// of the old ones. Windows of other days stay: they are the history of the charts.
+    ///
+    /// False, with nothing written, where the rollup of a newer day stands already: the head goes first, so that of
+    /// two writers the second waits for the first and then sees its day.
     pub async fn replace_rollup(
         &self,
         connection: &ConnectionId,
         head: &RollupHead,
         rollup: &Rollup,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        let upsert = HEADS.upsert(self.tx.get_database_backend(), 1);
+        let newest = format!("{upsert} where rollup_heads.as_of <= excluded.as_of");
+        let values = head_values(connection, head);
+        if execute(&self.tx, "write a rollup's head", newest, values).await? == 0 {
+            return Ok(false);
+        }
         let windows = rollup.windows.iter();
         let rows = windows.clone().map(|(key, numbers)| window_values(connection, *key, numbers));
         WINDOWS.put(&self.tx, "write rollup windows", rows).await?;
@@ -224,7 +233,7 @@ impl Tx {
         let seats: BTreeMap<_, _> = rollup.seats.iter().map(|seat| (seat.member_id, seat)).collect();
         let rows = seats.into_values().map(|seat| seat_values(connection, seat));
         SEATS.put(&self.tx, "write seats", rows).await?;
-        HEADS.put(&self.tx, "write a rollup's head", [head_values(connection, head)]).await.map(drop)
+        Ok(true)
     }
 }
 

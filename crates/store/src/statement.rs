@@ -114,7 +114,7 @@ pub(crate) struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn upsert(&self, backend: DbBackend, rows: usize) -> String {
+    pub(crate) fn upsert(&self, backend: DbBackend, rows: usize) -> String {
         let width = self.columns.len();
         let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
         let (key, rest) = self.columns.split_at(self.key);

@@ -155,8 +155,8 @@ fn tell(connection: &ConnectionId, outcome: &Outcome) {
         Outcome::NothingCovered => {
             tracing::info!(%connection, "no day is covered yet: no utilization to tell");
         }
-        Outcome::Superseded { as_of, standing } => {
-            tracing::info!(%connection, %as_of, %standing, "a newer rollup stands already and stays");
+        Outcome::Superseded { as_of } => {
+            tracing::info!(%connection, %as_of, "a newer rollup stands already and stays");
         }
         Outcome::Duplicate => tracing::debug!(%connection, "this sync was seen before"),
     }

@@ -21,8 +21,8 @@ pub(crate) enum Outcome {
     Written { as_of: NaiveDate, members: u64 },
     /// No day was fetched whole: there is nothing to say yet.
     NothingCovered,
-    /// Another aggregator was there with newer facts.
-    Superseded { as_of: NaiveDate, standing: NaiveDate },
+    /// Another aggregator was there with the rollup of a newer day, which stays.
+    Superseded { as_of: NaiveDate },
     /// The event had its effect before.
     Duplicate,
 }
@@ -93,19 +93,14 @@ async fn write(
     updated: &Event,
 ) -> Result<Outcome, Error> {
     let connection = &event.connection_id;
-    // As late as can be: an aggregator that was held up between its reads and here must not turn time back.
-    let standing = store.rollup_head(connection).await?.map(|standing| standing.as_of);
     let tx = store.begin().await?;
     if !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), head.computed_at).await? {
         return Ok(Outcome::Duplicate);
     }
-    if let Some(standing) = standing
-        && standing > head.as_of
-    {
+    if !tx.replace_rollup(connection, head, rollup).await? {
         tx.commit().await?;
-        return Ok(Outcome::Superseded { as_of: head.as_of, standing });
+        return Ok(Outcome::Superseded { as_of: head.as_of });
     }
-    tx.replace_rollup(connection, head, rollup).await?;
     tx.emit(updated).await?;
     tx.commit().await?;
     Ok(Outcome::Written { as_of: head.as_of, members: head.members })

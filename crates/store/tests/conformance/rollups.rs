@@ -12,6 +12,7 @@ use crate::fixture::*;
 on_both_databases! {
     a_rollup_reads_back_as_written,
     a_rollup_takes_the_place_of_the_one_before,
+    a_rollup_of_an_older_day_stays_out,
 }
 
 /// A real rollup of the days `first..=last` for that many members.
@@ -78,5 +79,16 @@ async fn a_rollup_takes_the_place_of_the_one_before(database: &TestDatabase) {
     assert_eq!(kept[2], (28, old.windows[&(day(104), 28)].clone()), "the charts keep their history");
     let digest = store.facts_digest(&id).await.unwrap();
     replace(&store, &head(112, 3), &new).await;
+    assert_eq!(store.facts_digest(&id).await.unwrap(), digest);
+}
+
+async fn a_rollup_of_an_older_day_stays_out(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let (newer, older) = (rollup(0, 30, 9), rollup(0, 29, 3));
+    replace(&store, &head(30, 9), &newer).await;
+    let digest = store.facts_digest(&id).await.unwrap();
+    let tx = store.begin().await.unwrap();
+    assert!(!tx.replace_rollup(&id, &head(29, 3), &older).await.unwrap());
+    tx.commit().await.unwrap();
     assert_eq!(store.facts_digest(&id).await.unwrap(), digest);
 }
