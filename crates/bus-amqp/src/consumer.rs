@@ -54,7 +54,7 @@ pub(crate) async fn subscribe(
 /// A delivery of one session.
 struct Incoming {
     delivery: lapin::message::Delivery,
-    broken: CancellationToken,
+    session: CancellationToken,
 }
 
 struct Consumption {
@@ -68,14 +68,14 @@ struct Consumption {
 impl Subscription for Consumption {
     async fn next(&mut self) -> Delivery {
         loop {
-            let Some(Incoming { mut delivery, broken }) = self.incoming.recv().await else {
+            let Some(Incoming { mut delivery, session }) = self.incoming.recv().await else {
                 // Only when the runtime goes down under us.
                 return std::future::pending().await;
             };
             // One of a session that is over comes again: handing it out would do the work twice.
-            if delivery.acker.usable() {
+            if delivery.acker.usable() && !session.is_cancelled() {
                 let message = wire::decode(&mut delivery, &self.names);
-                let ticket = Ticket::new(delivery.acker, broken);
+                let ticket = Ticket::new(delivery.acker, session);
                 return Delivery::new(message, delivery.redelivered, Box::new(ticket));
             }
         }
@@ -121,15 +121,18 @@ impl Supervisor {
     }
 
     /// Hands out what comes until something ends the session; says what.
-    async fn forward(&self, mut session: Session) -> String {
+    async fn forward(&self, session: Session) -> String {
         tracing::info!(queue = self.queue.name, "consuming");
-        let broken = CancellationToken::new();
+        let Session { connection, channel, consumer } = session;
+        let over = CancellationToken::new();
         let why = tokio::select! {
             () = self.stop.cancelled() => "the subscription was dropped".to_owned(),
-            () = broken.cancelled() => "an acknowledgement was lost".to_owned(),
-            why = session.pump(&self.out, &broken) => why,
+            () = over.cancelled() => "an acknowledgement was lost".to_owned(),
+            why = pump(consumer, &self.out, &over) => why,
+            () = endpoint::down(&connection, &channel) => "the connection is down".to_owned(),
         };
-        endpoint::close(&session.connection).await;
+        over.cancel();
+        endpoint::close(&connection).await;
         why
     }
 }
@@ -137,8 +140,7 @@ impl Supervisor {
 /// One connection with one consumer.
 struct Session {
     connection: Connection,
-    /// Closes when dropped.
-    _channel: Channel,
+    channel: Channel,
     consumer: Consumer,
 }
 
@@ -163,18 +165,18 @@ impl Session {
         let consume =
             channel.basic_consume(names.queue(queue.name), "".into(), options, FieldTable::default());
         let consumer = endpoint.step("start to consume", consume).await?;
-        Ok(Self { connection, _channel: channel, consumer })
+        Ok(Self { connection, channel, consumer })
     }
+}
 
-    async fn pump(&mut self, out: &mpsc::Sender<Incoming>, broken: &CancellationToken) -> String {
-        loop {
-            // Room first: leftovers of earlier sessions may fill the channel until somebody asks for the next.
-            let Ok(room) = out.reserve().await else { return "the subscription was dropped".to_owned() };
-            match self.consumer.next().await {
-                Some(Ok(delivery)) => room.send(Incoming { delivery, broken: broken.clone() }),
-                Some(Err(error)) => return chain(&error),
-                None => return "the broker ended it".to_owned(),
-            }
+async fn pump(mut consumer: Consumer, out: &mpsc::Sender<Incoming>, session: &CancellationToken) -> String {
+    loop {
+        // Room first: leftovers of earlier sessions may fill the channel until somebody asks for the next.
+        let Ok(room) = out.reserve().await else { return "the subscription was dropped".to_owned() };
+        match consumer.next().await {
+            Some(Ok(delivery)) => room.send(Incoming { delivery, session: session.clone() }),
+            Some(Err(error)) => return chain(&error),
+            None => return "the broker ended it".to_owned(),
         }
     }
 }

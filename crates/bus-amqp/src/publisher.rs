@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
-    endpoint::Endpoint,
+    endpoint::{self, Endpoint},
     error::{ConnectError, chain},
     topology::{self, Names},
     wire,
@@ -47,7 +47,23 @@ struct State {
 #[derive(Debug)]
 struct Link {
     channel: Channel,
-    _connection: Connection,
+    connection: Connection,
+}
+
+impl Link {
+    /// What the broker says, or `None` where it says nothing in time.
+    async fn answer<T>(
+        &self,
+        deadline: Instant,
+        answer: impl Future<Output = lapin::Result<T>>,
+    ) -> Option<lapin::Result<T>> {
+        tokio::select! {
+            // What has come is taken even when the connection is down since.
+            biased;
+            answer = timeout_at(deadline, answer) => answer.ok(),
+            () = endpoint::down(&self.connection, &self.channel) => None,
+        }
+    }
 }
 
 impl Publisher {
@@ -62,7 +78,7 @@ impl Publisher {
         if let Some(link) = self.take_link(&mut state).await {
             let mut complete = true;
             for window in batch.chunks(IN_FLIGHT) {
-                let sent = self.send(&link.channel, window).await;
+                let sent = self.send(&link, window).await;
                 complete = sent.complete();
                 receipts.extend(sent.receipts(window));
                 if !complete {
@@ -105,11 +121,11 @@ impl Publisher {
         self.endpoint.step("declare the topology", declare).await?;
         let options = ConfirmSelectOptions { nowait: false }; // the first confirm must not be missed
         self.endpoint.step("turn on confirms", channel.confirm_select(options)).await?;
-        Ok(Link { channel, _connection: connection })
+        Ok(Link { channel, connection })
     }
 
     /// Publishes a window, then waits for all of its confirms.
-    async fn send(&self, channel: &Channel, window: &[Message]) -> Sent {
+    async fn send(&self, link: &Link, window: &[Message]) -> Sent {
         let deadline = Instant::now() + PATIENCE;
         let mut pending = Vec::with_capacity(window.len());
         for message in window {
@@ -122,26 +138,26 @@ impl Publisher {
                 mandatory: outgoing.mandatory,
                 immediate: false, // RabbitMQ refuses it
             };
-            let published = channel.basic_publish(
+            let published = link.channel.basic_publish(
                 outgoing.exchange,
                 outgoing.key,
                 options,
                 &message.body,
                 outgoing.properties,
             );
-            match timeout_at(deadline, published).await {
-                Ok(Ok(confirm)) => pending.push(Pending::Confirm(confirm)),
-                // The channel is broken: the rest of the window stays unsent.
-                Ok(Err(error)) => {
+            // Once the channel is broken the rest of the window stays unsent.
+            match link.answer(deadline, published).await {
+                Some(Ok(confirm)) => pending.push(Pending::Confirm(confirm)),
+                Some(Err(error)) => {
                     tracing::warn!(why = chain(&error), "publishing failed");
                     break;
                 }
-                Err(_) => break,
+                None => break,
             }
         }
         let mut sent = Sent::default();
         for pending in pending {
-            sent.note(pending, deadline).await;
+            sent.note(pending, link, deadline).await;
         }
         sent.outcomes.extend(iter::repeat_n(Outcome::Lost, window.len() - sent.outcomes.len()));
         sent
@@ -171,11 +187,11 @@ struct Sent {
 }
 
 impl Sent {
-    async fn note(&mut self, pending: Pending, deadline: Instant) {
+    async fn note(&mut self, pending: Pending, link: &Link, deadline: Instant) {
         let outcome = match pending {
             Pending::Unsendable => Outcome::Unsendable,
-            Pending::Confirm(confirm) => match timeout_at(deadline, confirm).await {
-                Ok(Ok(confirmation)) => {
+            Pending::Confirm(confirm) => match link.answer(deadline, confirm).await {
+                Some(Ok(confirmation)) => {
                     let outcome = match confirmation {
                         Confirmation::Ack(_) => Outcome::Acked,
                         Confirmation::Nack(_) => Outcome::Nacked,
@@ -187,7 +203,7 @@ impl Sent {
                     }));
                     outcome
                 }
-                Ok(Err(_)) | Err(_) => Outcome::Lost,
+                Some(Err(_)) | None => Outcome::Lost,
             },
         };
         self.outcomes.push(outcome);

@@ -14,16 +14,16 @@ use tokio_util::sync::CancellationToken;
 /// An acknowledgement on a connection that the broker blocks would hang for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The right to settle one delivery.
+/// The right to settle one delivery, for as long as the session that delivered it. An acknowledgement that was not taken
+/// ends the session, and what it holds comes again.
 pub(crate) struct Ticket {
     acker: Option<Acker>,
-    /// Ends the consumer's session: what it holds comes again.
-    broken: CancellationToken,
+    session: CancellationToken,
 }
 
 impl Ticket {
-    pub(crate) fn new(acker: Acker, broken: CancellationToken) -> Self {
-        Self { acker: Some(acker), broken }
+    pub(crate) fn new(acker: Acker, session: CancellationToken) -> Self {
+        Self { acker: Some(acker), session }
     }
 }
 
@@ -31,7 +31,7 @@ impl Ticket {
 impl Settle for Ticket {
     async fn settle(mut self: Box<Self>, verdict: Verdict) -> Result<(), AckLost> {
         match self.acker.take() {
-            Some(acker) => tell(acker, verdict, self.broken.clone()).await,
+            Some(acker) => tell(acker, verdict, self.session.clone()).await,
             None => Err(AckLost),
         }
     }
@@ -40,19 +40,22 @@ impl Settle for Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(acker) = self.acker.take().filter(Acker::usable) else { return };
+        if self.session.is_cancelled() {
+            return;
+        }
         // Without a runtime, everything is going down and the connection with it.
         if let Ok(runtime) = Handle::try_current() {
-            let broken = self.broken.clone();
+            let session = self.session.clone();
             runtime.spawn(async move {
                 // Lost or not, it comes again.
-                let _ = tell(acker, Verdict::Requeue, broken).await;
+                let _ = tell(acker, Verdict::Requeue, session).await;
             });
         }
     }
 }
 
-async fn tell(acker: Acker, verdict: Verdict, broken: CancellationToken) -> Result<(), AckLost> {
-    let told = timeout(PATIENCE, async {
+async fn tell(acker: Acker, verdict: Verdict, session: CancellationToken) -> Result<(), AckLost> {
+    let acknowledgement = async {
         match verdict {
             // This one only: others of the channel are still at work.
             Verdict::Ack => acker.ack(BasicAckOptions { multiple: false }).await,
@@ -61,13 +64,18 @@ async fn tell(acker: Acker, verdict: Verdict, broken: CancellationToken) -> Resu
             // This one only, and back into the queue.
             Verdict::Requeue => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
         }
-    })
-    .await;
+    };
+    let told = tokio::select! {
+        biased;
+        told = timeout(PATIENCE, acknowledgement) => told.ok(),
+        // On a connection that breaks at this moment lapin may never answer.
+        () = session.cancelled() => None,
+    };
     // `Ok(false)` is a failure that looks like a success: the channel was gone.
-    if matches!(told, Ok(Ok(true))) {
+    if matches!(told, Some(Ok(true))) {
         return Ok(());
     }
     tracing::warn!(?verdict, outcome = ?told, "acknowledgement lost, the message comes again");
-    broken.cancel();
+    session.cancel();
     Err(AckLost)
 }
