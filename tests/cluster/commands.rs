@@ -74,7 +74,7 @@ async fn the_report_prints_what_a_naive_computation_gives() {
     naive::assert_contains(&sheets[0], &naive::sheet(&workspace, today()), "report");
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
-        assert!(path.to_string_lossy().contains(".sqlite"), "{} was written", path.display());
+        assert!(path.ends_with("tidemark-report.sqlite"), "{} was written", path.display());
         let bytes = std::fs::read(&path).unwrap();
         let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
         assert!(!found, "the token is readable in {}", path.display());

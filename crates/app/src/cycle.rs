@@ -17,6 +17,7 @@ use tidemark_rpc::{
     utilization::{GetSummaryRequest, Summary},
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown};
+use tidemark_store::Store;
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -33,6 +34,7 @@ pub(crate) struct Embedded {
     pub(crate) caller: Caller,
     tasks: JoinSet<Result<()>>,
     shutdown: Shutdown,
+    store: Store,
 }
 
 impl Embedded {
@@ -67,14 +69,16 @@ impl Embedded {
         let tasks =
             node::start(config, Roles::ALL, &ground, Listen::Inproc(incoming), caller.clone(), shutdown)
                 .await?;
-        Ok(Self { caller, tasks, shutdown: shutdown.clone() })
+        Ok(Self { caller, tasks, shutdown: shutdown.clone(), store: ground.store })
     }
 
     pub(crate) async fn stop(self) -> Result<ExitCode> {
         // The client's channel goes first: the server drains until it has no connection left.
         drop(self.caller);
         self.shutdown.stop();
-        node::finish(self.tasks, &self.shutdown).await
+        let code = node::finish(self.tasks, &self.shutdown).await;
+        self.store.close().await.context("the local database was not closed; the next start mends it")?;
+        code
     }
 }
 

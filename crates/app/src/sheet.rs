@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Write};
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use serde::Serialize;
 use tidemark_domain::activity::Area;
 use tidemark_rpc::{
@@ -138,7 +138,7 @@ fn table(out: &mut impl Write, sheet: &Sheet) -> Result<()> {
         numbers.seats.assigned, numbers.members, numbers.as_of, numbers.definition_version
     )?;
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_preset(UTF8_BORDERS_ONLY);
     let windows = WINDOWS.map(|days| days.to_string());
     let mut header = vec!["".to_owned()];
     header.extend(windows.iter().map(|days| format!("{days} days")));

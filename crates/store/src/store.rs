@@ -60,6 +60,11 @@ impl Store {
         applied
     }
 
+    /// Closes all connections, for every clone: a SQLite file is left whole, without its log beside it.
+    pub async fn close(&self) -> Result<()> {
+        self.db.close_by_ref().await.map_err(failed("close the database"))
+    }
+
     /// Asks the database for its version and for pending migrations, and changes nothing.
     pub async fn check(&self) -> Result<DatabaseInfo> {
         let attempted = "tell its version";
