@@ -49,7 +49,8 @@ impl Embedded {
             ("leases.url", "inproc:".to_owned()),
             ("rpc.token", BASE64_STANDARD.encode(token)),
             ("credentials.keys", format!("session:{}", BASE64_STANDARD.encode(key))),
-            ("log.filter", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned())),
+            // What a person should know of is printed as a sentence; RUST_LOG shows the rest.
+            ("log.filter", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned())),
         ]
     }
 

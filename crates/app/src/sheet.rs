@@ -53,10 +53,8 @@ impl Sheet {
             RunState::ReconnectRequired => "reconnect_required",
             _ => "partial",
         };
-        let reason = Some(run.reason.clone()).filter(|reason| !reason.is_empty());
-        let details = run.streams.iter().filter(|stream| !stream.detail.is_empty());
-        let details = details.map(|stream| format!("{}: {}", stream.stream, stream.detail));
-        let notes = reason.into_iter().chain(details).collect();
+        // The reason of a run that ended with gaps names each gap.
+        let notes = Some(run.reason.clone()).filter(|reason| !reason.is_empty()).into_iter().collect();
         Self { workspace, sync, notes, numbers: summary.map(Numbers::new) }
     }
 
