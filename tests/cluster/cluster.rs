@@ -42,7 +42,8 @@ pub(crate) struct Cluster {
     pub(crate) wiring: Wiring,
     pub(crate) simulator: Simulator,
     pub(crate) store: Store,
-    pub(crate) prefix: String,
+    /// The test's own ear on the broker, where there is one.
+    pub(crate) bus: Option<AmqpBus>,
     environment: BTreeMap<String, String>,
     ports: [u16; 3],
     processes: BTreeMap<&'static str, Child>,
@@ -51,7 +52,7 @@ pub(crate) struct Cluster {
     _database: TestDatabase,
 }
 
-pub(crate) fn amqp_url() -> String {
+fn amqp_url() -> String {
     let url = std::env::var("TIDEMARK_TEST_AMQP_URL");
     url.unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
 }
@@ -107,7 +108,7 @@ impl Cluster {
             wiring,
             simulator,
             store: database.store(),
-            prefix,
+            bus: (wiring == Wiring::Real).then(|| AmqpBus::new(&amqp_url(), &prefix).unwrap()),
             environment,
             ports,
             processes: BTreeMap::new(),
@@ -255,8 +256,8 @@ impl Cluster {
             }
             assert!(!text.contains("panicked"), "{}: {}", path.display(), self.tail());
         }
-        if self.wiring == Wiring::Real {
-            AmqpBus::new(&amqp_url(), &self.prefix).unwrap().delete_topology().await.unwrap();
+        if let Some(bus) = &self.bus {
+            bus.delete_topology().await.unwrap();
         }
     }
 }
