@@ -13,7 +13,7 @@ use tidemark_rpc::{
     },
     inproc,
     server::Listen,
-    syncs::{GetSyncRequest, Run, RunState, StartSyncRequest},
+    syncs::{GetSyncRequest, Run, RunState, StartSyncRequest, StreamState},
     utilization::{GetSummaryRequest, Summary},
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown};
@@ -28,6 +28,8 @@ use crate::{
 
 const POLL: Duration = Duration::from_millis(100);
 const ROLLUP_DEADLINE: u32 = 1_200;
+const CONNECT_PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
 
 /// All services in this process, reachable through no port.
 pub(crate) struct Embedded {
@@ -108,8 +110,20 @@ impl Cycle {
             region: region.into(),
             api_key,
         };
-        let response =
-            self.caller.connections().create_connection(request).await.map_err(|status| sentence(&status))?;
+        let mut pauses = CONNECT_PAUSES.iter();
+        let response = loop {
+            match self.caller.connections().create_connection(request.clone()).await {
+                Ok(response) => break response,
+                // Nothing was stored, so that trying again is safe: a vendor in trouble may have recovered by then.
+                Err(status) if status.code() == Code::Unavailable => {
+                    let Some(pause) = pauses.next() else { return Err(sentence(&status)) };
+                    if !self.shutdown.pause(*pause).await {
+                        return Err(sentence(&status));
+                    }
+                }
+                Err(status) => return Err(sentence(&status)),
+            }
+        };
         response.into_inner().connection.context("the service answered without a connection")
     }
 
@@ -174,7 +188,9 @@ impl Cycle {
 
     /// Waits for the rollup of the run; none comes of a run that stopped, so that the last one stands.
     async fn summary(&self, connection: &Connection, run: &Run) -> Result<Option<Summary>> {
-        let stopped = run.state() == RunState::ReconnectRequired;
+        // Only a run whose activity is complete is sure to be followed by a rollup of its own.
+        let mut activity = run.streams.iter().filter(|stream| stream.stream == "member_activities");
+        let stopped = !activity.any(|stream| stream.state() == StreamState::Complete);
         for _ in 0..ROLLUP_DEADLINE {
             let request = GetSummaryRequest { connection_id: connection.id.clone() };
             match self.caller.utilization().get_summary(request).await {

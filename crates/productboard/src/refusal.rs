@@ -81,7 +81,7 @@ impl Refusal {
             _ if envelope.has("planUpgrade.required") => {
                 Error::NotAvailable { attempted, status: code, vendor_id }
             }
-            404 | 501 if analytics => Error::NotAvailable { attempted, status: code, vendor_id },
+            402 | 404 | 501 if analytics => Error::NotAvailable { attempted, status: code, vendor_id },
             300..=399 => {
                 changed(route, format!("a redirect (status {code}) instead of an answer"), vendor_id)
             }

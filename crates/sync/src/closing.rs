@@ -18,6 +18,7 @@ use crate::{
 
 /// How soon a waiting run looks by itself whether there is a credential again: heals a lost `reconnected` event.
 const RECONNECT_LOOK: Duration = Duration::from_secs(300);
+const FIRST_RECONNECT_LOOK: Duration = Duration::from_secs(2);
 /// Spread on top of the pause the vendor asked for.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -122,11 +123,13 @@ impl Close<'_> {
 
     async fn await_reconnect(&self, sentence: String) -> Result<()> {
         let was_waiting = self.run.state == run::State::ReconnectRequired;
+        // Who reconnects at once may be done before this is written, and would then wake nobody: look again soon, once.
+        let look = if was_waiting { RECONNECT_LOOK } else { FIRST_RECONNECT_LOOK };
         let next = Run {
             state: run::State::ReconnectRequired,
             reason: Some(sentence),
             attempts: 0,
-            wake_at: Some(self.cx.now() + RECONNECT_LOOK),
+            wake_at: Some(self.cx.now() + look),
             ..self.run.clone()
         };
         self.write(next, Send::Nothing).await?;
