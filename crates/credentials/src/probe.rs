@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
 use secrecy::SecretString;
 use tidemark_domain::capability::{Availability, Capability, Finding};
-use tidemark_productboard::{Client, Error, LocalBudget, Member, MembersQuery, Options, Pages};
+use tidemark_productboard::{Client, Error, LocalBudget, Member, MembersQuery, Options, Pages, TeamsQuery};
 use tidemark_store::Connection;
 use url::Url;
 use uuid::Uuid;
@@ -78,15 +78,15 @@ pub(crate) fn client(base_url: &Url, key: &SecretString, requests_per_second: u3
         budget: std::sync::Arc::new(LocalBudget::new(requests_per_second)),
         ..Options::default()
     };
-    Client::new(base_url, key.clone(), options)
+    Client::new(base_url, key.clone(), options.trust(base_url))
 }
 
 /// Asks for one page of everything a connection lives on.
 pub(crate) async fn examine(client: &Client, today: NaiveDate) -> Result<Found, Unfit> {
     let (from, to) = (today - Days::new(ACTIVITY_DAYS), today - Days::new(1));
     let (members, teams, activities) = tokio::join!(
-        first_page(client.members(MembersQuery::everyone(), None)),
-        first_page(client.teams(None)),
+        first_page(client.members(&MembersQuery::everyone(), None)),
+        first_page(client.teams(&TeamsQuery::default(), None)),
         first_page(client.member_activities(from, to, None)),
     );
     let answers = [
@@ -95,7 +95,7 @@ pub(crate) async fn examine(client: &Client, today: NaiveDate) -> Result<Found, 
         answer(Capability::Activity, &activities),
     ];
     let active = activities.unwrap_or_default();
-    let identity = Identity::of(active.first().map(|row| row.domain.as_str()), &members.unwrap_or_default());
+    let identity = Identity::of(active.first().and_then(|row| row.domain()), &members.unwrap_or_default());
     if let Some(unfit) = unfit(answers, identity.is_known()) {
         return Err(unfit);
     }
@@ -123,7 +123,7 @@ fn unfit(answers: [Answer; 3], identified: bool) -> Option<Unfit> {
 
 /// Tries a key once more after a reported 401. Only another 401 is a verdict against it.
 pub(crate) async fn acceptance(client: &Client) -> Acceptance {
-    match answer(Capability::Members, &first_page(client.members(MembersQuery::everyone(), None)).await) {
+    match answer(Capability::Members, &first_page(client.members(&MembersQuery::everyone(), None)).await) {
         Answer::Rejected => Acceptance::Rejected,
         // Who is told what they may not do was recognized first.
         Answer::Available | Answer::Forbidden | Answer::NotInPlan => Acceptance::Accepted,

@@ -1,32 +1,47 @@
-//! The client: which lists there are. How pages are linked is in `paging`, how one is fetched in `exchange`.
+//! The client: how it is made, and the three ways in which its operations ask: for pages, for one thing, for a deletion.
+//! Which operations there are stands in the modules below, one per resource.
+
+mod analytics;
+mod entities;
+mod members;
+mod notes;
+mod teams;
+mod webhooks;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
+use reqwest::Method;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
-use uuid::Uuid;
 
+use crate::decode::{WireOne, WirePage};
 use crate::exchange::Exchange;
-use crate::paging::{CURSOR, Cursor, Page, Pages, Trail};
-use crate::route::Route;
-use crate::{Activity, Error, LocalBudget, Member, RateBudget, Team, TeamMember};
+use crate::operation::Operation;
+use crate::paging::{Cursor, Page, Pages, Trail};
+use crate::request::Request;
+use crate::{AuthScheme, Error, LocalBudget, RateBudget, host};
 
 /// How the client behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// How long one request may take, the whole answer included. A longer `Retry-After` is not waited for.
     pub request_timeout: Duration,
+    /// How long one call, or one page of a list, may take with all its attempts and pauses.
+    pub deadline: Duration,
     /// How often a page is asked for, the first time included.
     pub max_attempts: u32,
     /// A larger answer is refused, counted after unpacking.
     pub max_response_bytes: usize,
     /// The pace, to be shared by all clients of one token.
     pub budget: Arc<dyn RateBudget>,
+    /// How the token is sent.
+    pub auth_scheme: AuthScheme,
+    /// Hosts beside `productboard.com` and below that may get the token, such as a gateway. They may lack TLS.
+    pub trusted_hosts: Vec<String>,
     /// What the vendor sees of us.
     pub user_agent: String,
 }
@@ -35,31 +50,49 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(120),
             max_attempts: 4,
             max_response_bytes: 16 * 1024 * 1024,
             budget: Arc::new(LocalBudget::new(50)),
+            auth_scheme: AuthScheme::default(),
+            trusted_hosts: Vec::new(),
             user_agent: concat!("tidemark/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 }
 
-/// Which members to list. Without the switches only enabled members who accepted come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MembersQuery {
-    /// Also disabled members.
-    pub include_disabled: bool,
-    /// Also members whose invitation waits to be accepted.
-    pub include_pending: bool,
-}
-
-impl MembersQuery {
-    /// Disabled and pending members too.
-    pub fn everyone() -> Self {
-        Self { include_disabled: true, include_pending: true }
+impl Options {
+    /// Also trusts the host of a URL that the operator chose.
+    #[must_use]
+    pub fn trust(mut self, url: &Url) -> Self {
+        self.trusted_hosts.extend(url.host_str().map(str::to_owned));
+        self
     }
 }
 
-/// Reads one workspace: the one that the token belongs to. Cheap to clone.
+/// The vendor's announcement that an operation will go away, from the headers `Deprecation` and `Sunset`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deprecation {
+    /// The operation, as in `list teams`.
+    pub operation: &'static str,
+    /// Since when it should not be used, in the vendor's words.
+    pub deprecated: Option<String>,
+    /// When it ends, in the vendor's words.
+    pub sunset: Option<String>,
+}
+
+impl fmt::Display for Deprecation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("announced by the vendor (")?;
+        match (&self.deprecated, &self.sunset) {
+            (Some(since), Some(end)) => write!(f, "deprecated {since}, ends {end})"),
+            (Some(since), None) => write!(f, "deprecated {since})"),
+            (None, end) => write!(f, "ends {})", end.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// Reads one workspace: the one that the token belongs to. Cheap to clone; clones share connections and budgets.
 #[derive(Clone)]
 pub struct Client {
     base_url: Url,
@@ -79,59 +112,35 @@ impl Client {
     /// A client of the API below `base_url`, for example `https://api.productboard.com`. Sends nothing yet.
     #[expect(clippy::needless_pass_by_value, reason = "a secret is handed over, not shown around")]
     pub fn new(base_url: &Url, token: SecretString, options: Options) -> Result<Self, Error> {
-        check(base_url)?;
-        let exchange = Arc::new(Exchange::new(&token, options)?);
+        host::check("base URL", base_url, &options.trusted_hosts)?;
+        let exchange = Arc::new(Exchange::new(base_url, &token, options)?);
         Ok(Self { base_url: base_url.clone(), exchange })
     }
 
-    /// The members, oldest first.
-    pub fn members(&self, query: MembersQuery, start: Option<Cursor>) -> Pages<Member> {
-        let switches = [
-            ("includeDisabled", query.include_disabled),
-            ("includeInvitationPending", query.include_pending),
-        ];
-        let query = switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "true".to_owned()));
-        self.pages(Route::Members, query.collect(), start)
+    /// What the vendor announced, in the answers so far, to take away.
+    pub fn deprecations(&self) -> Vec<Deprecation> {
+        self.exchange.deprecations()
     }
 
-    /// The teams, newest first.
-    pub fn teams(&self, start: Option<Cursor>) -> Pages<Team> {
-        self.pages(Route::Teams, Vec::new(), start)
+    fn get(&self, operation: Operation, path: &[&str]) -> Request {
+        self.request(operation, Method::GET, path)
     }
 
-    /// The members of one team.
-    pub fn team_members(&self, team: Uuid, start: Option<Cursor>) -> Pages<TeamMember> {
-        self.pages(Route::TeamMembers(team), Vec::new(), start)
+    fn request(&self, operation: Operation, method: Method, path: &[&str]) -> Request {
+        Request::new(operation, method, &self.base_url, path)
     }
 
-    /// What members did from one date to another, both included. Rows of other dates are dropped: the vendor's links
-    /// have been seen to lose the window.
-    pub fn member_activities(
-        &self,
-        from: NaiveDate,
-        to: NaiveDate,
-        start: Option<Cursor>,
-    ) -> Pages<Activity> {
-        let query = vec![("dateFrom", from.to_string()), ("dateTo", to.to_string())];
-        let within = move |mut page: Page<Activity>| {
-            page.items.retain(|activity| (from..=to).contains(&activity.row.day));
-            page
-        };
-        self.pages(Route::MemberActivities, query, start).map_ok(within).boxed()
+    async fn one<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+        self.exchange.ask::<WireOne<T>>(&request).await.map(|answer| answer.data)
     }
 
-    fn pages<T>(&self, route: Route, query: Vec<(&str, String)>, start: Option<Cursor>) -> Pages<T>
+    fn pages<T>(&self, request: Request, start: Option<Cursor>) -> Pages<T>
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let mut url = route.url(&self.base_url);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
         let walk = Walk {
             exchange: Arc::clone(&self.exchange),
-            route,
-            url,
+            request,
             trail: Trail::new(start.as_ref()),
             place: Place::Before(start),
         };
@@ -142,9 +151,8 @@ impl Client {
 /// One list being read.
 struct Walk {
     exchange: Arc<Exchange>,
-    route: Route,
     /// The request of every page, but for the cursor.
-    url: Url,
+    request: Request,
     trail: Trail,
     place: Place,
 }
@@ -158,32 +166,12 @@ enum Place {
 impl Walk {
     async fn step<T: DeserializeOwned>(mut self) -> Result<Option<(Page<T>, Self)>, Error> {
         let Place::Before(cursor) = self.place else { return Ok(None) };
-        let mut url = self.url.clone();
-        if let Some(cursor) = cursor {
-            url.query_pairs_mut().append_pair(CURSOR, cursor.as_str());
-        }
-        let page = self.exchange.page::<T>(self.route, &url).await?;
-        let next = self.trail.advance(page.next_link()).map_err(|bad| Error::VendorChanged {
-            attempted: self.route.attempted(),
-            path: "links.next".to_owned(),
-            problem: bad.0,
-            vendor_id: None,
+        let page: WirePage<T> = self.exchange.ask(&self.request.at(cursor.as_ref())).await?;
+        let next = self.trail.advance(page.next_link(), &self.request.url).map_err(|bad| {
+            let attempted = self.request.operation.attempted;
+            Error::VendorChanged { attempted, path: "links.next".to_owned(), problem: bad.0, vendor_id: None }
         })?;
         self.place = next.clone().map_or(Place::End, |next| Place::Before(Some(next)));
         Ok(Some((Page { items: page.data, next }, self)))
     }
-}
-
-/// The base URL goes into logs, so it must not hold secrets either.
-fn check(base_url: &Url) -> Result<(), Error> {
-    let problem = if !["http", "https"].contains(&base_url.scheme()) {
-        "is neither http nor https"
-    } else if !base_url.username().is_empty() || base_url.password().is_some() {
-        "holds a user name or a password"
-    } else if base_url.query().is_some() || base_url.fragment().is_some() {
-        "has a query or a fragment"
-    } else {
-        return Ok(());
-    };
-    Err(Error::Configuration(format!("the base URL {problem}")))
 }

@@ -3,18 +3,40 @@
 
 mod budget;
 mod client;
+mod credential;
 mod decode;
 mod error;
 mod exchange;
+mod headers;
+mod host;
 mod model;
+pub mod oauth;
+mod operation;
 mod paging;
+mod query;
 mod refusal;
-mod route;
+mod request;
+mod retry;
 
 pub use budget::{LocalBudget, RateBudget};
-pub use client::{Client, MembersQuery, Options};
+pub use client::{Client, Deprecation, Options};
+pub use credential::AuthScheme;
 pub use error::{BoxError, Error};
 pub use model::activity::Activity;
-pub use model::member::{Member, Text};
+pub use model::configuration::{
+    Configuration, FieldConfiguration, Filter, RelationshipConfiguration, SelectValue, Values,
+};
+pub use model::entity::{Entity, EntityType, Source};
+pub use model::field::{Choice, Fields, Health, MemberValue, Number, Progress, Timeframe};
+pub use model::member::Member;
+pub use model::note::{Content, Note, NoteType, OpportunityField, Part};
+pub use model::relationship::{Relationship, RelationshipKind, Relationships, Target};
 pub use model::team::{Team, TeamMember};
+pub use model::text::Text;
+pub use model::webhook::{NewWebhook, Webhook};
 pub use paging::{Cursor, Page, Pages};
+pub use query::entities::{CustomFilter, EntitiesQuery, EntityRelationshipsQuery, EntitySearch};
+pub use query::members::{MemberSearch, MembersQuery};
+pub use query::notes::{NoteRelationshipsQuery, NoteSearch, NotesQuery};
+pub use query::teams::{TeamSearch, TeamsQuery};
+pub use query::{FieldSelection, MemberIs, Named, Period, SourceIs};

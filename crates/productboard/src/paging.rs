@@ -1,13 +1,13 @@
 //! Pages. A next link is never followed: only the cursor is taken out of it, and the original request is made again
-//! with that cursor. So a lost filter, a lost prefix or a foreign host in the link cannot hurt.
+//! with that cursor. So a lost filter or a lost prefix in the link cannot hurt; a foreign host ends the list.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures::stream::BoxStream;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
-use crate::Error;
+use crate::{Error, host};
 
 /// The query parameter of the cursor.
 pub(crate) const CURSOR: &str = "pageCursor";
@@ -15,6 +15,9 @@ pub(crate) const CURSOR: &str = "pageCursor";
 const MOST_PAGES: u32 = 100_000;
 
 /// A list, page by page. It ends after the last page or after the first error.
+///
+/// Waiting for the next page can be given up at any time: nothing is lost, and the wait goes on where it was when the
+/// stream is asked again. To go on with another stream, give it the last page's [`Page::next`].
 pub type Pages<T> = BoxStream<'static, Result<Page<T>, Error>>;
 
 /// A part of a list.
@@ -46,17 +49,28 @@ impl Cursor {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadLink(pub(crate) String);
 
-/// Takes the cursor out of a next link, absolute or relative. An empty link or an empty cursor is the end; a link
-/// without any cursor is not: ending there would quietly lose the rest of the list.
-fn cursor(link: &str) -> Result<Option<Cursor>, BadLink> {
-    let link = link.split_once('#').map_or(link, |(link, _)| link);
-    if link.is_empty() {
-        return Ok(None);
+impl Cursor {
+    /// Takes the cursor out of a next link, absolute or relative. An empty link or an empty cursor is the end; a link
+    /// without any cursor is not: ending there would quietly lose the rest of the list.
+    pub(crate) fn in_link(link: &str) -> Result<Option<Self>, BadLink> {
+        let link = link.split_once('#').map_or(link, |(link, _)| link);
+        if link.is_empty() {
+            return Ok(None);
+        }
+        let query = link.split_once('?').map_or("", |(_, query)| query);
+        let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == CURSOR);
+        let (_, cursor) = found.ok_or_else(|| BadLink("a link without a cursor".to_owned()))?;
+        Ok((!cursor.is_empty()).then(|| Self(cursor.into_owned())))
     }
-    let query = link.split_once('?').map_or("", |(_, query)| query);
-    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == CURSOR);
-    let (_, cursor) = found.ok_or_else(|| BadLink("a link without a cursor".to_owned()))?;
-    Ok((!cursor.is_empty()).then(|| Cursor(cursor.into_owned())))
+}
+
+/// A link to anybody but the host that was asked, or the vendor behind it, did not come from the vendor.
+fn same_house(link: &str, asked: &Url) -> Result<(), BadLink> {
+    let foreign = asked.join(link).ok().is_some_and(|link| {
+        let host = link.host_str().unwrap_or_default();
+        link.host_str() != asked.host_str() && !host::is_vendor(host)
+    });
+    if foreign { Err(BadLink("a link to a foreign host".to_owned())) } else { Ok(()) }
 }
 
 /// Which pages one stream has seen: the guard against lists without end.
@@ -75,9 +89,11 @@ impl Trail {
         trail
     }
 
-    /// Notes one page and gives the cursor of the next one.
-    pub(crate) fn advance(&mut self, link: Option<&str>) -> Result<Option<Cursor>, BadLink> {
-        let Some(next) = link.map(cursor).transpose()?.flatten() else { return Ok(None) };
+    /// Notes one page and gives the cursor of the next one. `asked` is the request's own URL.
+    pub(crate) fn advance(&mut self, link: Option<&str>, asked: &Url) -> Result<Option<Cursor>, BadLink> {
+        let Some(link) = link else { return Ok(None) };
+        same_house(link, asked)?;
+        let Some(next) = Cursor::in_link(link)? else { return Ok(None) };
         self.pages += 1;
         if self.pages >= MOST_PAGES {
             return Err(BadLink(format!("more than {MOST_PAGES} pages")));
@@ -99,39 +115,59 @@ fn hash(cursor: &Cursor) -> u64 {
 mod tests {
     use super::*;
 
+    fn asked() -> Url {
+        Url::parse("https://api.productboard.com/v2/members?includeDisabled=true").unwrap()
+    }
+
     #[test]
     fn the_cursor_is_taken_out_of_any_link() {
         let cases = [
             ("https://api.productboard.com/v2/members?includeDisabled=true&pageCursor=a%3D%2F", Some("a=/")),
             ("/member-activities?pageCursor=abc", Some("abc")),
             ("?pageCursor=abc#top", Some("abc")),
-            ("https://elsewhere.example/x?pageCursor=abc&pageCursor=def", Some("abc")),
+            ("https://api.eu.productboard.com/x?pageCursor=abc&pageCursor=def", Some("abc")),
             ("/members?pageCursor=", None),
             ("", None),
         ];
         for (link, expected) in cases {
-            assert_eq!(cursor(link).unwrap().as_ref().map(Cursor::as_str), expected, "{link}");
+            let next = Trail::default().advance(Some(link), &asked());
+            assert_eq!(next.unwrap().as_ref().map(Cursor::as_str), expected, "{link}");
         }
         for link in ["/members", "/members?includeDisabled=true", "abc"] {
-            assert_eq!(cursor(link), Err(BadLink("a link without a cursor".to_owned())), "{link}");
+            let next = Trail::default().advance(Some(link), &asked());
+            assert_eq!(next, Err(BadLink("a link without a cursor".to_owned())), "{link}");
         }
+    }
+
+    #[test]
+    fn a_link_to_a_foreign_host_is_refused() {
+        for link in
+            ["https://elsewhere.example/v2/members?pageCursor=a", "//evil.example/v2/members?pageCursor=a"]
+        {
+            let next = Trail::default().advance(Some(link), &asked());
+            assert_eq!(next, Err(BadLink("a link to a foreign host".to_owned())), "{link}");
+        }
+        let gateway = Url::parse("http://gateway:8080/pb/v2/members").unwrap();
+        let link = "https://api.productboard.com/v2/members?pageCursor=a";
+        assert!(Trail::default().advance(Some(link), &gateway).is_ok(), "the vendor behind a gateway");
     }
 
     #[test]
     fn a_cursor_comes_once() {
-        let mut trail = Trail::new(None);
-        assert_eq!(trail.advance(Some("?pageCursor=a")), Ok(Some(Cursor::new("a"))));
-        assert_eq!(trail.advance(Some("?pageCursor=b")), Ok(Some(Cursor::new("b"))));
-        assert_eq!(trail.advance(Some("?pageCursor=a")), Err(BadLink("a repeated cursor".to_owned())));
+        let mut trail = Trail::default();
+        let mut advance = |link: &str| trail.advance(Some(link), &asked());
+        assert_eq!(advance("?pageCursor=a"), Ok(Some(Cursor::new("a"))));
+        assert_eq!(advance("?pageCursor=b"), Ok(Some(Cursor::new("b"))));
+        assert_eq!(advance("?pageCursor=a"), Err(BadLink("a repeated cursor".to_owned())));
         let start = Cursor::new("a");
-        assert!(Trail::new(Some(&start)).advance(Some("?pageCursor=a")).is_err());
+        assert!(Trail::new(Some(&start)).advance(Some("?pageCursor=a"), &asked()).is_err());
     }
 
     #[test]
     fn a_list_has_an_end() {
-        let mut trail = Trail::new(None);
-        let ending =
-            (1..=MOST_PAGES).find(|page| trail.advance(Some(&format!("?pageCursor={page}"))).is_err());
+        let mut trail = Trail::default();
+        let ending = (1..=MOST_PAGES)
+            .find(|page| trail.advance(Some(&format!("?pageCursor={page}")), &asked()).is_err());
         assert_eq!(ending, Some(MOST_PAGES));
     }
 }

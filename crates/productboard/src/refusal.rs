@@ -6,12 +6,11 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::Error;
-use crate::route::Route;
+use crate::client::Deprecation;
+use crate::operation::Operation;
 
 /// How long to wait after a 429 that does not say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Vendor's words beyond this many characters are cut.
-const LONGEST_TEXT: usize = 300;
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -19,6 +18,7 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) envelope: Envelope,
+    pub(crate) deprecation: Option<Deprecation>,
 }
 
 /// What the vendor says about an error; everything may be missing, as a proxy may have answered.
@@ -26,19 +26,25 @@ pub(crate) struct Refusal {
 pub(crate) struct Envelope {
     pub(crate) id: Option<String>,
     codes: Vec<String>,
+    /// What is wrong, each with the place it is in, where the vendor names one.
     details: Vec<String>,
 }
 
 impl Envelope {
-    /// Reads the vendor's error envelope. Should it echo the token, that is blotted out.
-    pub(crate) fn read(body: &[u8], token: &str) -> Self {
+    /// Reads the vendor's error envelope. `clean` blots out the token, should they echo it.
+    pub(crate) fn read(body: &[u8], clean: impl Fn(&str) -> String) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |value: &Value| value.as_str().map(|text| clean(text, token));
+        let text = |value: &Value| value.as_str().map(&clean);
+        let detail = |error: &Value| {
+            let detail = text(&error["detail"]).or_else(|| text(&error["title"]))?;
+            let place = text(&error["source"]["parameter"]).or_else(|| text(&error["source"]["pointer"]));
+            Some(place.map_or_else(|| detail.clone(), |place| format!("{detail} (at {place})")))
+        };
         let errors = || body["errors"].as_array().into_iter().flatten();
         Self {
             id: text(&body["id"]),
             codes: errors().filter_map(|error| text(&error["code"])).collect(),
-            details: errors().filter_map(|error| text(&error["detail"])).collect(),
+            details: errors().filter_map(detail).collect(),
         }
     }
 
@@ -57,73 +63,69 @@ impl Envelope {
     }
 
     fn words(&self) -> String {
-        match (self.details.first(), self.codes.first()) {
-            (Some(detail), _) => detail.clone(),
-            (None, Some(code)) => code.clone(),
-            (None, None) => "without a reason".to_owned(),
+        match (self.details.as_slice(), self.codes.first()) {
+            ([], Some(code)) => code.clone(),
+            ([], None) => "without a reason".to_owned(),
+            (details, _) => details.join("; "),
         }
     }
 }
 
-/// One line of bounded length without the token.
-pub(crate) fn clean(text: &str, token: &str) -> String {
-    let text = text.replace(token, "[token]");
-    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
-}
-
 impl Refusal {
-    pub(crate) fn into_error(self, route: Route) -> Error {
-        let Self { status, retry_after, envelope } = self;
-        let (attempted, code) = (route.attempted(), status.as_u16());
+    pub(crate) fn into_error(self, operation: Operation) -> Error {
+        let Self { status, retry_after, envelope, deprecation } = self;
+        let Operation { attempted, in_some_plans } = operation;
+        let code = status.as_u16();
         let vendor_id = envelope.id.clone();
-        let analytics = route == Route::MemberActivities;
+        let changed = |problem: String| {
+            let problem = deprecation.map_or(problem.clone(), |word| format!("{problem}, {word}"));
+            let vendor_id = envelope.id.clone();
+            Error::VendorChanged { attempted, path: String::new(), problem, vendor_id }
+        };
         match code {
             _ if envelope.has("planUpgrade.required") => {
                 Error::NotAvailable { attempted, status: code, vendor_id }
             }
-            402 | 404 | 501 if analytics => Error::NotAvailable { attempted, status: code, vendor_id },
-            300..=399 => {
-                changed(route, format!("a redirect (status {code}) instead of an answer"), vendor_id)
-            }
+            402 | 404 | 501 if in_some_plans => Error::NotAvailable { attempted, status: code, vendor_id },
+            300..=399 => changed(format!("a redirect (status {code}) instead of an answer")),
             401 => Error::Rejected { attempted, vendor_id },
             403 => Error::Forbidden { attempted, missing_scope: envelope.missing_scope(), vendor_id },
-            404 if !envelope.has("resource.notFound") => {
-                changed(route, "the route is gone (status 404)".to_owned(), vendor_id)
-            }
+            404 if !envelope.has("resource.notFound") => changed("the route is gone (status 404)".to_owned()),
+            410 => changed("the route is gone (status 410)".to_owned()),
             429 => {
                 let retry_after = retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
                 Error::RateLimited { attempted, retry_after, vendor_id }
             }
             408 | 425 | 500.. => Error::Transient { attempted, status: Some(code), vendor_id, source: None },
             400..=499 => Error::Invalid { attempted, status: code, detail: envelope.words(), vendor_id },
-            _ => changed(route, format!("an unexpected status {code}"), vendor_id),
+            _ => changed(format!("an unexpected status {code}")),
         }
     }
-}
-
-fn changed(route: Route, problem: String, vendor_id: Option<String>) -> Error {
-    Error::VendorChanged { attempted: route.attempted(), path: String::new(), problem, vendor_id }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use uuid::Uuid;
 
     use super::*;
+    use crate::operation::{GET_TEAM, LIST_ACTIVITIES, LIST_MEMBERS, LIST_TEAMS};
 
-    fn error(route: Route, status: u16, code: &str, detail: &str) -> Error {
-        let body = json!({ "id": "req-1", "errors": [{ "code": code, "detail": detail }] }).to_string();
+    fn refused(operation: Operation, status: u16, error: &Value, deprecation: Option<Deprecation>) -> Error {
+        let body = json!({ "id": "req-1", "errors": [error] }).to_string();
         let status = StatusCode::from_u16(status).unwrap();
-        let envelope = Envelope::read(body.as_bytes(), "hush");
-        Refusal { status, retry_after: None, envelope }.into_error(route)
+        let envelope = Envelope::read(body.as_bytes(), |text| text.replace("hush", "[token]"));
+        Refusal { status, retry_after: None, envelope, deprecation }.into_error(operation)
+    }
+
+    fn error(operation: Operation, status: u16, code: &str, detail: &str) -> Error {
+        refused(operation, status, &json!({ "code": code, "detail": detail }), None)
     }
 
     #[test]
     fn every_status_has_its_class() {
-        let members = |status, code| error(Route::Members, status, code, "because");
-        let analytics = |status, code| error(Route::MemberActivities, status, code, "because");
-        let team = |status, code| error(Route::TeamMembers(Uuid::nil()), status, code, "because");
+        let members = |status, code| error(LIST_MEMBERS, status, code, "because");
+        let analytics = |status, code| error(LIST_ACTIVITIES, status, code, "because");
+        let team = |status, code| error(GET_TEAM, status, code, "because");
         assert!(matches!(members(401, "auth.invalid"), Error::Rejected { .. }));
         assert!(matches!(members(403, "auth.accessDenied"), Error::Forbidden { missing_scope: None, .. }));
         assert!(matches!(members(403, "planUpgrade.required"), Error::NotAvailable { status: 403, .. }));
@@ -131,13 +133,14 @@ mod tests {
         assert!(matches!(analytics(501, ""), Error::NotAvailable { status: 501, .. }));
         assert!(matches!(analytics(403, "auth.accessDenied"), Error::Forbidden { .. }));
         assert!(matches!(members(404, "route.notFound"), Error::VendorChanged { .. }));
+        assert!(matches!(members(410, "route.notFound"), Error::VendorChanged { .. }));
         assert!(matches!(team(404, "resource.notFound"), Error::Invalid { status: 404, .. }));
         assert!(matches!(members(429, ""), Error::RateLimited { retry_after: DEFAULT_RETRY_AFTER, .. }));
         for status in [408, 425, 500, 501, 502, 503, 504, 599] {
             let error = members(status, "");
             assert!(matches!(error, Error::Transient { status: Some(its), .. } if its == status), "{status}");
         }
-        for status in [400, 402, 405, 409, 410, 422] {
+        for status in [400, 402, 405, 409, 422] {
             let error = members(status, "");
             assert!(matches!(error, Error::Invalid { status: its, .. } if its == status), "{status}");
         }
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_vendors_words_are_kept_without_the_token() {
-        let error = error(Route::Teams, 400, "request.invalid", "bad\n header Bearer hush");
+        let error = error(LIST_TEAMS, 400, "request.invalid", "bad header Bearer hush");
         assert_eq!(error.vendor_id(), Some("req-1"));
         let expected =
             "could not list teams: Productboard refused the request (status 400): bad header Bearer [token]";
@@ -156,8 +159,26 @@ mod tests {
     }
 
     #[test]
+    fn the_place_of_a_fault_and_all_faults_are_named() {
+        let fault =
+            json!({ "code": "request.invalid", "title": "Invalid", "source": { "parameter": "dateFrom" } });
+        let told = refused(LIST_TEAMS, 400, &fault, None).to_string();
+        assert!(told.ends_with("(status 400): Invalid (at dateFrom)"), "{told}");
+    }
+
+    #[test]
+    fn an_announced_end_is_told_with_the_end() {
+        let (operation, deprecated) = ("list teams", Some("@1775692800".to_owned()));
+        let announced = Deprecation { operation, deprecated, sunset: Some("Wed, 08 Jul 2026".to_owned()) };
+        let told = refused(LIST_TEAMS, 410, &json!({}), Some(announced)).to_string();
+        let expected = "could not list teams: the API has changed: the route is gone (status 410), \
+                        announced by the vendor (deprecated @1775692800, ends Wed, 08 Jul 2026)";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn the_missing_scope_is_named() {
-        let error = error(Route::Teams, 403, "access.missing_scope", "Missing required scope teams:read.");
+        let error = error(LIST_TEAMS, 403, "access.missing_scope", "Missing required scope teams:read.");
         assert_eq!(error.to_string(), "could not list teams: the token lacks the scope teams:read");
     }
 
@@ -166,7 +187,7 @@ mod tests {
         for body in
             ["", "<html>", "[]", r#"{"id":4,"errors":{}}"#, r#"{"ok":false,"errors":{"source":["x"]}}"#]
         {
-            assert_eq!(Envelope::read(body.as_bytes(), "hush"), Envelope::default(), "{body}");
+            assert_eq!(Envelope::read(body.as_bytes(), str::to_owned), Envelope::default(), "{body}");
         }
     }
 }

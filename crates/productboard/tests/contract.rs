@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use secrecy::SecretString;
-use tidemark_productboard::{Activity, Client, Error, LocalBudget, MembersQuery, Options};
+use tidemark_productboard::{Activity, Client, Error, LocalBudget, MembersQuery, Options, TeamsQuery};
 use tidemark_productboard_sim as sim;
 
 const TOKEN: &str = "contract-token";
@@ -29,7 +29,9 @@ async fn simulator() -> sim::Simulator {
 fn client(simulator: &sim::Simulator) -> Client {
     let options =
         Options { budget: Arc::new(LocalBudget::new(10_000)), max_attempts: 3, ..Options::default() };
-    Client::new(&simulator.base_url().parse().unwrap(), SecretString::from(TOKEN), options).unwrap()
+    let base_url = simulator.base_url().parse().unwrap();
+    let options = options.trust(&base_url);
+    Client::new(&base_url, SecretString::from(TOKEN), options).unwrap()
 }
 
 async fn activities(simulator: &sim::Simulator) -> Result<Vec<Activity>, Error> {
@@ -44,7 +46,7 @@ async fn members_and_teams_are_those_of_the_workspace() {
     let workspace = simulator.workspace("acme").unwrap();
     let client = client(&simulator);
 
-    let pages: Vec<_> = client.members(MembersQuery::everyone(), None).try_collect().await.unwrap();
+    let pages: Vec<_> = client.members(&MembersQuery::everyone(), None).try_collect().await.unwrap();
     let members: BTreeMap<_, _> =
         pages.into_iter().flat_map(|page| page.items).map(|member| (member.id, member)).collect();
     assert_eq!(members.len(), workspace.members.len());
@@ -58,7 +60,7 @@ async fn members_and_teams_are_those_of_the_workspace() {
         assert_eq!(member.workspace.as_deref(), Some("acme"));
     }
 
-    let teams: Vec<_> = client.teams(None).try_collect().await.unwrap();
+    let teams: Vec<_> = client.teams(&TeamsQuery::default(), None).try_collect().await.unwrap();
     let teams: Vec<_> = teams.into_iter().flat_map(|page| page.items).collect();
     assert_eq!(teams.len(), 9);
     for team in teams {
@@ -114,7 +116,8 @@ async fn faults_come_out_as_their_errors() {
     simulator.faults(TOKEN, |faults| {
         *faults = sim::Faults { forbidden: [sim::Route::Teams].into(), ..sim::Faults::default() };
     });
-    let error = client(&simulator).teams(None).try_collect::<Vec<_>>().await.unwrap_err();
+    let error =
+        client(&simulator).teams(&TeamsQuery::default(), None).try_collect::<Vec<_>>().await.unwrap_err();
     assert!(
         matches!(error, Error::Forbidden { missing_scope: Some(ref scope), .. } if scope == "teams:read"),
         "{error:?}"

@@ -105,6 +105,6 @@ async fn with_tokens(mut engine: Engine) -> std::result::Result<Ended, Failure> 
 
 fn client(engine: &Engine, access: Access) -> std::result::Result<Client, Failure> {
     let budget = engine.cx.budgets.of(&engine.run.connection_id);
-    let options = Options { budget, ..Options::default() };
+    let options = Options { budget, ..Options::default() }.trust(&access.base_url);
     Ok(Client::new(&access.base_url, access.token, options)?)
 }

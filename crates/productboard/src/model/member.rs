@@ -1,9 +1,11 @@
 //! Members, with names that a token may not be allowed to see.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tidemark_domain::member::Role;
 use url::Url;
 use uuid::Uuid;
+
+use crate::Text;
 
 /// One member of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -13,6 +15,8 @@ pub struct Member {
     pub id: Uuid,
     /// The full name.
     pub name: Text,
+    /// The name to log in with.
+    pub username: Text,
     /// The mail address.
     pub email: Text,
     /// The role. Unknown ones are kept as [`Role::Other`].
@@ -27,44 +31,6 @@ pub struct Member {
     pub workspace: Option<String>,
 }
 
-/// Personal data: known, or kept from tokens that lack the scope `members:pii:read`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Text {
-    /// The text.
-    Known(String),
-    /// `[redacted]`, `[obfuscated]`, or nothing at all.
-    Hidden,
-}
-
-impl Text {
-    /// The text, if it is known.
-    pub fn known(&self) -> Option<&str> {
-        match self {
-            Self::Known(text) => Some(text),
-            Self::Hidden => None,
-        }
-    }
-}
-
-impl From<Option<String>> for Text {
-    fn from(text: Option<String>) -> Self {
-        match text {
-            Some(text) if text != "[redacted]" && text != "[obfuscated]" => Self::Known(text),
-            _ => Self::Hidden,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::<String>::deserialize(deserializer).map(Self::from)
-    }
-}
-
-fn hidden() -> Text {
-    Text::Hidden
-}
-
 #[derive(Deserialize)]
 struct Wire {
     id: Uuid,
@@ -75,9 +41,11 @@ struct Wire {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields {
-    #[serde(default = "hidden")]
+    #[serde(default)]
     name: Text,
-    #[serde(default = "hidden")]
+    #[serde(default)]
+    username: Text,
+    #[serde(default)]
     email: Text,
     role: Role,
     disabled: bool,
@@ -100,6 +68,7 @@ impl From<Wire> for Member {
         Self {
             id,
             name: fields.name,
+            username: fields.username,
             email: fields.email,
             role: fields.role,
             disabled: fields.disabled,
@@ -145,6 +114,7 @@ mod tests {
         let expected = Member {
             id,
             name: Text::Known("Ada".to_owned()),
+            username: Text::Known("ada".to_owned()),
             email: Text::Hidden,
             role: Role::Maker,
             disabled: false,

@@ -8,7 +8,7 @@ use crate::vendor::{Ledger, Reply, TOKEN, Vendor, id, member, options};
 use futures::TryStreamExt;
 use secrecy::SecretString;
 use serde_json::json;
-use tidemark_productboard::{Client, Cursor, Error, MembersQuery, Options};
+use tidemark_productboard::{Client, Cursor, Error, MembersQuery, NewWebhook, Options, TeamsQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
@@ -17,7 +17,7 @@ const CURSOR: &str = "cursor-that-stays-private";
 
 /// Lists members from a cursor; gives how many came.
 async fn list(client: &Client) -> Result<usize, Error> {
-    let pages = client.members(MembersQuery::everyone(), Some(Cursor::new(CURSOR)));
+    let pages = client.members(&MembersQuery::everyone(), Some(Cursor::new(CURSOR)));
     let pages: Vec<_> = pages.try_collect().await?;
     Ok(pages.iter().map(|page| page.items.len()).sum())
 }
@@ -102,6 +102,72 @@ async fn bad_moments_are_tried_again_and_then_told() {
 }
 
 #[tokio::test]
+async fn an_answer_cut_short_is_tried_again() {
+    let whole = Reply::page(&[member(1)], None).body;
+    for cut in [Vec::new(), whole[..whole.len() / 2].to_vec()] {
+        let vendor = Vendor::answering([Reply::bytes(cut), Reply::bytes(whole.clone())]).await;
+        assert_eq!(list(&vendor.client()).await.unwrap(), 1);
+        assert_eq!(vendor.asked().len(), 2);
+    }
+    let (error, asked) = error_of(Reply::bytes("{\"data\":[")).await;
+    assert!(matches!(error, Error::Transient { status: None, source: Some(_), .. }), "{error:?}");
+    assert_eq!(asked, 2);
+}
+
+#[tokio::test]
+async fn a_call_has_a_deadline_over_all_its_attempts() {
+    let slow = Reply::error(503, "internal.serverError", "oops").delay(Duration::from_millis(40));
+    let vendor = Vendor::answering(vec![slow; 50]).await;
+    let deadline = Duration::from_millis(300);
+    let client = vendor.client_with(Options { deadline, max_attempts: 50, ..options() });
+    let begun = std::time::Instant::now();
+    let error = list(&client).await.unwrap_err();
+    assert!(matches!(error, Error::Transient { .. }), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!((1..=4).contains(&vendor.asked().len()), "{}", vendor.asked().len());
+}
+
+#[tokio::test]
+async fn an_announced_end_is_kept_for_whoever_asks() {
+    let announced = Reply::page(&[member(1)], None)
+        .header("deprecation", "@1775692800")
+        .header("sunset", "Wed, 08 Jul 2026 00:00:00 GMT");
+    let gone = Reply::error(410, "route.notFound", "gone").header("sunset", "Wed, 08 Jul 2026 00:00:00 GMT");
+    let vendor = Vendor::answering([announced, gone]).await;
+    let client = vendor.client();
+    list(&client).await.unwrap();
+    let deprecations = client.clone().deprecations();
+    assert_eq!((deprecations.len(), deprecations[0].operation), (1, "list members"));
+    assert_eq!(deprecations[0].deprecated.as_deref(), Some("@1775692800"));
+    let error = list(&client).await.unwrap_err();
+    assert!(matches!(error, Error::VendorChanged { .. }), "{error:?}");
+    assert!(error.to_string().contains("ends Wed, 08 Jul 2026"), "{error}");
+}
+
+#[tokio::test]
+async fn a_webhook_is_created_once_and_deleted_for_sure() {
+    let webhook = NewWebhook {
+        name: "tidemark".to_owned(),
+        events: vec!["note.created".to_owned()],
+        url: "https://hooks.example/pb".parse().unwrap(),
+        authorization: Some(SecretString::from("hush")),
+    };
+    let vendor = Vendor::answering([Reply::error(503, "internal.serverError", "oops")]).await;
+    let error = vendor.client().create_webhook(&webhook).await.unwrap_err();
+    assert!(matches!(error, Error::Transient { .. }), "{error:?}");
+    assert_eq!(vendor.asked().len(), 1, "a second one could make a second subscription");
+    assert!(!format!("{webhook:?}").contains("hush"));
+
+    let script = [Reply::error(502, "", ""), Reply::error(404, "resource.notFound", "no such webhook")];
+    let vendor = Vendor::answering(script).await;
+    vendor.client().delete_webhook(id(1)).await.expect("the first attempt did it");
+    assert_eq!(vendor.asked().iter().filter(|asked| asked.method == "DELETE").count(), 2);
+    let vendor = Vendor::answering([Reply::error(404, "resource.notFound", "no such webhook")]).await;
+    let error = vendor.client().delete_webhook(id(1)).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { status: 404, .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_503_then_success() {
     let script = [Reply::error(503, "internal.serverError", "oops"), Reply::page(&[member(1)], None)];
     let vendor = Vendor::answering(script).await;
@@ -159,7 +225,6 @@ async fn a_shape_that_does_not_parse_names_its_path() {
     let cases = [
         (Reply::page(&[member(1), odd], None), "data[1].fields.disabled"),
         (Reply::bytes("<html>welcome</html>"), "."),
-        (Reply::bytes(""), "."),
         (Reply::json(&json!({ "data": { "rows": [] } })), "data"),
         (Reply::json(&json!({ "data": [], "links": { "next": 7 } })), "links.next"),
     ];
@@ -312,6 +377,6 @@ fn a_client_and_its_lists_can_be_sent_to_tasks() {
     fn sendable<T: Send + 'static>(_: T) {}
     let url = "https://api.productboard.com".parse().unwrap();
     let client = Client::new(&url, SecretString::from(TOKEN), Options::default()).unwrap();
-    sendable(client.teams(None));
+    sendable(client.teams(&TeamsQuery::default(), None));
     sendable(client);
 }

@@ -6,14 +6,14 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use tidemark_domain::activity::COUNTER_TABLE;
 use tidemark_domain::member::Role;
-use tidemark_productboard::{Activity, Cursor, Error, Member, MembersQuery, Page, Text};
+use tidemark_productboard::{Activity, Cursor, Error, Member, MembersQuery, Page, TeamsQuery, Text};
 
 fn march(day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 3, day).unwrap()
 }
 
 async fn members(vendor: &Vendor) -> Result<Vec<Page<Member>>, Error> {
-    vendor.client().members(MembersQuery::everyone(), None).try_collect().await
+    vendor.client().members(&MembersQuery::everyone(), None).try_collect().await
 }
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn any_next_link_leads_to_the_same_request_with_a_cursor() {
     let links = [
         "https://api.productboard.com/v2/analytics/member-activities?dateFrom=2026-03-01&dateTo=2026-03-09&pageCursor=a%2B%2F%3D",
         "/member-activities?pageCursor=b",
-        "https://thief.example/v2/analytics/member-activities?pageCursor=c",
+        "https://api.eu.productboard.com/elsewhere?pageCursor=c",
     ];
     let rows = [activity("2026-03-02")];
     let mut script: Vec<_> = links.iter().map(|link| Reply::page(&rows, Some(link))).collect();
@@ -51,7 +51,7 @@ async fn any_next_link_leads_to_the_same_request_with_a_cursor() {
 #[tokio::test]
 async fn a_list_resumes_at_a_cursor() {
     let vendor = Vendor::answering([Reply::page(&[member(2)], None)]).await;
-    let pages = vendor.client().members(MembersQuery::everyone(), Some(Cursor::new("kept")));
+    let pages = vendor.client().members(&MembersQuery::everyone(), Some(Cursor::new("kept")));
     let pages: Vec<_> = pages.try_collect().await.unwrap();
     assert_eq!(pages[0].items[0].id, id(2));
     let asked = &vendor.asked()[0];
@@ -65,8 +65,8 @@ async fn each_list_has_its_path_below_a_base_with_a_path() {
     let mut vendor = Vendor::answering(vec![Reply::page(&[], None); 4]).await;
     vendor.url = vendor.url.join("gateway/pb/").unwrap();
     let client = vendor.client();
-    client.members(MembersQuery::default(), None).try_collect::<Vec<_>>().await.unwrap();
-    client.teams(None).try_collect::<Vec<_>>().await.unwrap();
+    client.members(&MembersQuery::default(), None).try_collect::<Vec<_>>().await.unwrap();
+    client.teams(&TeamsQuery::default(), None).try_collect::<Vec<_>>().await.unwrap();
     client.team_members(id(5), None).try_collect::<Vec<_>>().await.unwrap();
     client.member_activities(march(1), march(1), None).try_collect::<Vec<_>>().await.unwrap();
     let paths: Vec<_> = vendor.asked().into_iter().map(|asked| asked.path).collect();
@@ -85,7 +85,7 @@ async fn each_list_has_its_path_below_a_base_with_a_path() {
 async fn a_repeated_cursor_ends_the_list() {
     let again = Reply::page(&[member(1)], Some("/members?pageCursor=again"));
     let vendor = Vendor::answering([again.clone(), again.clone(), again]).await;
-    let mut pages = vendor.client().members(MembersQuery::everyone(), None);
+    let mut pages = vendor.client().members(&MembersQuery::everyone(), None);
     assert!(pages.next().await.unwrap().is_ok());
     match pages.next().await.unwrap().unwrap_err() {
         Error::VendorChanged { path, problem, .. } => {
@@ -95,6 +95,15 @@ async fn a_repeated_cursor_ends_the_list() {
     }
     assert!(pages.next().await.is_none());
     assert_eq!(vendor.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_link_to_a_foreign_host_ends_the_list() {
+    let thief = Reply::page(&[member(1)], Some("https://thief.example/v2/members?pageCursor=c"));
+    let vendor = Vendor::answering([thief]).await;
+    let error = members(&vendor).await.unwrap_err().to_string();
+    assert!(error.ends_with("a link to a foreign host (at links.next)"), "{error}");
+    assert_eq!(vendor.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -134,8 +143,9 @@ async fn counters_unknown_fields_and_the_role_editor() {
     let vendor = Vendor::answering([Reply::page(&[row], None)]).await;
     let pages = vendor.client().member_activities(march(1), march(3), None);
     let pages: Vec<Page<Activity>> = pages.try_collect().await.unwrap();
-    let Activity { domain, row } = &pages[0].items[0];
-    assert_eq!((domain.as_str(), &row.role, row.member_id), ("acme", &Role::Maker, id(1)));
+    let activity = &pages[0].items[0];
+    let row = &activity.row;
+    assert_eq!((activity.domain(), &row.role, row.member_id), (Some("acme"), &Role::Maker, id(1)));
     for (counter, value) in COUNTER_TABLE.iter().zip(row.counters.0) {
         let expected = match counter.field {
             "noteCreatedCount" => Some(3),
@@ -167,8 +177,11 @@ async fn teams_and_their_members() {
     let team = json!({ "id": id(3), "type": "team", "fields": { "name": "Core", "handle": "core", "avatarUrl": null } });
     let in_team = json!({ "id": id(1), "type": "member", "fields": { "name": "[redacted]" } });
     let vendor = Vendor::answering([Reply::page(&[team], None), Reply::page(&[in_team], None)]).await;
-    let teams: Vec<_> = vendor.client().teams(None).try_collect().await.unwrap();
-    assert_eq!((teams[0].items[0].name.as_str(), teams[0].items[0].handle.as_str()), ("Core", "core"));
+    let teams: Vec<_> = vendor.client().teams(&TeamsQuery::default(), None).try_collect().await.unwrap();
+    assert_eq!(
+        (teams[0].items[0].name.as_str(), teams[0].items[0].handle.as_deref()),
+        ("Core", Some("core"))
+    );
     let members: Vec<_> = vendor.client().team_members(id(3), None).try_collect().await.unwrap();
-    assert_eq!(members[0].items[0].id, id(1));
+    assert_eq!((members[0].items[0].id, &members[0].items[0].name), (id(1), &Text::Hidden));
 }

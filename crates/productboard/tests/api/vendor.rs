@@ -58,6 +58,7 @@ impl Reply {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) authorization: String,
@@ -71,6 +72,7 @@ impl From<Request<Body>> for Asked {
         };
         let query = request.uri().query().unwrap_or_default();
         Self {
+            method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             authorization: text(header::AUTHORIZATION),
@@ -134,7 +136,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
 
 /// No pacing, and few attempts.
 pub(crate) fn options() -> Options {
-    Options { budget: Arc::new(Ledger::default()), max_attempts: 2, ..Options::default() }
+    let trusted_hosts = vec!["127.0.0.1".to_owned()];
+    Options { budget: Arc::new(Ledger::default()), max_attempts: 2, trusted_hosts, ..Options::default() }
 }
 
 /// A budget that never waits and writes everything down.

@@ -18,7 +18,7 @@ pub(super) async fn sync(
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
-    let listing = engine.fetch(collect(client.members(MembersQuery::everyone(), None))).await??;
+    let listing = engine.fetch(collect(client.members(&MembersQuery::everyone(), None))).await??;
     let listed = listing.rows.iter().map(|member| member.id).collect::<HashSet<_>>().len() as u64;
     progress.rows = listing.rows.len() as u64;
     progress.pages = listing.pages;

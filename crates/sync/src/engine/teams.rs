@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, TryStreamExt, stream as flow};
 use tidemark_domain::stream;
-use tidemark_productboard::{Client, Error, Team};
+use tidemark_productboard::{Client, Error, Team, TeamsQuery};
 use tidemark_store::{StreamProgress, TeamRoster};
 
 use super::{Engine, FETCHES_AT_ONCE, Step, collect};
@@ -13,7 +13,7 @@ pub(super) async fn sync(
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
-    let teams = engine.fetch(collect(client.teams(None))).await??;
+    let teams = engine.fetch(collect(client.teams(&TeamsQuery::default(), None))).await??;
     let client = client.clone();
     let rosters =
         flow::iter(teams.rows).map(move |team| roster(client.clone(), team)).buffered(FETCHES_AT_ONCE);
@@ -35,7 +35,8 @@ async fn roster(client: Client, team: Team) -> Result<Option<(TeamRoster, u64)>,
     match collect(client.team_members(team.id, None)).await {
         Ok(listing) => {
             let members = listing.rows.into_iter().map(|member| member.id).collect();
-            let roster = TeamRoster { team_id: team.id, name: team.name, handle: team.handle, members };
+            let handle = team.handle.unwrap_or_default();
+            let roster = TeamRoster { team_id: team.id, name: team.name, handle, members };
             Ok(Some((roster, listing.pages)))
         }
         Err(Error::Invalid { status: 404, .. }) => Ok(None),

@@ -1,0 +1,186 @@
+//! The decoder against wrong shapes, wrong bytes and everything proptest comes up with.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    Activity, Configuration, Entity, EntityType, Member, Note, Relationship, SelectValue, Team, TeamMember,
+    Webhook,
+};
+
+fn page<T: DeserializeOwned>(bytes: &[u8]) -> Result<WirePage<T>, Undecodable> {
+    body(bytes)
+}
+
+fn undecodable<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> (String, String) {
+    let Undecodable { path, problem, .. } = page::<T>(body.as_bytes()).unwrap_err();
+    (path, problem)
+}
+
+fn pair(path: &str, problem: &str) -> (String, String) {
+    (path.to_owned(), problem.to_owned())
+}
+
+#[test]
+fn the_path_is_named_and_the_value_is_not() {
+    let id = "00000000-0000-0000-0000-000000000001";
+    let member =
+        format!(r#"{{"data":[{{"id":"{id}","fields":{{"role":"maker","disabled":"Ada Secret"}}}}]}}"#);
+    assert_eq!(undecodable::<Member>(&member), pair("data[0].fields.disabled", "expected a boolean"));
+    let row = r#"{"data":[{"date":"2026-03-05","noteCreatedCount":-4}]}"#;
+    assert_eq!(undecodable::<Activity>(row), pair("data[0].noteCreatedCount", "expected u32"));
+    assert_eq!(undecodable::<Team>(r#"{"data":[{}]}"#), pair("data[0]", "missing field `id`"));
+    assert_eq!(undecodable::<Team>("{}"), pair(".", "missing field `data`"));
+    assert_eq!(undecodable::<Team>("<html>"), pair(".", "expected value"));
+    assert_eq!(undecodable::<Team>(r#"{"data":[]} {"#).0, ".");
+    let entity = format!(r#"{{"data":[{{"id":"{id}","type":7}}]}}"#);
+    assert_eq!(undecodable::<Entity>(&entity), pair("data[0].type", "expected a word"));
+}
+
+#[test]
+fn the_next_link_may_be_null_absent_or_there() {
+    for body in [r#"{"data":[]}"#, r#"{"data":[],"links":{}}"#, r#"{"data":[],"links":{"next":null}}"#] {
+        assert_eq!(page::<Team>(body.as_bytes()).unwrap().next_link(), None, "{body}");
+    }
+    let body = r#"{"data":[],"links":{"next":"/x?pageCursor=c","prev":null},"meta":1}"#;
+    assert_eq!(page::<Team>(body.as_bytes()).unwrap().next_link(), Some("/x?pageCursor=c"));
+}
+
+#[test]
+fn a_body_that_ends_too_early_is_a_fault_on_the_way() {
+    let whole =
+        r#"{"data":[{"id":"00000000-0000-0000-0000-000000000001","fields":{"name":"Core"}}],"links":{}}"#;
+    let operation = crate::operation::LIST_TEAMS;
+    for end in 0..whole.len() {
+        let undecodable = page::<Team>(&whole.as_bytes()[..end]).unwrap_err();
+        let error = undecodable.into_error(operation, None);
+        assert!(matches!(error, Error::Transient { .. }), "{end}: {error:?}");
+    }
+    page::<Team>(whole.as_bytes()).unwrap();
+}
+
+/// Decodes as everything there is; says whether anything did.
+fn decodes(bytes: &[u8]) -> bool {
+    let mut good = page::<Member>(bytes).is_ok();
+    good |= page::<Activity>(bytes).is_ok();
+    good |= page::<Team>(bytes).is_ok();
+    good |= page::<TeamMember>(bytes).is_ok();
+    good |= page::<Entity>(bytes).is_ok();
+    good |= page::<Note>(bytes).is_ok_and(|page| page.data.iter().all(|note| note.content().is_ok()));
+    good |= page::<Configuration<EntityType>>(bytes).is_ok();
+    good |= page::<SelectValue>(bytes).is_ok();
+    good |= page::<Relationship>(bytes).is_ok();
+    good |= page::<Webhook>(bytes).is_ok();
+    good
+}
+
+/// The names that the decoders look for, and one that they do not.
+const NAMES: [&str; 26] = [
+    "id",
+    "type",
+    "fields",
+    "links",
+    "data",
+    "next",
+    "name",
+    "email",
+    "role",
+    "disabled",
+    "invitationPending",
+    "teams",
+    "date",
+    "memberId",
+    "activeFlag",
+    "noteCreatedCount",
+    "relationships",
+    "target",
+    "metadata",
+    "source",
+    "createdAt",
+    "values",
+    "notification",
+    "events",
+    "content",
+    "surprise",
+];
+
+fn word() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!("00000000-0000-0000-0000-000000000001")),
+        Just(json!("2026-03-05")),
+        Just(json!("2026-05-30T11:58:35.855455Z")),
+        Just(json!("[redacted]")),
+        Just(json!("feature")),
+        Just(json!("https://acme.productboard.com/x?pageCursor=c")),
+        ".{0,12}".prop_map(Value::from),
+    ]
+}
+
+/// Any JSON, with names and words that get it past the first checks now and then.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        word(),
+    ];
+    leaf.prop_recursive(4, 32, 8, |inner| {
+        let name = prop::sample::select(NAMES.as_slice()).prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..8)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+/// A good row of each kind, to be damaged.
+fn good_rows() -> Vec<Value> {
+    let id = "00000000-0000-0000-0000-000000000001";
+    let time = "2026-05-30T11:58:35.855455Z";
+    let links = json!({ "self": "x", "html": "https://acme.productboard.com/m/7" });
+    let related = json!({ "data": [{ "type": "parent", "target": { "id": id, "type": "product" } }],
+                          "links": { "next": "/x?pageCursor=c" } });
+    vec![
+        json!({ "id": id, "fields": { "name": "Ada", "email": "[redacted]", "role": "maker", "disabled": false,
+                "invitationPending": false, "teams": [{ "id": id }] }, "links": links }),
+        json!({ "date": "2026-03-05", "domain": "d", "memberId": id, "role": "maker", "activeFlag": true,
+                "noteCreatedCount": 3 }),
+        json!({ "id": id, "type": "feature", "fields": { "name": "Undo", "owner": { "id": id } },
+                "relationships": related, "metadata": { "source": { "system": "jira" } }, "createdAt": time }),
+        json!({ "id": id, "type": "textNote", "fields": { "content": [], "createdAt": time }, "relationships": [] }),
+        json!({ "type": "feature", "fields": { "status": { "id": "status", "name": "Status", "values":
+                { "data": [{ "id": id, "name": "Planned" }], "links": {} } } }, "filters": [{ "name": "x" }] }),
+        json!({ "id": id, "fields": { "name": "w", "events": [{ "eventType": "note.created" }],
+                "notification": { "url": "https://x.example", "version": 1 } }, "createdAt": time }),
+    ]
+}
+
+#[test]
+fn the_good_rows_decode() {
+    for row in good_rows() {
+        assert!(decodes(json!({ "data": [row] }).to_string().as_bytes()), "{row}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(body: Vec<u8>) {
+        decodes(&body);
+    }
+
+    #[test]
+    fn no_json_panics(row in any_json(), links in any_json()) {
+        decodes(json!({ "data": [row], "links": links }).to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_damage_to_a_good_body_panics(which in 0_usize..6, at: prop::sample::Index, byte: u8) {
+        let mut body = json!({ "data": [good_rows().swap_remove(which)] }).to_string().into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        decodes(&body);
+    }
+}
