@@ -13,7 +13,7 @@ use tidemark_rpc::{
     connections::{self as wire, connections_service_server::ConnectionsService},
     status::Refusal,
 };
-use tidemark_store::Connection;
+use tidemark_store::{Connection, SealedCredential};
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, info_span};
 use zeroize::Zeroizing;
@@ -98,7 +98,7 @@ impl Parts {
             created_at: now,
             updated_at: now,
         };
-        let sealed = self.vault.seal((&connection).into(), &key, now);
+        let sealed = self.sealed(&connection, &key);
         let connected = Connected {
             organization_id: connection.organization_id.clone(),
             workspace: connection.workspace.clone(),
@@ -146,7 +146,7 @@ impl Parts {
             return Err(wrong_workspace(old, new).into());
         }
         let new = self.replaced(&old, found);
-        let sealed = self.vault.seal((&new).into(), &key, new.updated_at);
+        let sealed = self.sealed(&new, &key);
         let (_, change) = old.state.on(Signal::Replaced);
 
         let tx = self.store.begin().await?;
@@ -163,6 +163,16 @@ impl Parts {
         tx.commit().await?;
         log(&new, "connection reconnected");
         Ok(new)
+    }
+
+    /// The present key of a connection, sealed.
+    fn sealed(&self, connection: &Connection, key: &SecretString) -> SealedCredential {
+        SealedCredential {
+            connection_id: connection.id.clone(),
+            generation: connection.generation,
+            sealed: self.vault.seal(connection.into(), key),
+            created_at: connection.updated_at,
+        }
     }
 
     fn replaced(&self, old: &Connection, found: Found) -> Connection {

@@ -76,8 +76,8 @@ impl Parts {
             if connection.state == State::ReconnectRequired {
                 return Ok((connection, None));
             }
-            if let Some(sealed) = self.store.credential(id, connection.generation).await? {
-                let key = self.vault.open((&connection).into(), &sealed);
+            if let Some(credential) = self.store.credential(id, connection.generation).await? {
+                let key = self.vault.open((&connection).into(), &credential.sealed);
                 let key = key.map_err(|error| Fault::Sealed { connection: id.clone(), error })?;
                 return Ok((connection, Some(key)));
             }

@@ -1,7 +1,7 @@
-//! Envelope encryption: each credential version has a random data key, wrapped by a key-encryption key.
+//! Envelope encryption: each version of a secret has a random data key, wrapped by a key-encryption key.
 //!
 //! Both ciphertexts are bound to the place they belong to. A row that was swapped, altered, or moved to another
-//! organization, connection or generation does not open. Key-encryption keys go by id, so that they can be rotated.
+//! organization, record, field or version does not open. Key-encryption keys go by id, so that they can be rotated.
 
 #[cfg(test)]
 mod tests;
@@ -13,13 +13,9 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
-use tidemark_domain::{
-    Entropy,
-    id::{ConnectionId, OrganizationId},
-};
-use tidemark_store::{Connection, SealedCredential};
+use tidemark_domain::{Entropy, id::OrganizationId};
+use tidemark_store::{Connection, Sealed};
 use zeroize::Zeroizing;
 
 /// Changes when the way of sealing changes.
@@ -88,42 +84,46 @@ pub(crate) enum OpenError {
     Refused { key_id: String },
 }
 
-/// Where a credential belongs. It opens nowhere else.
+/// Where a secret belongs. It opens nowhere else.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) organization: &'a OrganizationId,
-    pub(crate) connection: &'a ConnectionId,
-    pub(crate) generation: i64,
+    /// The id of the record that the secret is part of.
+    pub(crate) record: &'a str,
+    /// Which secret of the record it is.
+    pub(crate) field: &'a str,
+    /// Which of the secrets that the field has had.
+    pub(crate) version: i64,
 }
 
 impl<'a> From<&'a Connection> for Place<'a> {
     fn from(connection: &'a Connection) -> Self {
         let Connection { id, organization_id, generation, .. } = connection;
-        Self { organization: organization_id, connection: id, generation: *generation }
+        Self { organization: organization_id, record: id.as_str(), field: "api_key", version: *generation }
     }
 }
 
-/// Which of a record's two ciphertexts it is.
+/// Which of a secret's two ciphertexts it is.
 #[derive(Clone, Copy)]
-enum Field {
+enum Part {
     DataKey,
-    ApiKey,
+    Secret,
 }
 
 impl Place<'_> {
     /// What is authenticated with a ciphertext. Lengths stand in front, so that no two places read the same.
-    fn associated_data(self, field: Field, key_id: &str) -> Vec<u8> {
-        let field = match field {
-            Field::DataKey => "data_key",
-            Field::ApiKey => "api_key",
+    fn associated_data(self, part: Part, key_id: &str) -> Vec<u8> {
+        let field = match part {
+            Part::DataKey => "data_key",
+            Part::Secret => self.field,
         };
-        let generation = self.generation.to_be_bytes();
+        let version = self.version.to_be_bytes();
         let parts = [
             SCHEMA.as_bytes(),
             self.organization.as_str().as_bytes(),
-            self.connection.as_str().as_bytes(),
+            self.record.as_bytes(),
             field.as_bytes(),
-            &generation,
+            &version,
             ALGORITHM.as_bytes(),
             key_id.as_bytes(),
         ];
@@ -150,45 +150,33 @@ impl Vault {
         if ring.is_empty() { Err(InvalidKeys::Empty) } else { Ok(Self { keys: ring, entropy }) }
     }
 
-    /// Seals a key for its place.
-    pub(crate) fn seal(
-        &self,
-        place: Place<'_>,
-        api_key: &SecretString,
-        now: DateTime<Utc>,
-    ) -> SealedCredential {
+    /// Seals a secret for its place.
+    pub(crate) fn seal(&self, place: Place<'_>, secret: &SecretString) -> Sealed {
         let sealing = &self.keys[0];
         let mut data_key = Zeroizing::new([0; KEY_BYTES]);
         self.entropy.fill(&mut *data_key);
-        let associated = |field| place.associated_data(field, &sealing.id);
-        let wrapped = self.encrypt(sealing.secret.expose_secret(), &*data_key, &associated(Field::DataKey));
-        let api_key = api_key.expose_secret().as_bytes();
-        SealedCredential {
-            connection_id: place.connection.clone(),
-            generation: place.generation,
+        let associated = |part| place.associated_data(part, &sealing.id);
+        let wrapped = self.encrypt(sealing.secret.expose_secret(), &*data_key, &associated(Part::DataKey));
+        let secret = secret.expose_secret().as_bytes();
+        Sealed {
             algorithm: ALGORITHM.to_owned(),
             key_id: sealing.id.clone(),
             wrapped_key: wrapped,
-            ciphertext: self.encrypt(&data_key, api_key, &associated(Field::ApiKey)),
-            created_at: now,
+            ciphertext: self.encrypt(&data_key, secret, &associated(Part::Secret)),
         }
     }
 
-    /// Opens the credential of a place. The place comes from the connection, not from the credential's own row.
-    pub(crate) fn open(
-        &self,
-        place: Place<'_>,
-        sealed: &SealedCredential,
-    ) -> Result<SecretString, OpenError> {
+    /// Opens the secret of a place. The place comes from the record, not from the row of the sealed secret.
+    pub(crate) fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<SecretString, OpenError> {
         if sealed.algorithm != ALGORITHM {
             return Err(OpenError::UnknownAlgorithm { algorithm: sealed.algorithm.clone() });
         }
         let key_id = &sealed.key_id;
         let key = self.keys.iter().find(|key| key.id == *key_id);
         let key = key.ok_or_else(|| OpenError::UnknownKey { key_id: key_id.clone() })?;
-        let associated = |field| place.associated_data(field, key_id);
-        let opened = decrypt(key.secret.expose_secret(), &sealed.wrapped_key, &associated(Field::DataKey))
-            .and_then(|data_key| decrypt(&data_key, &sealed.ciphertext, &associated(Field::ApiKey)));
+        let associated = |part| place.associated_data(part, key_id);
+        let opened = decrypt(key.secret.expose_secret(), &sealed.wrapped_key, &associated(Part::DataKey))
+            .and_then(|data_key| decrypt(&data_key, &sealed.ciphertext, &associated(Part::Secret)));
         let text = opened.as_deref().and_then(|opened| std::str::from_utf8(opened).ok());
         text.map(SecretString::from).ok_or_else(|| OpenError::Refused { key_id: key_id.clone() })
     }

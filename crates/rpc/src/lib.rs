@@ -3,6 +3,7 @@
 
 pub mod client;
 mod convert;
+pub mod identity;
 pub mod inproc;
 mod redact;
 pub mod server;

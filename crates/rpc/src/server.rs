@@ -14,7 +14,7 @@ use tonic::{
     transport::Server,
 };
 
-use crate::{DESCRIPTORS, inproc, status::Refusal};
+use crate::{DESCRIPTORS, identity::Identity, inproc, status::Refusal};
 
 /// No call lasts longer, whatever deadline it names.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
@@ -41,11 +41,15 @@ impl Guard {
         Self(Arc::new(token))
     }
 
-    fn check(&self, request: Request<()>) -> Result<Request<()>, Status> {
+    fn check(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
         let token = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
         let equal: bool = token.as_bytes().ct_eq(self.0.expose_secret().as_bytes()).into();
-        if equal && !token.is_empty() { Ok(request) } else { Err(Refusal::Unauthenticated.into()) }
+        if !equal || token.is_empty() {
+            return Err(Refusal::Unauthenticated.into());
+        }
+        request.extensions_mut().insert(Identity::new("internal", None));
+        Ok(request)
     }
 }
 

@@ -47,34 +47,39 @@ pub struct Connection {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A credential as the vault sealed it. The store cannot open it.
+/// A secret as the vault sealed it. The store cannot open it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedCredential {
-    /// The connection it belongs to.
-    pub connection_id: ConnectionId,
-    /// Which of the connection's credentials it is.
-    pub generation: i64,
+pub struct Sealed {
     /// How it is sealed.
     pub algorithm: String,
     /// Which key-encryption key wraps the data key.
     pub key_id: String,
     /// The data key, wrapped.
     pub wrapped_key: Vec<u8>,
-    /// The credential, sealed.
+    /// The secret, sealed.
     pub ciphertext: Vec<u8>,
-    /// When it was sealed.
-    pub created_at: DateTime<Utc>,
 }
 
-impl fmt::Debug for SealedCredential {
+impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedCredential")
-            .field("connection_id", &self.connection_id)
-            .field("generation", &self.generation)
+        f.debug_struct("Sealed")
             .field("algorithm", &self.algorithm)
             .field("key_id", &self.key_id)
             .finish_non_exhaustive()
     }
+}
+
+/// A sealed credential with the place it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedCredential {
+    /// The connection it belongs to.
+    pub connection_id: ConnectionId,
+    /// Which of the connection's credentials it is.
+    pub generation: i64,
+    /// The credential.
+    pub sealed: Sealed,
+    /// When it was sealed.
+    pub created_at: DateTime<Utc>,
 }
 
 impl Connection {
@@ -147,10 +152,12 @@ impl Store {
         Ok(Some(SealedCredential {
             connection_id: id.clone(),
             generation,
-            algorithm: row.get("algorithm")?,
-            key_id: row.get("key_id")?,
-            wrapped_key: row.get("wrapped_key")?,
-            ciphertext: row.get("ciphertext")?,
+            sealed: Sealed {
+                algorithm: row.get("algorithm")?,
+                key_id: row.get("key_id")?,
+                wrapped_key: row.get("wrapped_key")?,
+                ciphertext: row.get("ciphertext")?,
+            },
             created_at: row.get("created_at")?,
         }))
     }
@@ -214,10 +221,10 @@ impl Tx {
         let values: [Value; 7] = [
             credential.connection_id.as_str().into(),
             credential.generation.into(),
-            credential.algorithm.as_str().into(),
-            credential.key_id.as_str().into(),
-            credential.wrapped_key.clone().into(),
-            credential.ciphertext.clone().into(),
+            credential.sealed.algorithm.as_str().into(),
+            credential.sealed.key_id.as_str().into(),
+            credential.sealed.wrapped_key.clone().into(),
+            credential.sealed.ciphertext.clone().into(),
             credential.created_at.into(),
         ];
         execute(&self.tx, "insert a credential", sql, values).await.map(drop)

@@ -17,7 +17,7 @@ mod statement;
 mod store;
 
 pub use activity::{CoveredDay, OwnedMemberFacts};
-pub use connections::{Connection, SealedCredential};
+pub use connections::{Connection, Sealed, SealedCredential};
 pub use error::{Cause, Error, Result};
 pub use fence::Fence;
 pub use outbox::{Outgoing, OutgoingKind};

@@ -1,6 +1,7 @@
 //! What must not open does not, and what must does.
 
 use proptest::prelude::*;
+use tidemark_domain::id::ConnectionId;
 use tidemark_testkit::{ManualClock, SeededEntropy};
 
 use super::*;
@@ -35,15 +36,16 @@ impl Owner {
     }
 
     fn at(&self, generation: i64) -> Place<'_> {
-        Place { organization: &self.organization, connection: &self.connection, generation }
+        let record = self.connection.as_str();
+        Place { organization: &self.organization, record, field: "api_key", version: generation }
     }
 }
 
-fn seal(vault: &Vault, place: Place<'_>, key: &str) -> SealedCredential {
-    vault.seal(place, &SecretString::from(key), DateTime::UNIX_EPOCH)
+fn seal(vault: &Vault, place: Place<'_>, key: &str) -> Sealed {
+    vault.seal(place, &SecretString::from(key))
 }
 
-fn opened(vault: &Vault, place: Place<'_>, sealed: &SealedCredential) -> Result<String, OpenError> {
+fn opened(vault: &Vault, place: Place<'_>, sealed: &Sealed) -> Result<String, OpenError> {
     vault.open(place, sealed).map(|key| key.expose_secret().to_owned())
 }
 
@@ -64,8 +66,9 @@ proptest! {
 
         let elsewhere = [
             Place { organization: &stranger.organization, ..owner.at(generation) },
-            Place { connection: &stranger.connection, ..owner.at(generation) },
-            Place { generation: generation - 1, ..owner.at(generation) },
+            Place { record: stranger.connection.as_str(), ..owner.at(generation) },
+            Place { field: "another_field", ..owner.at(generation) },
+            Place { version: generation - 1, ..owner.at(generation) },
         ];
         for place in elsewhere {
             prop_assert_eq!(opened(&vault, place, &sealed), refused("k1"));
@@ -100,9 +103,9 @@ fn parts_of_two_credentials_do_not_mix() {
     let (vault, owner, stranger) = (first(), Owner::new(1), Owner::new(2));
     let (mine, theirs) = (seal(&vault, owner.at(1), KEY), seal(&vault, stranger.at(1), "another-key"));
     assert_eq!(opened(&vault, owner.at(1), &theirs), refused("k1"), "swapped whole");
-    let mixed = SealedCredential { wrapped_key: theirs.wrapped_key, ..mine.clone() };
+    let mixed = Sealed { wrapped_key: theirs.wrapped_key, ..mine.clone() };
     assert_eq!(opened(&vault, owner.at(1), &mixed), refused("k1"));
-    let mixed = SealedCredential { ciphertext: mine.wrapped_key.clone(), ..mine };
+    let mixed = Sealed { ciphertext: mine.wrapped_key.clone(), ..mine };
     assert_eq!(opened(&vault, owner.at(1), &mixed), refused("k1"), "the fields are told apart");
 }
 
@@ -134,10 +137,10 @@ fn a_wrong_key_of_the_right_id_and_a_relabelled_row_are_refused() {
     assert_eq!(opened(&vault(&format!("k1:{}", kek(9))), owner.at(1), &sealed), refused("k1"));
 
     let both = vault(&format!("k1:{},k2:{}", kek(1), kek(1)));
-    let relabelled = SealedCredential { key_id: "k2".to_owned(), ..sealed.clone() };
+    let relabelled = Sealed { key_id: "k2".to_owned(), ..sealed.clone() };
     assert_eq!(opened(&both, owner.at(1), &relabelled), refused("k2"), "the same bytes under another id");
 
-    let foreign = SealedCredential { algorithm: "rot13".to_owned(), ..sealed };
+    let foreign = Sealed { algorithm: "rot13".to_owned(), ..sealed };
     let expected = OpenError::UnknownAlgorithm { algorithm: "rot13".to_owned() };
     assert_eq!(opened(&both, owner.at(1), &foreign), Err(expected));
 }

@@ -46,7 +46,7 @@ async fn a_working_key_makes_a_connection_and_one_event() {
     let row = world.store.connection(&connection.id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(row.anchors.len(), 10);
     let sealed = world.store.credential(&row.id, 1).await.unwrap().unwrap();
-    let bytes = [sealed.wrapped_key, sealed.ciphertext].concat();
+    let bytes = [sealed.sealed.wrapped_key, sealed.sealed.ciphertext].concat();
     assert!(!bytes.windows(ACME.len()).any(|window| window == ACME.as_bytes()));
 }
 

@@ -1,7 +1,7 @@
 //! Connections and sealed credentials.
 
 use tidemark_domain::connection::{Reason, State};
-use tidemark_store::SealedCredential;
+use tidemark_store::{Sealed, SealedCredential};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -58,10 +58,12 @@ async fn old_credentials_go_and_the_present_one_stays(database: &TestDatabase) {
     let sealed = |generation| SealedCredential {
         connection_id: id.clone(),
         generation,
-        algorithm: "xchacha20poly1305".to_owned(),
-        key_id: "k1".to_owned(),
-        wrapped_key: vec![0, 255, 1],
-        ciphertext: b"canary".to_vec(),
+        sealed: Sealed {
+            algorithm: "xchacha20poly1305".to_owned(),
+            key_id: "k1".to_owned(),
+            wrapped_key: vec![0, 255, 1],
+            ciphertext: b"canary".to_vec(),
+        },
         created_at: now(),
     };
     let tx = store.begin().await.unwrap();
