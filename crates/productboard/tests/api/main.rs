@@ -4,4 +4,5 @@
 
 mod failures;
 mod lists;
+mod operations;
 mod vendor;

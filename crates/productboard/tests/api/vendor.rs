@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Request, Response, header};
 use secrecy::SecretString;
@@ -63,25 +63,27 @@ pub(crate) struct Asked {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) authorization: String,
     pub(crate) user_agent: String,
-}
-
-impl From<Request<Body>> for Asked {
-    fn from(request: Request<Body>) -> Self {
-        let text = |name| {
-            request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-        };
-        let query = request.uri().query().unwrap_or_default();
-        Self {
-            method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
-            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
-            authorization: text(header::AUTHORIZATION),
-            user_agent: text(header::USER_AGENT),
-        }
-    }
+    /// JSON, or null when nothing was sent.
+    pub(crate) body: Value,
 }
 
 impl Asked {
+    async fn read(request: Request<Body>) -> Self {
+        let (head, body) = request.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        let text =
+            |name| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let query = head.uri.query().unwrap_or_default();
+        Self {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            authorization: text(header::AUTHORIZATION),
+            user_agent: text(header::USER_AGENT),
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -123,7 +125,8 @@ impl Vendor {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
-    shared.asked.lock().unwrap().push(Asked::from(request));
+    let asked = Asked::read(request).await;
+    shared.asked.lock().unwrap().push(asked);
     let reply = shared.script.lock().unwrap().pop_front();
     let reply = reply.unwrap_or_else(|| Reply::error(418, "script.over", "nothing left to say"));
     tokio::time::sleep(reply.delay).await;
