@@ -3,6 +3,7 @@
 
 mod architecture;
 mod command;
+mod nightly;
 mod proto;
 mod services;
 mod suite;
@@ -23,6 +24,8 @@ struct Arguments {
 enum Task {
     /// Everything a change must pass, in order; stops at the first failure.
     Test,
+    /// What takes too long for every change: more cases, more seeds, larger numbers.
+    Nightly,
     /// Holds the crates' dependencies against the table of the design.
     Check,
     /// Finds PostgreSQL, RabbitMQ and Redis for the tests, or installs and starts them.
@@ -34,6 +37,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test => suite::run(),
+        Task::Nightly => nightly::run(),
         Task::Check => architecture::check(),
         Task::Services => services::ensure(),
         Task::LintProto => proto::lint(),

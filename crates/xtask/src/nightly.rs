@@ -1,0 +1,36 @@
+//! What takes too long for every change and is run at night: more cases, more seeds, larger numbers. Built with
+//! optimizations, as speed decides how much can be tried.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::{command, services};
+
+struct Ring {
+    name: &'static str,
+    package: &'static str,
+    /// In nextest's filter language.
+    tests: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+}
+
+const RINGS: [Ring; 1] = [Ring {
+    name: "a million bodies for the decoder",
+    package: "tidemark-productboard",
+    tests: "test(decode::)",
+    variables: &[("PROPTEST_CASES", "1000000")],
+}];
+
+pub(crate) fn run() -> Result<()> {
+    services::ensure()?;
+    for Ring { name, package, tests, variables } in RINGS {
+        println!("==> {name}");
+        let begun = Instant::now();
+        let arguments = ["nextest", "run", "--release", "--locked", "--package", package, "-E", tests];
+        command::run(command::cargo(&arguments).envs(variables.iter().copied()))
+            .with_context(|| format!("ring `{name}`"))?;
+        println!("<== {name}: ok after {:.1} s", begun.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
