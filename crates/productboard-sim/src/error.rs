@@ -42,9 +42,15 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "auth.invalid", "Invalid authentication", detail)
     }
 
-    pub(crate) fn missing_scope(scope: &str) -> Self {
+    pub(crate) fn missing_scope(scope: &str, code: &'static str) -> Self {
         let detail = format!("Missing required scope {scope}");
-        Self::new(StatusCode::FORBIDDEN, "auth.accessDenied", "Access denied", detail)
+        Self::new(StatusCode::FORBIDDEN, code, "Access denied", detail)
+    }
+
+    /// The code is v1's; what v2 answers is not documented.
+    pub(crate) fn plan_upgrade() -> Self {
+        let detail = "The plan of the workspace does not include this";
+        Self::new(StatusCode::FORBIDDEN, "planUpgrade.required", "Plan upgrade required", detail)
     }
 
     pub(crate) fn unknown_resource(what: &str) -> Self {

@@ -69,6 +69,12 @@ pub struct Faults {
     pub forbidden: HashSet<Route>,
     /// Revoke the token after this many more requests.
     pub revoke_after: Option<u64>,
+    /// A missing scope is `access.missing_scope`, not `auth.accessDenied`.
+    pub access_missing_scope: bool,
+    /// OAuth tokens get 403 on members, teams and analytics whatever their scopes, as seen live in March 2026.
+    pub oauth_forbidden: bool,
+    /// `[obfuscated]` stands in for personal data, not `[redacted]`.
+    pub obfuscated_word: bool,
 }
 
 impl Faults {

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod calendar;
+mod clock;
 mod counters;
 mod error;
 mod faults;
@@ -13,10 +15,13 @@ mod routes;
 mod server;
 mod spec;
 mod teams;
+mod tenancy;
 mod tenants;
 mod workspace;
 
+pub use access::{Access, TokenKind};
 pub use faults::{Faults, NextLink, Route};
 pub use server::{Options, Simulator};
 pub use spec::{Health, WorkspaceSpec, showcase};
+pub use tenancy::{Plan, Region};
 pub use workspace::{Activity, COUNTER_NAMES, Member, Membership, Team, Workspace};

@@ -6,3 +6,4 @@ mod api;
 mod faults;
 mod people;
 mod support;
+mod tokens;
