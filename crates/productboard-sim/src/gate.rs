@@ -2,6 +2,7 @@
 //! Handlers behind it find a [`Call`] in the request's extensions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Pii;
 use crate::clock::Clock;
 use crate::error::ApiError;
+use crate::oauth::OAuth;
 use crate::tenants::{Admission, Knock, Tenants};
 use crate::{Access, Faults, Region, Route, Workspace};
 
@@ -23,6 +25,7 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) tenants: Arc<Tenants>,
+    pub(crate) oauth: Arc<OAuth>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) hosts: Hosts,
     pub(crate) region: Region,
@@ -84,10 +87,7 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
         return ApiError::unauthorized().into_response();
     };
     let Admission { workspace, access, faults, quota, refusal } = admission;
-    if !faults.latency.is_zero() {
-        // A stopping server does not wait for its own slowness.
-        let _ = tokio::time::timeout(faults.latency, api.stopping.cancelled()).await;
-    }
+    api.pause(faults.latency).await;
     let mut response = match refusal {
         Some(error) => error.into_response(),
         None => {
@@ -117,6 +117,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Api {
+    /// A stopping server does not wait for its own slowness.
+    pub(crate) async fn pause(&self, latency: Duration) {
+        if !latency.is_zero() {
+            let _ = tokio::time::timeout(latency, self.stopping.cancelled()).await;
+        }
+    }
+
     /// Where the client reached the simulator: by the name that it used.
     pub(crate) fn origin(&self, headers: &HeaderMap) -> String {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -1,8 +1,9 @@
-//! The routes: four of the vendor's API behind the gate, and the simulator's own `/admin`.
+//! The routes: four of the vendor's API behind the gate, its OAuth server, and the simulator's own `/admin`.
 
 mod admin;
 mod analytics;
 mod members;
+mod oauth;
 mod teams;
 
 use axum::Router;
@@ -21,7 +22,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v2/teams", gated(Route::Teams, get(teams::list)))
         .route("/v2/teams/{id}/members", gated(Route::TeamMembers, get(teams::members)))
         .route("/v2/analytics/member-activities", gated(Route::MemberActivities, get(analytics::list)))
-        .merge(admin::router().with_state(api))
+        .merge(oauth::router().merge(admin::router()).with_state(api))
         .fallback(async || ApiError::unknown_route())
         .method_not_allowed_fallback(async || ApiError::unknown_route())
 }

@@ -1,5 +1,6 @@
 //! The running simulator: a listener for each data centre, their tasks, and the handle that tests hold.
 
+mod oauth;
 mod tokens;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::gate::{Api, Hosts};
+use crate::oauth::OAuth;
 use crate::tenants::Tenants;
 use crate::{Access, Faults, Plan, Region, Workspace, routes};
 
@@ -45,8 +47,10 @@ impl Simulator {
         let us = TcpListener::bind(listen).await?;
         let eu = beside(listen).await?;
         let stopping = CancellationToken::new();
+        let tenants = Arc::new(Tenants::new(options.requests_per_second));
         let api = Api {
-            tenants: Arc::new(Tenants::new(options.requests_per_second)),
+            oauth: Arc::new(OAuth::new(Arc::clone(&tenants))),
+            tenants,
             clock: Arc::default(),
             hosts: Hosts { us: url(&us)?, eu: url(&eu)? },
             region: Region::Us,

@@ -68,6 +68,10 @@ impl Tenants {
         workspaces
     }
 
+    pub(crate) fn region(&self, domain: &str) -> Option<Region> {
+        self.book().workspaces.get(domain).map(|tenant| tenant.region)
+    }
+
     /// False when there is no such workspace.
     pub(crate) fn set_region(&self, domain: &str, region: Region) -> bool {
         self.book().workspaces.get_mut(domain).map(|tenant| tenant.region = region).is_some()
@@ -96,6 +100,10 @@ impl Tenants {
     /// False when the token is unknown or was revoked before.
     pub(crate) fn revoke(&self, token: &str) -> bool {
         self.book().tokens.get_mut(token).is_some_and(Token::revoke)
+    }
+
+    pub(crate) fn is_live(&self, token: &str, now: DateTime<Utc>) -> bool {
+        self.book().tokens.get(token).is_some_and(|token| token.dead(now).is_none())
     }
 
     pub(crate) fn requests(&self, token: &str) -> Option<u64> {

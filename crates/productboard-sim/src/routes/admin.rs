@@ -1,5 +1,6 @@
 //! `/admin`: what the library API does, for tests in other processes. No authentication: never expose it.
 
+mod oauth;
 mod tokens;
 mod vendor;
 
@@ -22,6 +23,7 @@ pub(super) fn router() -> Router<Api> {
     Router::new()
         .route("/admin/workspaces", post(generate))
         .route("/admin/workspaces/{domain}/facts", get(facts))
+        .merge(oauth::router())
         .merge(tokens::router())
         .merge(vendor::router())
 }

@@ -4,6 +4,8 @@
 mod admin;
 mod api;
 mod faults;
+mod oauth;
+mod oauth_tokens;
 mod people;
 mod support;
 mod tokens;
