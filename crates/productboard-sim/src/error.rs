@@ -67,6 +67,12 @@ impl ApiError {
         )
     }
 
+    /// What the first version of the API answers since it was switched off.
+    pub(crate) fn v1_gone() -> Self {
+        let detail = "Version 1 of the API was switched off, use /v2";
+        Self::new(StatusCode::GONE, "system.apiNotEnabled", "v1 switched off", detail)
+    }
+
     pub(crate) fn too_many(retry_after_secs: u64) -> Self {
         let detail = format!("Too many requests, retry in {retry_after_secs} s");
         let error =

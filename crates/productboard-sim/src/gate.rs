@@ -1,11 +1,13 @@
 //! What every `/v2` request passes: bearer token, ledger, latency, rate limit, forced failures.
 //! Handlers behind it find a [`Call`] in the request's extensions.
 
+mod headers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
@@ -15,11 +17,9 @@ use crate::access::Pii;
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::oauth::OAuth;
-use crate::tenants::{Admission, Knock, Tenants};
+use crate::tenants::{Admission, Knock, Mishap, Tenants};
+use crate::wire::{self, Asked};
 use crate::{Access, Faults, Region, Route, Workspace};
-
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 
 /// What the server shares with every request to one of its two hosts.
 #[derive(Clone)]
@@ -86,24 +86,29 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
     let Some(admission) = bearer(request.headers()).and_then(|token| admit(&api, token, route)) else {
         return ApiError::unauthorized().into_response();
     };
-    let Admission { workspace, access, faults, quota, refusal } = admission;
-    api.pause(faults.latency).await;
-    let mut response = match refusal {
-        Some(error) => error.into_response(),
-        None => {
-            let origin = api.origin(request.headers());
-            let pii = access.pii(&faults);
+    let Admission { workspace, access, faults, number, quota, outcome } = admission;
+    api.pause(faults.latency_of(number)).await;
+    let asked = Asked::read(request.headers());
+    let mut mishap = Mishap::None;
+    let mut response = match outcome {
+        Err(error) => error.into_response(),
+        Ok(Mishap::Proxy) => wire::bad_gateway(),
+        Ok(_) if faults.redirect.is_some() => StatusCode::FOUND.into_response(),
+        Ok(planned) => {
+            mishap = planned;
+            let (pii, origin, page_size) =
+                (access.pii(&faults), api.origin(request.headers()), api.page_size);
+            let faults = Arc::clone(&faults);
             let mut request = request;
-            let page_size = api.page_size;
             request.extensions_mut().insert(Call { workspace, faults, access, pii, origin, page_size });
             next.run(request).await
         }
     };
-    if let Some(quota) = quota {
-        response.headers_mut().insert(LIMIT, HeaderValue::from(quota.limit));
-        response.headers_mut().insert(REMAINING, HeaderValue::from(quota.remaining));
+    headers::set(response.headers_mut(), &faults, quota);
+    if mishap == Mishap::None && faults.leave_bodies_alone() {
+        return response;
     }
-    response
+    wire::shape(api, &faults, mishap, asked, response).await
 }
 
 fn admit(api: &Api, token: &str, route: Route) -> Option<Admission> {

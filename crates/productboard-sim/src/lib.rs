@@ -7,6 +7,7 @@ mod counters;
 mod error;
 mod faults;
 mod gate;
+mod ledger;
 mod limit;
 mod names;
 mod oauth;
@@ -22,7 +23,8 @@ mod wire;
 mod workspace;
 
 pub use access::{Access, TokenKind};
-pub use faults::{Faults, NextLink, Route};
+pub use faults::{Burst, Faults, NextLink, RateHeaders, RetryAfter, Route, Storm};
+pub use ledger::Ledger;
 pub use oauth::{App, Consent, OAuthFaults, RefreshUse, fingerprint};
 pub use server::{Options, Simulator};
 pub use spec::{Health, WorkspaceSpec, showcase};

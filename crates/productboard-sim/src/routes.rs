@@ -7,6 +7,7 @@ mod oauth;
 mod teams;
 
 use axum::Router;
+use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 
@@ -23,6 +24,9 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v2/teams/{id}/members", gated(Route::TeamMembers, get(teams::members)))
         .route("/v2/analytics/member-activities", gated(Route::MemberActivities, get(analytics::list)))
         .merge(oauth::router().merge(admin::router()).with_state(api))
-        .fallback(async || ApiError::unknown_route())
+        .fallback(async |uri: Uri| {
+            let lives = ["/v2", "/admin", "/oauth2"].iter().any(|root| uri.path().starts_with(root));
+            if lives { ApiError::unknown_route() } else { ApiError::v1_gone() }
+        })
         .method_not_allowed_fallback(async || ApiError::unknown_route())
 }

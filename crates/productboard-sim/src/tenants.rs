@@ -11,12 +11,13 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use self::switches::Switches;
 use self::token::Token;
-use crate::{Access, Faults, Plan, Region, Workspace};
+use crate::{Access, Faults, Ledger, Plan, Region, Workspace};
 
-pub(crate) use self::admission::{Admission, Knock};
+pub(crate) use self::admission::{Admission, Knock, Mishap};
 
 pub(crate) struct Tenants {
     requests_per_second: u32,
@@ -107,7 +108,11 @@ impl Tenants {
     }
 
     pub(crate) fn requests(&self, token: &str) -> Option<u64> {
-        self.book().tokens.get(token).map(|token| token.requests)
+        self.book().tokens.get(token).map(|token| token.entries.requests())
+    }
+
+    pub(crate) fn ledger(&self, token: &str) -> Option<Ledger> {
+        self.book().tokens.get(token).map(|token| token.entries.told(Instant::now()))
     }
 
     /// False when the token is unknown.

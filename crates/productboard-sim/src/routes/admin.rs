@@ -88,10 +88,10 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// The switches of a token or a workspace, if they can be answered with.
 fn read_faults(body: &[u8]) -> Result<Faults, ApiError> {
     let faults: Faults = read(body)?;
-    if !faults.are_answerable() {
-        return Err(ApiError::invalid("Forced statuses must be 400 to 599"));
+    match faults.problem() {
+        Some(problem) => Err(ApiError::invalid(problem)),
+        None => Ok(faults),
     }
-    Ok(faults)
 }
 
 fn found(known: bool, what: &str) -> Result<(), ApiError> {

@@ -1,6 +1,7 @@
 //! Workspaces, their tokens and the switches of both.
 
 use super::{Access, Faults, Plan, Region, Simulator, Workspace};
+use crate::Ledger;
 
 impl Simulator {
     /// Adds a workspace with its first API key. A workspace of the same domain gets the new data and keeps its tokens:
@@ -45,6 +46,11 @@ impl Simulator {
     /// no such workspace.
     pub fn workspace_faults(&self, domain: &str, change: impl FnOnce(&mut Faults)) -> bool {
         self.api.tenants.change_workspace_faults(domain, change)
+    }
+
+    /// What came with this token. `None` when it is unknown.
+    pub fn ledger(&self, token: &str) -> Option<Ledger> {
+        self.api.tenants.ledger(token)
     }
 
     /// How many requests came with this token, refused ones included.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::switches::Switches;
 use crate::Access;
 use crate::clock::delta;
+use crate::ledger::Entries;
 use crate::limit::Recent;
 
 pub(super) struct Token {
@@ -14,7 +15,7 @@ pub(super) struct Token {
     pub(super) access: Arc<Access>,
     revoked: bool,
     expires_at: Option<DateTime<Utc>>,
-    pub(super) requests: u64,
+    pub(super) entries: Entries,
     pub(super) recent: Recent,
     pub(super) switches: Switches,
 }
@@ -33,7 +34,7 @@ impl Token {
             expires_at: access.expires_in.map(|life| now + delta(life)),
             access: Arc::new(access),
             revoked: false,
-            requests: 0,
+            entries: Entries::default(),
             recent: Recent::default(),
             switches: Switches::default(),
         }
@@ -50,6 +51,10 @@ impl Token {
     /// False when it was revoked before.
     pub(super) fn revoke(&mut self) -> bool {
         !std::mem::replace(&mut self.revoked, true)
+    }
+
+    pub(super) fn expire(&mut self, now: DateTime<Utc>) {
+        self.expires_at = Some(now);
     }
 
     pub(super) fn dead(&self, now: DateTime<Utc>) -> Option<Dead> {

@@ -4,8 +4,10 @@
 mod admin;
 mod api;
 mod faults;
+mod ledger;
 mod oauth;
 mod oauth_tokens;
 mod people;
 mod support;
 mod tokens;
+mod wire;

@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use super::{found, read, read_faults};
 use crate::error::ApiError;
 use crate::gate::Api;
-use crate::{Access, TokenKind};
+use crate::{Access, Ledger, TokenKind};
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
         .route("/admin/tokens", post(issue))
         .route("/admin/tokens/revoke", post(revoke))
         .route("/admin/tokens/{token}/requests", get(requests))
+        .route("/admin/tokens/{token}/ledger", get(ledger))
         .route("/admin/tokens/{token}/faults", put(faults))
 }
 
@@ -64,6 +65,10 @@ async fn revoke(State(api): State<Api>, body: Bytes) -> Result<StatusCode, ApiEr
 async fn requests(State(api): State<Api>, Path(token): Path<String>) -> Result<Json<Value>, ApiError> {
     let requests = api.tenants.requests(&token).ok_or_else(|| ApiError::unknown_resource("The token"))?;
     Ok(Json(json!({ "requests": requests })))
+}
+
+async fn ledger(State(api): State<Api>, Path(token): Path<String>) -> Result<Json<Ledger>, ApiError> {
+    api.tenants.ledger(&token).map(Json).ok_or_else(|| ApiError::unknown_resource("The token"))
 }
 
 async fn faults(
