@@ -37,6 +37,10 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "request.malformed", "Malformed request", detail)
     }
 
+    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation.failed", "Validation failed", detail)
+    }
+
     pub(crate) fn unauthorized() -> Self {
         let detail = "The access token is missing, invalid, expired or revoked";
         Self::new(StatusCode::UNAUTHORIZED, "auth.invalid", "Invalid authentication", detail)

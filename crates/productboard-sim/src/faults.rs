@@ -23,6 +23,14 @@ pub enum Route {
     TeamMembers,
     /// `GET /v2/analytics/member-activities`
     MemberActivities,
+    /// `GET /v2/webhooks`
+    Webhooks,
+    /// `GET /v2/webhooks/{id}`
+    Webhook,
+    /// `POST /v2/webhooks`
+    CreateWebhook,
+    /// `DELETE /v2/webhooks/{id}`
+    DeleteWebhook,
 }
 
 impl Route {
@@ -31,6 +39,9 @@ impl Route {
             Self::Members => "members:read",
             Self::Teams | Self::TeamMembers => "teams:read",
             Self::MemberActivities => "analytics:read",
+            Self::Webhooks | Self::Webhook => "webhooks:read",
+            Self::CreateWebhook => "webhooks:write",
+            Self::DeleteWebhook => "webhooks:delete",
         }
     }
 }

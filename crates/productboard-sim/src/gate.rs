@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::oauth::OAuth;
 use crate::tenants::{Admission, Knock, Mishap, Tenants};
+use crate::webhooks::{WebhookEvent, Webhooks};
 use crate::wire::{self, Asked};
 use crate::{Access, Faults, Region, Route, Workspace};
 
@@ -26,6 +27,7 @@ use crate::{Access, Faults, Region, Route, Workspace};
 pub(crate) struct Api {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) oauth: Arc<OAuth>,
+    pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) hosts: Hosts,
     pub(crate) region: Region,
@@ -127,6 +129,12 @@ impl Api {
         if !latency.is_zero() {
             let _ = tokio::time::timeout(latency, self.stopping.cancelled()).await;
         }
+    }
+
+    /// Sends an event to its subscribers. `None` when there is no such workspace.
+    pub(crate) fn deliver(&self, domain: &str, event: &WebhookEvent) -> Option<usize> {
+        let region = self.tenants.region(domain)?;
+        Some(self.webhooks.deliver(domain, self.hosts.of(region), event))
     }
 
     /// Where the client reached the simulator: by the name that it used.

@@ -19,6 +19,7 @@ mod spec;
 mod teams;
 mod tenancy;
 mod tenants;
+mod webhooks;
 mod wire;
 mod workspace;
 
@@ -29,4 +30,5 @@ pub use oauth::{App, Consent, OAuthFaults, RefreshUse, fingerprint};
 pub use server::{Options, Simulator};
 pub use spec::{Health, WorkspaceSpec, showcase};
 pub use tenancy::{Plan, Region};
+pub use webhooks::{Attempt, Delivery, DeliveryState, Outcome, WebhookEvent};
 pub use workspace::{Activity, COUNTER_NAMES, Member, Membership, Team, Workspace};

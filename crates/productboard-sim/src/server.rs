@@ -2,6 +2,7 @@
 
 mod oauth;
 mod tokens;
+mod webhooks;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,9 +14,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::gate::{Api, Hosts};
 use crate::oauth::OAuth;
 use crate::tenants::Tenants;
+use crate::webhooks::Webhooks;
 use crate::{Access, Faults, Plan, Region, Workspace, routes};
 
 /// What holds for all tokens of a simulator.
@@ -48,16 +51,18 @@ impl Simulator {
         let eu = beside(listen).await?;
         let stopping = CancellationToken::new();
         let tenants = Arc::new(Tenants::new(options.requests_per_second));
+        let clock = Arc::new(Clock::default());
+        let tasks = TaskTracker::new();
         let api = Api {
+            webhooks: Arc::new(Webhooks::new(Arc::clone(&clock), tasks.clone(), stopping.clone())),
+            clock,
             oauth: Arc::new(OAuth::new(Arc::clone(&tenants))),
             tenants,
-            clock: Arc::default(),
             hosts: Hosts { us: url(&us)?, eu: url(&eu)? },
             region: Region::Us,
             page_size: options.page_size.max(1),
             stopping: stopping.clone(),
         };
-        let tasks = TaskTracker::new();
         for (listener, region) in [(us, Region::Us), (eu, Region::Eu)] {
             let router = routes::router(Api { region, ..api.clone() });
             let stopped = stopping.clone().cancelled_owned();

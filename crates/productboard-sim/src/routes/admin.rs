@@ -3,6 +3,7 @@
 mod oauth;
 mod tokens;
 mod vendor;
+mod webhooks;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -26,6 +27,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(oauth::router())
         .merge(tokens::router())
         .merge(vendor::router())
+        .merge(webhooks::router())
 }
 
 #[derive(Deserialize)]

@@ -10,4 +10,5 @@ mod oauth_tokens;
 mod people;
 mod support;
 mod tokens;
+mod webhooks;
 mod wire;
