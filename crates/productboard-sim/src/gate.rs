@@ -29,7 +29,7 @@ pub(crate) struct Api {
     pub(crate) oauth: Arc<OAuth>,
     pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) clock: Arc<Clock>,
-    pub(crate) hosts: Hosts,
+    pub(crate) hosts: Arc<Hosts>,
     pub(crate) region: Region,
     pub(crate) page_size: usize,
     pub(crate) stopping: CancellationToken,

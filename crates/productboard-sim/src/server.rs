@@ -58,7 +58,7 @@ impl Simulator {
             clock,
             oauth: Arc::new(OAuth::new(Arc::clone(&tenants))),
             tenants,
-            hosts: Hosts { us: url(&us)?, eu: url(&eu)? },
+            hosts: Arc::new(Hosts { us: url(&us)?, eu: url(&eu)? }),
             region: Region::Us,
             page_size: options.page_size.max(1),
             stopping: stopping.clone(),
