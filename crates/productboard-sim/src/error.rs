@@ -37,14 +37,24 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "request.malformed", "Malformed request", detail)
     }
 
+    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation.failed", "Validation failed", detail)
+    }
+
     pub(crate) fn unauthorized() -> Self {
         let detail = "The access token is missing, invalid, expired or revoked";
         Self::new(StatusCode::UNAUTHORIZED, "auth.invalid", "Invalid authentication", detail)
     }
 
-    pub(crate) fn missing_scope(scope: &str) -> Self {
+    pub(crate) fn missing_scope(scope: &str, code: &'static str) -> Self {
         let detail = format!("Missing required scope {scope}");
-        Self::new(StatusCode::FORBIDDEN, "auth.accessDenied", "Access denied", detail)
+        Self::new(StatusCode::FORBIDDEN, code, "Access denied", detail)
+    }
+
+    /// The code is v1's; what v2 answers is not documented.
+    pub(crate) fn plan_upgrade() -> Self {
+        let detail = "The plan of the workspace does not include this";
+        Self::new(StatusCode::FORBIDDEN, "planUpgrade.required", "Plan upgrade required", detail)
     }
 
     pub(crate) fn unknown_resource(what: &str) -> Self {
@@ -59,6 +69,12 @@ impl ApiError {
             "Route not found",
             "There is no such method and path",
         )
+    }
+
+    /// What the first version of the API answers since it was switched off.
+    pub(crate) fn v1_gone() -> Self {
+        let detail = "Version 1 of the API was switched off, use /v2";
+        Self::new(StatusCode::GONE, "system.apiNotEnabled", "v1 switched off", detail)
     }
 
     pub(crate) fn too_many(retry_after_secs: u64) -> Self {

@@ -1,12 +1,18 @@
-//! The switches that make one token's answers less than faithful. All off by default.
+//! The switches that make the answers to one token, or to a whole workspace, less than faithful. All off by default.
+
+mod latency;
+mod shape;
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
+pub use self::shape::{Burst, RateHeaders, RetryAfter, Storm};
+
 /// A route of the simulated API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     /// `GET /v2/members`
@@ -17,6 +23,14 @@ pub enum Route {
     TeamMembers,
     /// `GET /v2/analytics/member-activities`
     MemberActivities,
+    /// `GET /v2/webhooks`
+    Webhooks,
+    /// `GET /v2/webhooks/{id}`
+    Webhook,
+    /// `POST /v2/webhooks`
+    CreateWebhook,
+    /// `DELETE /v2/webhooks/{id}`
+    DeleteWebhook,
 }
 
 impl Route {
@@ -25,6 +39,9 @@ impl Route {
             Self::Members => "members:read",
             Self::Teams | Self::TeamMembers => "teams:read",
             Self::MemberActivities => "analytics:read",
+            Self::Webhooks | Self::Webhook => "webhooks:read",
+            Self::CreateWebhook => "webhooks:write",
+            Self::DeleteWebhook => "webhooks:delete",
         }
     }
 }
@@ -42,7 +59,7 @@ pub enum NextLink {
     WithoutDates,
 }
 
-/// The switches of one token.
+/// The switches of one token, or of a workspace for its tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -67,27 +84,93 @@ pub struct Faults {
     pub repeat_last_cursor: bool,
     /// These routes answer 403, as for a token that lacks their scope.
     pub forbidden: HashSet<Route>,
-    /// Revoke the token after this many more requests.
+    /// Revoke the token after this many more requests; of a workspace, all its tokens.
     pub revoke_after: Option<u64>,
+    /// The same, but it expires.
+    pub expire_after: Option<u64>,
+    /// A missing scope is `access.missing_scope`, not `auth.accessDenied`.
+    pub access_missing_scope: bool,
+    /// OAuth tokens get 403 on members, teams and analytics whatever their scopes, as seen live in March 2026.
+    pub oauth_forbidden: bool,
+    /// `[obfuscated]` stands in for personal data, not `[redacted]`.
+    pub obfuscated_word: bool,
+    /// Up to this much is added to `latency` (`latency_jitter_ms` in JSON).
+    #[serde(rename = "latency_jitter_ms", with = "millis")]
+    pub latency_jitter: Duration,
+    /// One answer in a hundred takes this long instead (`latency_p99_ms` in JSON).
+    #[serde(rename = "latency_p99_ms", with = "millis")]
+    pub latency_p99: Duration,
+    /// Where jitter and stragglers are drawn from.
+    pub latency_seed: u64,
+    /// These routes answer 401 although the token is live.
+    pub unauthorized_on: HashSet<Route>,
+    /// 429 for the next requests.
+    pub storm_429: Option<Storm>,
+    /// 503 in bursts.
+    pub burst_5xx: Option<Burst>,
+    /// How a 429 says when to come back.
+    pub retry_after: RetryAfter,
+    /// How the headers of the rate limit are called.
+    pub rate_headers: RateHeaders,
+    /// The next so many answers are a proxy's 502 in HTML.
+    pub html_error: u64,
+    /// The next so many answers end in the middle, with the connection.
+    pub reset_mid_body: u64,
+    /// The next so many answers are whole by their length, but half a JSON.
+    pub truncated_json: u64,
+    /// The next so many answers are no JSON.
+    pub malformed_json: u64,
+    /// The body comes in drops over this time (`slow_body_ms` in JSON).
+    #[serde(rename = "slow_body_ms", with = "millis")]
+    pub slow_body: Duration,
+    /// So many bytes of white space come before the JSON, without a `Content-Length`.
+    pub huge_body_bytes: u64,
+    /// Bodies are compressed for clients that accept it.
+    pub gzip: bool,
+    /// Every answer redirects (302) to this URL.
+    pub redirect: Option<String>,
+    /// `links.next` points to this origin, `http://host:port`.
+    pub foreign_next_host: Option<String>,
+    /// The `Deprecation` header.
+    pub deprecation: Option<String>,
+    /// The `Sunset` header.
+    pub sunset: Option<String>,
+    /// Webhooks may go to `http://127.0.0.1:…`, which the vendor refuses.
+    pub local_webhooks: bool,
 }
 
 impl Faults {
-    /// Whether every forced status is an error status.
-    pub(crate) fn are_answerable(&self) -> bool {
-        self.fail_next.iter().chain(&self.analytics_unavailable).all(|status| (400..600).contains(status))
+    /// Why nothing can be answered with these.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let mut statuses = self.fail_next.iter().chain(&self.analytics_unavailable);
+        let mut headers = [&self.redirect, &self.deprecation, &self.sunset].into_iter().flatten();
+        if !statuses.all(|status| (400..600).contains(status)) {
+            return Some("Forced statuses must be 400 to 599");
+        }
+        if self.burst_5xx.is_some_and(|burst| burst.every == 0 || burst.length > burst.every) {
+            return Some("A burst is at most as long as its turn, which is at least 1");
+        }
+        headers
+            .any(|value| HeaderValue::from_str(value).is_err())
+            .then_some("A header cannot hold this value")
+    }
+
+    /// Whether bodies go out as they are made.
+    pub(crate) fn leave_bodies_alone(&self) -> bool {
+        self.slow_body.is_zero() && self.huge_body_bytes == 0 && !self.gzip
     }
 }
 
-mod millis {
+pub(crate) mod millis {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }

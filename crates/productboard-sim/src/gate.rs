@@ -1,66 +1,121 @@
 //! What every `/v2` request passes: bearer token, ledger, latency, rate limit, forced failures.
 //! Handlers behind it find a [`Call`] in the request's extensions.
 
+mod headers;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Pii;
+use crate::clock::Clock;
 use crate::error::ApiError;
-use crate::tenants::{Admission, Tenants};
-use crate::{Faults, Route, Workspace};
+use crate::oauth::OAuth;
+use crate::tenants::{Admission, Knock, Mishap, Tenants};
+use crate::webhooks::{WebhookEvent, Webhooks};
+use crate::wire::{self, Asked};
+use crate::{Access, Faults, Region, Route, Workspace};
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-
-/// What the server shares with every request.
+/// What the server shares with every request to one of its two hosts.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) tenants: Arc<Tenants>,
+    pub(crate) oauth: Arc<OAuth>,
+    pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) region: Region,
     pub(crate) page_size: usize,
-    pub(crate) base_url: String,
     pub(crate) stopping: CancellationToken,
+}
+
+/// Where the two data centres listen, `http://host:port`.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosts {
+    pub(crate) us: String,
+    pub(crate) eu: String,
+}
+
+impl Hosts {
+    pub(crate) fn of(&self, region: Region) -> &str {
+        match region {
+            Region::Us => &self.us,
+            Region::Eu => &self.eu,
+        }
+    }
 }
 
 /// One admitted request.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) workspace: Arc<Workspace>,
-    pub(crate) faults: Faults,
+    pub(crate) faults: Arc<Faults>,
+    /// What the token may do.
+    pub(crate) access: Arc<Access>,
+    /// Whether the answer may name people.
+    pub(crate) pii: Pii,
     /// Where the client reached the simulator, `http://host:port`.
     pub(crate) origin: String,
     pub(crate) page_size: usize,
 }
 
+impl Call {
+    /// A name, a login name or a mail address, or what stands in for it.
+    pub(crate) fn personal<'a>(&self, text: &'a str) -> &'a str {
+        match self.pii {
+            Pii::Shown => text,
+            Pii::Masked(word) => word,
+        }
+    }
+
+    /// Filters that look into personal data are refused to tokens that may not see it.
+    pub(crate) fn may_filter_people(&self, parameter: &'static str) -> Result<(), ApiError> {
+        match self.pii {
+            Pii::Shown => Ok(()),
+            Pii::Masked(_) => Err(ApiError::invalid_parameter(parameter, "needs the scope members:pii:read")),
+        }
+    }
+}
+
 /// The middleware of one route.
 pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Request, next: Next) -> Response {
-    let admission =
-        bearer(request.headers()).and_then(|token| api.tenants.admit(token, route, Instant::now()));
-    let Some(Admission { workspace, faults, quota, refusal }) = admission else {
+    let Some(admission) = bearer(request.headers()).and_then(|token| admit(&api, token, route)) else {
         return ApiError::unauthorized().into_response();
     };
-    if !faults.latency.is_zero() {
-        // A stopping server does not wait for its own slowness.
-        let _ = tokio::time::timeout(faults.latency, api.stopping.cancelled()).await;
-    }
-    let mut response = match refusal {
-        Some(error) => error.into_response(),
-        None => {
-            let origin = origin(request.headers()).unwrap_or(api.base_url);
+    let Admission { workspace, access, faults, number, quota, outcome } = admission;
+    api.pause(faults.latency_of(number)).await;
+    let asked = Asked::read(request.headers());
+    let mut mishap = Mishap::None;
+    let mut response = match outcome {
+        Err(error) => error.into_response(),
+        Ok(Mishap::Proxy) => wire::bad_gateway(),
+        Ok(_) if faults.redirect.is_some() => StatusCode::FOUND.into_response(),
+        Ok(planned) => {
+            mishap = planned;
+            let (pii, origin, page_size) =
+                (access.pii(&faults), api.origin(request.headers()), api.page_size);
+            let faults = Arc::clone(&faults);
             let mut request = request;
-            request.extensions_mut().insert(Call { workspace, faults, origin, page_size: api.page_size });
+            request.extensions_mut().insert(Call { workspace, faults, access, pii, origin, page_size });
             next.run(request).await
         }
     };
-    if let Some(quota) = quota {
-        response.headers_mut().insert(LIMIT, HeaderValue::from(quota.limit));
-        response.headers_mut().insert(REMAINING, HeaderValue::from(quota.remaining));
+    headers::set(response.headers_mut(), &faults, quota);
+    if mishap == Mishap::None && faults.leave_bodies_alone() {
+        return response;
     }
-    response
+    wire::shape(api, &faults, mishap, asked, response).await
+}
+
+fn admit(api: &Api, token: &str, route: Route) -> Option<Admission> {
+    let (at, now) = (Instant::now(), api.clock.now());
+    api.tenants.admit(&Knock { token, route, region: api.region, at, now })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -68,6 +123,23 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn origin(headers: &HeaderMap) -> Option<String> {
-    Some(format!("http://{}", headers.get(header::HOST)?.to_str().ok()?))
+impl Api {
+    /// A stopping server does not wait for its own slowness.
+    pub(crate) async fn pause(&self, latency: Duration) {
+        if !latency.is_zero() {
+            let _ = tokio::time::timeout(latency, self.stopping.cancelled()).await;
+        }
+    }
+
+    /// Sends an event to its subscribers. `None` when there is no such workspace.
+    pub(crate) fn deliver(&self, domain: &str, event: &WebhookEvent) -> Option<usize> {
+        let region = self.tenants.region(domain)?;
+        Some(self.webhooks.deliver(domain, self.hosts.of(region), event))
+    }
+
+    /// Where the client reached the simulator: by the name that it used.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> String {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        host.map_or_else(|| self.hosts.of(self.region).to_owned(), |host| format!("http://{host}"))
+    }
 }

@@ -118,9 +118,10 @@ impl PageRequest {
         let Self { path, query, .. } = self;
         let cursor = Cursor { path: path.clone(), query: query.clone(), position };
         let cursor = URL_SAFE_NO_PAD.encode(json!(cursor).to_string());
+        let origin = call.faults.foreign_next_host.as_ref().unwrap_or(&call.origin);
         let (start, filters): (String, &[_]) = match style {
-            NextLink::Absolute => (format!("{}{path}", call.origin), query),
-            NextLink::WithoutDates => (format!("{}{path}", call.origin), &[]),
+            NextLink::Absolute => (format!("{origin}{path}"), query),
+            NextLink::WithoutDates => (format!("{origin}{path}"), &[]),
             NextLink::Relative => (path.strip_prefix("/v2/analytics").unwrap_or(path).to_owned(), &[]),
         };
         let mut link = start + "?";

@@ -1,16 +1,25 @@
-//! The running simulator: a listener, its task, and the handle that tests hold.
+//! The running simulator: a listener for each data centre, their tasks, and the handle that tests hold.
+
+mod oauth;
+mod tokens;
+mod webhooks;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
-use crate::gate::Api;
+use crate::clock::Clock;
+use crate::gate::{Api, Hosts};
+use crate::oauth::OAuth;
 use crate::tenants::Tenants;
-use crate::{Faults, Workspace, routes};
+use crate::webhooks::Webhooks;
+use crate::{Access, Faults, Plan, Region, Workspace, routes};
 
 /// What holds for all tokens of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,95 +38,102 @@ impl Default for Options {
 
 /// A running simulator. Dropping it stops the server.
 pub struct Simulator {
-    base_url: String,
-    tenants: Arc<Tenants>,
-    task: JoinHandle<()>,
+    api: Api,
+    tasks: TaskTracker,
     stop: DropGuard,
 }
 
 impl Simulator {
-    /// Binds and starts serving. Port 0 takes a free one.
+    /// Binds and starts serving. Port 0 takes a free one. The EU host takes the next port, or a free one where that is
+    /// in use.
     pub async fn start(listen: SocketAddr, options: Options) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(listen).await?;
-        let base_url = format!("http://{}", reachable(listener.local_addr()?));
+        let us = TcpListener::bind(listen).await?;
+        let eu = beside(listen).await?;
         let stopping = CancellationToken::new();
         let tenants = Arc::new(Tenants::new(options.requests_per_second));
+        let clock = Arc::new(Clock::default());
+        let tasks = TaskTracker::new();
         let api = Api {
-            tenants: Arc::clone(&tenants),
+            webhooks: Arc::new(Webhooks::new(Arc::clone(&clock), tasks.clone(), stopping.clone())),
+            clock,
+            oauth: Arc::new(OAuth::new(Arc::clone(&tenants))),
+            tenants,
+            hosts: Arc::new(Hosts { us: url(&us)?, eu: url(&eu)? }),
+            region: Region::Us,
             page_size: options.page_size.max(1),
-            base_url: base_url.clone(),
             stopping: stopping.clone(),
         };
-        let stopped = stopping.clone().cancelled_owned();
-        let server = axum::serve(listener, routes::router(api)).with_graceful_shutdown(stopped);
-        // The server future never fails: axum retries accept errors itself.
-        let task = tokio::spawn(async move { drop(server.await) });
-        Ok(Self { base_url, tenants, task, stop: stopping.drop_guard() })
+        for (listener, region) in [(us, Region::Us), (eu, Region::Eu)] {
+            let router = routes::router(Api { region, ..api.clone() });
+            let stopped = stopping.clone().cancelled_owned();
+            let server = axum::serve(listener, router).with_graceful_shutdown(stopped);
+            // The server future never fails: axum retries accept errors itself.
+            tasks.spawn(async move { drop(server.await) });
+        }
+        Ok(Self { api, tasks, stop: stopping.drop_guard() })
     }
 
-    /// `http://127.0.0.1:PORT`, without `/v2`.
+    /// `http://127.0.0.1:PORT` of the US data centre, without `/v2`.
     pub fn base_url(&self) -> String {
-        self.base_url.clone()
+        self.api.hosts.us.clone()
     }
 
-    /// Adds a workspace with its first token. A workspace of the same domain gets the new data and keeps its tokens:
-    /// that is how days arrive late and people change.
-    pub fn add(&self, workspace: Workspace, token: impl Into<String>) {
-        let domain = workspace.domain.clone();
-        self.tenants.put(workspace);
-        self.tenants.issue(&domain, token.into());
+    /// The same for the EU data centre. It knows the same workspaces and refuses the tokens of US ones.
+    pub fn eu_base_url(&self) -> String {
+        self.api.hosts.eu.clone()
     }
 
-    /// Makes another token live for a workspace, or a revoked one live again. False when there is no such workspace.
-    pub fn issue_token(&self, domain: &str, token: impl Into<String>) -> bool {
-        self.tenants.issue(domain, token.into())
+    /// The vendor's time: real time plus what [`Self::advance`] added.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.api.clock.now()
     }
 
-    /// Makes a token answer 401. False when it was not live.
-    pub fn revoke(&self, token: &str) -> bool {
-        self.tenants.revoke(token)
-    }
-
-    /// Changes the switches of one token. False when the token is unknown.
-    pub fn faults(&self, token: &str, change: impl FnOnce(&mut Faults)) -> bool {
-        self.tenants.change_faults(token, change)
-    }
-
-    /// How many requests came with this token, refused ones included.
-    pub fn requests(&self, token: &str) -> u64 {
-        self.tenants.requests(token).unwrap_or(0)
+    /// Moves the vendor's clock ahead: codes and tokens expire, webhooks are tried again.
+    pub fn advance(&self, by: Duration) {
+        self.api.clock.advance(by);
     }
 
     /// The facts behind the answers.
     pub fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
-        self.tenants.workspace(domain)
+        self.api.tenants.workspace(domain)
     }
 
     /// Stops accepting, lets running answers end, and waits for that.
     pub async fn shutdown(self) {
-        let Self { task, stop, .. } = self;
+        let Self { tasks, stop, .. } = self;
         drop(stop);
-        // A panic of the server task has been printed already; there is nobody else to tell.
-        let _ = task.await;
+        tasks.close();
+        // A panic of a server task has been printed already; there is nobody else to tell.
+        tasks.wait().await;
     }
 }
 
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (workspaces, tokens) = self.tenants.counts();
+        let (workspaces, tokens) = self.api.tenants.counts();
         f.debug_struct("Simulator")
-            .field("base_url", &self.base_url)
+            .field("base_url", &self.api.hosts.us)
             .field("workspaces", &workspaces)
             .field("tokens", &tokens)
             .finish_non_exhaustive()
     }
 }
 
-/// A wildcard address cannot be called.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
-    } else {
-        address
+async fn beside(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    let next = if listen.port() == 0 { 0 } else { listen.port().wrapping_add(1) };
+    match TcpListener::bind(SocketAddr::new(listen.ip(), next)).await {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await
+        }
+        bound => bound,
     }
+}
+
+/// A wildcard address cannot be called.
+fn url(listener: &TcpListener) -> std::io::Result<String> {
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    Ok(format!("http://{address}"))
 }

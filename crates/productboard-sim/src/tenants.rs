@@ -2,15 +2,22 @@
 //!
 //! A revoked token keeps its ledger, so that a test can see who still uses it. Tokens are never printed.
 
+mod admission;
+mod switches;
+mod token;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::error::ApiError;
-use crate::limit::{Quota, Recent};
-use crate::{Faults, Route, Workspace};
+use self::switches::Switches;
+use self::token::Token;
+use crate::{Access, Faults, Ledger, Plan, Region, Workspace};
+
+pub(crate) use self::admission::{Admission, Knock, Mishap};
 
 pub(crate) struct Tenants {
     requests_per_second: u32,
@@ -19,24 +26,15 @@ pub(crate) struct Tenants {
 
 #[derive(Default)]
 struct Book {
-    workspaces: HashMap<String, Arc<Workspace>>,
+    workspaces: HashMap<String, Tenant>,
     tokens: HashMap<String, Token>,
 }
 
-struct Token {
-    domain: String,
-    revoked: bool,
-    requests: u64,
-    recent: Recent,
-    faults: Faults,
-}
-
-/// What one request of a live token gets.
-pub(crate) struct Admission {
-    pub(crate) workspace: Arc<Workspace>,
-    pub(crate) faults: Faults,
-    pub(crate) quota: Option<Quota>,
-    pub(crate) refusal: Option<ApiError>,
+struct Tenant {
+    data: Arc<Workspace>,
+    region: Region,
+    plan: Plan,
+    switches: Switches,
 }
 
 impl Tenants {
@@ -47,28 +45,54 @@ impl Tenants {
     /// Adds a workspace, or replaces the data of the one with the same domain.
     pub(crate) fn put(&self, mut workspace: Workspace) {
         workspace.sort();
-        self.book().workspaces.insert(workspace.domain.clone(), Arc::new(workspace));
+        let domain = workspace.domain.clone();
+        let data = Arc::new(workspace);
+        match self.book().workspaces.entry(domain) {
+            Entry::Occupied(mut known) => known.get_mut().data = data,
+            Entry::Vacant(free) => {
+                let (region, plan, switches) = (Region::Us, Plan::Pro, Switches::default());
+                free.insert(Tenant { data, region, plan, switches });
+            }
+        }
     }
 
     pub(crate) fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
-        self.book().workspaces.get(domain).cloned()
+        self.book().workspaces.get(domain).map(|tenant| Arc::clone(&tenant.data))
+    }
+
+    /// The workspaces of one data centre, by domain.
+    pub(crate) fn of_region(&self, region: Region) -> Vec<Arc<Workspace>> {
+        let book = self.book();
+        let here = book.workspaces.values().filter(|tenant| tenant.region == region);
+        let mut workspaces: Vec<_> = here.map(|tenant| Arc::clone(&tenant.data)).collect();
+        workspaces.sort_by(|left, right| left.domain.cmp(&right.domain));
+        workspaces
+    }
+
+    pub(crate) fn region(&self, domain: &str) -> Option<Region> {
+        self.book().workspaces.get(domain).map(|tenant| tenant.region)
+    }
+
+    /// False when there is no such workspace.
+    pub(crate) fn set_region(&self, domain: &str, region: Region) -> bool {
+        self.book().workspaces.get_mut(domain).map(|tenant| tenant.region = region).is_some()
+    }
+
+    /// False when there is no such workspace.
+    pub(crate) fn set_plan(&self, domain: &str, plan: Plan) -> bool {
+        self.book().workspaces.get_mut(domain).map(|tenant| tenant.plan = plan).is_some()
     }
 
     /// Makes a token live for a workspace; its ledger and switches survive when it was known. False without workspace.
-    pub(crate) fn issue(&self, domain: &str, token: String) -> bool {
+    pub(crate) fn issue(&self, domain: &str, token: String, access: Access, now: DateTime<Utc>) -> bool {
         let mut book = self.book();
         if !book.workspaces.contains_key(domain) {
             return false;
         }
-        let domain = domain.to_owned();
         match book.tokens.entry(token) {
-            Entry::Occupied(mut known) => {
-                known.get_mut().domain = domain;
-                known.get_mut().revoked = false;
-            }
+            Entry::Occupied(mut known) => known.get_mut().renew(domain, access, now),
             Entry::Vacant(free) => {
-                let (recent, faults) = (Recent::default(), Faults::default());
-                free.insert(Token { domain, revoked: false, requests: 0, recent, faults });
+                free.insert(Token::new(domain, access, now));
             }
         }
         true
@@ -76,41 +100,30 @@ impl Tenants {
 
     /// False when the token is unknown or was revoked before.
     pub(crate) fn revoke(&self, token: &str) -> bool {
-        self.book().tokens.get_mut(token).is_some_and(|token| !std::mem::replace(&mut token.revoked, true))
+        self.book().tokens.get_mut(token).is_some_and(Token::revoke)
+    }
+
+    pub(crate) fn is_live(&self, token: &str, now: DateTime<Utc>) -> bool {
+        self.book().tokens.get(token).is_some_and(|token| token.dead(now).is_none())
     }
 
     pub(crate) fn requests(&self, token: &str) -> Option<u64> {
-        self.book().tokens.get(token).map(|token| token.requests)
+        self.book().tokens.get(token).map(|token| token.entries.requests())
+    }
+
+    pub(crate) fn ledger(&self, token: &str) -> Option<Ledger> {
+        self.book().tokens.get(token).map(|token| token.entries.told(Instant::now()))
     }
 
     /// False when the token is unknown.
     pub(crate) fn change_faults(&self, token: &str, change: impl FnOnce(&mut Faults)) -> bool {
-        self.book().tokens.get_mut(token).map(|token| change(&mut token.faults)).is_some()
+        self.book().tokens.get_mut(token).map(|token| token.switches.change(change)).is_some()
     }
 
-    /// Counts a request and decides about it. `None`: the token is unknown or revoked.
-    pub(crate) fn admit(&self, token: &str, route: Route, now: Instant) -> Option<Admission> {
+    /// Changes what holds for all tokens of a workspace. False when there is no such workspace.
+    pub(crate) fn change_workspace_faults(&self, domain: &str, change: impl FnOnce(&mut Faults)) -> bool {
         let mut book = self.book();
-        let Book { workspaces, tokens } = &mut *book;
-        let token = tokens.get_mut(token)?;
-        token.requests += 1;
-        token.count_down();
-        if token.revoked {
-            return None;
-        }
-        let workspace = Arc::clone(workspaces.get(&token.domain)?);
-        let (quota, admitted) = match self.requests_per_second {
-            0 => (None, Ok(())),
-            limit => {
-                let (quota, admitted) = token.recent.admit(limit, now);
-                (Some(quota), admitted)
-            }
-        };
-        let refusal = match admitted {
-            Err(seconds) => Some(ApiError::too_many(seconds)),
-            Ok(()) => token.refusal(route),
-        };
-        Some(Admission { workspace, faults: token.faults.clone(), quota, refusal })
+        book.workspaces.get_mut(domain).map(|tenant| tenant.switches.change(change)).is_some()
     }
 
     pub(crate) fn counts(&self) -> (usize, usize) {
@@ -120,28 +133,5 @@ impl Tenants {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Token {
-    fn count_down(&mut self) {
-        match &mut self.faults.revoke_after {
-            Some(0) => {
-                self.faults.revoke_after = None;
-                self.revoked = true;
-            }
-            Some(left) => *left -= 1,
-            None => {}
-        }
-    }
-
-    fn refusal(&mut self, route: Route) -> Option<ApiError> {
-        if let Some(status) = self.faults.fail_next.pop_front() {
-            return Some(ApiError::forced(status));
-        }
-        if self.faults.forbidden.contains(&route) {
-            return Some(ApiError::missing_scope(route.scope()));
-        }
-        self.faults.analytics_unavailable.filter(|_| route == Route::MemberActivities).map(ApiError::forced)
     }
 }

@@ -1,69 +1,33 @@
 //! `/admin`: what the library API does, for tests in other processes. No authentication: never expose it.
 
+mod oauth;
+mod tokens;
+mod vendor;
+mod webhooks;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::error::ApiError;
 use crate::gate::Api;
-use crate::{COUNTER_NAMES, Faults, Health, Workspace, WorkspaceSpec};
+use crate::{Access, COUNTER_NAMES, Faults, Health, Workspace, WorkspaceSpec};
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
-        .route("/admin/tokens", post(issue))
-        .route("/admin/tokens/revoke", post(revoke))
-        .route("/admin/tokens/{token}/requests", get(requests))
-        .route("/admin/tokens/{token}/faults", put(faults))
         .route("/admin/workspaces", post(generate))
         .route("/admin/workspaces/{domain}/facts", get(facts))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Issue {
-    domain: String,
-    token: String,
-}
-
-async fn issue(State(api): State<Api>, body: Bytes) -> Result<StatusCode, ApiError> {
-    let Issue { domain, token } = read(&body)?;
-    found(api.tenants.issue(&domain, token), "The workspace").map(|()| StatusCode::CREATED)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Revoke {
-    token: String,
-}
-
-async fn revoke(State(api): State<Api>, body: Bytes) -> Result<StatusCode, ApiError> {
-    let Revoke { token } = read(&body)?;
-    found(api.tenants.revoke(&token), "The token").map(|()| StatusCode::NO_CONTENT)
-}
-
-async fn requests(State(api): State<Api>, Path(token): Path<String>) -> Result<Json<Value>, ApiError> {
-    let requests = api.tenants.requests(&token).ok_or_else(|| ApiError::unknown_resource("The token"))?;
-    Ok(Json(json!({ "requests": requests })))
-}
-
-async fn faults(
-    State(api): State<Api>,
-    Path(token): Path<String>,
-    body: Bytes,
-) -> Result<StatusCode, ApiError> {
-    let faults: Faults = read(&body)?;
-    if !faults.are_answerable() {
-        return Err(ApiError::invalid("Forced statuses must be 400 to 599"));
-    }
-    found(api.tenants.change_faults(&token, |now| *now = faults), "The token")
-        .map(|()| StatusCode::NO_CONTENT)
+        .merge(oauth::router())
+        .merge(tokens::router())
+        .merge(vendor::router())
+        .merge(webhooks::router())
 }
 
 #[derive(Deserialize)]
@@ -99,7 +63,7 @@ async fn generate(State(api): State<Api>, body: Bytes) -> Result<Response, ApiEr
         "activities": workspace.activities.len(),
     });
     api.tenants.put(workspace);
-    api.tenants.issue(&domain, token);
+    api.tenants.issue(&domain, token, Access::api_key(), api.clock.now());
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
@@ -121,6 +85,15 @@ async fn facts(State(api): State<Api>, Path(domain): Path<String>) -> Result<Res
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::malformed(format!("The body cannot be read: {error}")))
+}
+
+/// The switches of a token or a workspace, if they can be answered with.
+fn read_faults(body: &[u8]) -> Result<Faults, ApiError> {
+    let faults: Faults = read(body)?;
+    match faults.problem() {
+        Some(problem) => Err(ApiError::invalid(problem)),
+        None => Ok(faults),
+    }
 }
 
 fn found(known: bool, what: &str) -> Result<(), ApiError> {

@@ -16,6 +16,9 @@ const ROLES: [&str; 4] = ["admin", "maker", "viewer", "contributor"];
 pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<Json<Value>, ApiError> {
     let request = PageRequest::read(&uri, &FILTERS)?;
     let filter = Filter::read(&request)?;
+    if filter.query.is_some() {
+        call.may_filter_people("query")?;
+    }
     let members: Vec<&Member> = call.workspace.members.iter().filter(|member| filter.takes(member)).collect();
     Ok(Json(request.answer(&call, members.len(), NextLink::Absolute, |range| {
         members[range].iter().map(|member| resource(&call, member)).collect()
@@ -79,9 +82,9 @@ fn resource(call: &Call, member: &Member) -> Value {
         "id": member.id,
         "type": "member",
         "fields": {
-            "name": member.name,
-            "username": member.username,
-            "email": member.email,
+            "name": call.personal(&member.name),
+            "username": call.personal(&member.username),
+            "email": call.personal(&member.email),
             "role": member.role,
             "disabled": member.disabled,
             "invitationPending": member.invitation_pending,

@@ -68,7 +68,7 @@ fn team_member(call: &Call, member: &Member) -> Value {
     json!({
         "id": member.id,
         "type": "member",
-        "fields": { "name": member.name, "email": member.email },
+        "fields": { "name": call.personal(&member.name), "email": call.personal(&member.email) },
         "links": { "self": format!("{}/v2/members/{}", call.origin, member.id) },
     })
 }

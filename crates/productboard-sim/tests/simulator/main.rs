@@ -4,5 +4,11 @@
 mod admin;
 mod api;
 mod faults;
+mod ledger;
+mod oauth;
+mod oauth_tokens;
 mod people;
 mod support;
+mod tokens;
+mod webhooks;
+mod wire;

@@ -9,13 +9,19 @@ use tokio::net::TcpStream;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
+    /// Null when it is not JSON.
     pub(crate) body: Value,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let line = self.head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
         line.split_once(": ").map(|(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.bytes).unwrap()
     }
 
     pub(crate) fn data(&self) -> &Vec<Value> {
@@ -44,6 +50,38 @@ pub(crate) async fn acme() -> Simulator {
     simulator
 }
 
+/// A request to a host of the simulator, given as `http://host:port`.
+pub(crate) async fn raw(base_url: &str, method: &str, target: &str, headers: &str, body: &str) -> Vec<u8> {
+    let host = base_url.replace("http://", "");
+    let target = target.replace(base_url, "");
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A connection that is cut is an answer, too.
+    let _ = stream.read_to_end(&mut answer).await;
+    answer
+}
+
+pub(crate) async fn call(base_url: &str, method: &str, target: &str, headers: &str, body: &str) -> Answer {
+    let answer = raw(base_url, method, target, headers, body).await;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
+    let (head, body) = (str::from_utf8(&answer[..end]).unwrap(), answer[end + 4..].to_vec());
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_owned(),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+        bytes: body,
+    }
+}
+
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
 pub(crate) async fn send(
     simulator: &Simulator,
     method: &str,
@@ -51,23 +89,8 @@ pub(crate) async fn send(
     token: Option<&str>,
     body: &str,
 ) -> Answer {
-    let host = simulator.base_url().replace("http://", "");
-    let target = target.replace(&simulator.base_url(), "");
-    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-    let length = body.len();
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{bearer}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    let mut stream = TcpStream::connect(&host).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head: head.to_owned(),
-        body: if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() },
-    }
+    let headers = token.map_or(String::new(), bearer);
+    call(&simulator.base_url(), method, target, &headers, body).await
 }
 
 pub(crate) async fn get(simulator: &Simulator, target: &str) -> Answer {

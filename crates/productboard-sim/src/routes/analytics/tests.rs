@@ -4,6 +4,7 @@ use chrono::Days;
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::Pii;
 use crate::{Faults, NextLink, WorkspaceSpec};
 
 fn today() -> NaiveDate {
@@ -12,7 +13,14 @@ fn today() -> NaiveDate {
 
 fn call(page_size: usize, faults: Faults) -> Call {
     let workspace = Workspace::generate(&WorkspaceSpec::new("acme", 12, today()).days(40));
-    Call { workspace: Arc::new(workspace), faults, origin: "http://sim".to_owned(), page_size }
+    Call {
+        workspace: Arc::new(workspace),
+        faults: Arc::new(faults),
+        access: Arc::default(),
+        pii: Pii::Shown,
+        origin: "http://sim".to_owned(),
+        page_size,
+    }
 }
 
 /// Follows the cursors as a careful client does: takes `pageCursor` out of the link and sends the dates again.

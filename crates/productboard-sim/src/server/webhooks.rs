@@ -1,0 +1,17 @@
+//! Events to subscribers, and what became of them.
+
+use super::Simulator;
+use crate::{Delivery, WebhookEvent};
+
+impl Simulator {
+    /// Sends an event to its subscribers in a workspace and says how many these are: 0 as well when there is no such
+    /// workspace. [`Self::deliveries`] tells what became of it.
+    pub fn deliver(&self, domain: &str, event: &WebhookEvent) -> usize {
+        self.api.deliver(domain, event).unwrap_or(0)
+    }
+
+    /// What became of the events of a workspace, one entry for each subscriber, oldest first.
+    pub fn deliveries(&self, domain: &str) -> Vec<Delivery> {
+        self.api.webhooks.deliveries(domain)
+    }
+}
