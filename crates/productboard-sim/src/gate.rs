@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
+use crate::index::Served;
 use crate::tenants::{Admission, Tenants};
-use crate::{Faults, Route, Workspace};
+use crate::{Faults, Route};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -29,7 +30,8 @@ pub(crate) struct Api {
 /// One admitted request.
 #[derive(Clone)]
 pub(crate) struct Call {
-    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) route: Route,
+    pub(crate) workspace: Arc<Served>,
     pub(crate) faults: Faults,
     /// Where the client reached the simulator, `http://host:port`.
     pub(crate) origin: String,
@@ -52,7 +54,8 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
         None => {
             let origin = origin(request.headers()).unwrap_or(api.base_url);
             let mut request = request;
-            request.extensions_mut().insert(Call { workspace, faults, origin, page_size: api.page_size });
+            let page_size = api.page_size;
+            request.extensions_mut().insert(Call { route, workspace, faults, origin, page_size });
             next.run(request).await
         }
     };

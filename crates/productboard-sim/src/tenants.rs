@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::index::Served;
 use crate::limit::{Quota, Recent};
 use crate::{Faults, Route, Workspace};
 
@@ -19,7 +20,7 @@ pub(crate) struct Tenants {
 
 #[derive(Default)]
 struct Book {
-    workspaces: HashMap<String, Arc<Workspace>>,
+    workspaces: HashMap<String, Arc<Served>>,
     tokens: HashMap<String, Token>,
 }
 
@@ -33,7 +34,7 @@ struct Token {
 
 /// What one request of a live token gets.
 pub(crate) struct Admission {
-    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) workspace: Arc<Served>,
     pub(crate) faults: Faults,
     pub(crate) quota: Option<Quota>,
     pub(crate) refusal: Option<ApiError>,
@@ -45,13 +46,15 @@ impl Tenants {
     }
 
     /// Adds a workspace, or replaces the data of the one with the same domain.
-    pub(crate) fn put(&self, mut workspace: Workspace) {
-        workspace.sort();
-        self.book().workspaces.insert(workspace.domain.clone(), Arc::new(workspace));
+    pub(crate) fn put(&self, workspace: Workspace) {
+        let domain = workspace.domain.clone();
+        // Made before the lock is taken: no request waits for it.
+        let served = Arc::new(Served::new(workspace));
+        self.book().workspaces.insert(domain, served);
     }
 
     pub(crate) fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
-        self.book().workspaces.get(domain).cloned()
+        self.book().workspaces.get(domain).map(|served| served.facts())
     }
 
     /// Makes a token live for a workspace; its ledger and switches survive when it was known. False without workspace.

@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use chrono::Days;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
-use crate::{Faults, NextLink, WorkspaceSpec};
+use crate::index::Served;
+use crate::{COUNTER_NAMES, Faults, NextLink, Route, WorkspaceSpec};
 
 fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 8, 12).unwrap()
@@ -12,7 +14,9 @@ fn today() -> NaiveDate {
 
 fn call(page_size: usize, faults: Faults) -> Call {
     let workspace = Workspace::generate(&WorkspaceSpec::new("acme", 12, today()).days(40));
-    Call { workspace: Arc::new(workspace), faults, origin: "http://sim".to_owned(), page_size }
+    let workspace = Arc::new(Served::new(workspace));
+    let route = Route::MemberActivities;
+    Call { route, workspace, faults, origin: "http://sim".to_owned(), page_size }
 }
 
 /// Follows the cursors as a careful client does: takes `pageCursor` out of the link and sends the dates again.
@@ -20,7 +24,7 @@ fn walk(call: &Call, dates: &str, resend_dates: bool) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut uri: Uri = format!("/v2/analytics/member-activities?{dates}").parse().unwrap();
     loop {
-        let page = page(call, &uri).unwrap();
+        let page: Value = serde_json::from_slice(&page(call, &uri).unwrap().0).unwrap();
         let data = page["data"].as_array().unwrap();
         assert!(data.len() <= call.page_size);
         rows.extend(data.iter().cloned());
