@@ -80,7 +80,7 @@ pub(crate) fn fill(
         Field::Tags => entity.tags = ground.some_tags(rng),
         Field::Domain => entity.domain = Some(format!("{}.example", slug(&entity.name))),
         Field::Email => {
-            entity.email = Some(format!("user{index}.{}@customer.example", entity.id.as_fields().0))
+            entity.email = Some(format!("user{index}.{}@customer.example", entity.id.as_fields().0));
         }
         Field::Custom(custom) => {
             if rng.random_bool(0.4) {

@@ -72,9 +72,9 @@ impl PageRequest {
         Self::read_sent(uri, filters, scalars, None)
     }
 
-    /// Reads the query of a search with the fingerprint of its body.
+    /// Reads the query of a search with the fingerprint of its body. The search of notes still knows `fields[]`.
     pub(crate) fn read_search(uri: &Uri, fingerprint: u64) -> Result<Self, ApiError> {
-        Self::read_sent(uri, &[], &[], Some(fingerprint))
+        Self::read_sent(uri, &["fields[]"], &[], Some(fingerprint))
     }
 
     fn read_sent(

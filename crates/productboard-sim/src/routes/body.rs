@@ -20,7 +20,6 @@ const MOST: usize = 100;
 pub(super) struct Search<T> {
     pub(super) data: T,
     pub(super) page: PageRequest,
-    pub(super) uri: Uri,
 }
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Search<T> {
@@ -37,12 +36,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Search<T>
         }
         let uri = request.uri().clone();
         let body = Bytes::from_request(request, state).await.map_err(|error| error.into_response())?;
-        Self::read(uri, &body).map_err(|error| error.into_response())
+        Self::read(&uri, &body).map_err(|error| error.into_response())
     }
 }
 
 impl<T: DeserializeOwned + Default> Search<T> {
-    fn read(uri: Uri, body: &[u8]) -> Result<Self, ApiError> {
+    fn read(uri: &Uri, body: &[u8]) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Envelope<T> {
             #[serde(default)]
@@ -51,10 +50,10 @@ impl<T: DeserializeOwned + Default> Search<T> {
         let body: Value = serde_json::from_slice(body)
             .map_err(|error| ApiError::malformed(format!("The body is no JSON: {error}")))?;
         // Keys of a `Value` are sorted: the same search in another order is the same.
-        let page = PageRequest::read_search(&uri, fnv1a(body.to_string().as_bytes()))?;
+        let page = PageRequest::read_search(uri, fnv1a(body.to_string().as_bytes()))?;
         let Envelope { data } =
             serde_json::from_value(body).map_err(|error| ApiError::invalid(format!("The body: {error}")))?;
-        Ok(Self { data, page, uri })
+        Ok(Self { data, page })
     }
 }
 

@@ -54,7 +54,7 @@ pub(in crate::routes) async fn list(
     Extension(call): Extension<Call>,
     search: Search<Data>,
 ) -> Result<Body, ApiError> {
-    let Search { data, page, .. } = search;
+    let Search { data, page } = search;
     let wanted = Wanted::read(data)?;
     Ok(answer(&call, &page, |member| wanted.takes(member)))
 }
