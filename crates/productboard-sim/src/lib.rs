@@ -5,6 +5,7 @@ mod counters;
 mod draft;
 mod entity;
 mod error;
+mod evolve;
 mod faults;
 mod feedback;
 mod field;
@@ -30,6 +31,7 @@ pub use entity::{
     CustomValue, Entity, EntityKind, Granularity, HealthStatus, HealthUpdate, Progress, Relationship,
     RelationshipKind, Source, Timeframe,
 };
+pub use evolve::Changes;
 pub use faults::{Faults, NextLink, Route};
 pub use field::{CustomField, CustomKind, SelectOption, Status};
 pub use note::{Content, Message, Note, NoteKind, NoteSource, Property, Target};

@@ -4,13 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::gate::Api;
 use crate::tenants::Tenants;
-use crate::{Faults, Workspace, routes};
+use crate::{Changes, Faults, Workspace, routes};
 
 /// What holds for all tokens of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,11 @@ impl Simulator {
     /// The facts behind the answers.
     pub fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
         self.tenants.workspace(domain)
+    }
+
+    /// Lets a workspace live on until a day, see [`Workspace::evolve`]. `None` when there is no such workspace.
+    pub fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
+        self.tenants.evolve(domain, to, seed)
     }
 
     /// Stops accepting, lets running answers end, and waits for that.

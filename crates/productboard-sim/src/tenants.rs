@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::NaiveDate;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::index::Served;
 use crate::limit::{Quota, Recent};
-use crate::{Faults, Route, Workspace};
+use crate::{Changes, Faults, Route, Workspace};
 
 pub(crate) struct Tenants {
     requests_per_second: u32,
@@ -55,6 +56,14 @@ impl Tenants {
 
     pub(crate) fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
         self.book().workspaces.get(domain).map(|served| served.facts())
+    }
+
+    /// Lets a workspace live on; requests see it as it was until all of it is done. `None` without workspace.
+    pub(crate) fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
+        let mut workspace = Workspace::clone(&*self.workspace(domain)?);
+        let changes = workspace.evolve(to, seed);
+        self.put(workspace);
+        Some(changes)
     }
 
     /// Makes a token live for a workspace; its ledger and switches survive when it was known. False without workspace.
