@@ -59,8 +59,13 @@ pub(crate) struct Link<'a> {
 impl Serialize for Link<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { origin, path, id } = self;
-        serializer.collect_str(&format_args!("{origin}{path}{id}"))
+        serializer.serialize_str(&[origin, path, text(*id, &mut [0; 36])].concat())
     }
+}
+
+/// An id as text, without the formatting machinery: an answer has thousands of links.
+pub(crate) fn text(id: Uuid, buffer: &mut [u8; 36]) -> &str {
+    id.hyphenated().encode_lower(buffer.as_mut_slice())
 }
 
 /// `{"self": …}`

@@ -142,7 +142,7 @@ impl Places {
         if matches!(kind, Objective | User) && rng.random_bool(0.3) {
             return None;
         }
-        let (usual, favourite) = (rng.random_bool(0.8), rng.random_bool(0.3));
+        let (usual, favourite) = (rng.random_bool(0.8), rng.random_bool(0.45));
         let mut kinds = parents_of(kind).to_vec();
         if !usual {
             kinds.reverse();

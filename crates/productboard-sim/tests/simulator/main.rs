@@ -3,6 +3,13 @@
 
 mod admin;
 mod api;
+mod configurations;
+mod entities;
+mod evolve;
 mod faults;
+mod notes;
 mod people;
+mod plans;
+mod quirks;
+mod searches;
 mod support;

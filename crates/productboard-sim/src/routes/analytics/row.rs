@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::Write as _;
 
 use chrono::{Datelike, NaiveDate};
-use uuid::Uuid;
 
 use crate::gate::Call;
 use crate::json;
@@ -39,7 +38,7 @@ impl<'a> Rows<'a> {
         out.extend_from_slice(br#"{"date":""#);
         out.extend_from_slice(self.day(row.date));
         out.extend_from_slice(&self.middle);
-        out.extend_from_slice(row.member_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+        out.extend_from_slice(json::text(row.member_id, &mut [0; 36]).as_bytes());
         out.extend_from_slice(br#"","role":"#);
         json::write(out, &if faults.editor_role && row.role == "maker" { "editor" } else { &row.role });
         out.extend_from_slice(br#","activeFlag":"#);

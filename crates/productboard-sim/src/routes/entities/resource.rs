@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::value::Value;
 use crate::field::Field;
 use crate::gate::Call;
-use crate::json::{Link, Micros};
+use crate::json::{self, Link, Micros};
 use crate::page::PageRequest;
 use crate::routes::selection::Selection;
 use crate::{Entity, EntityKind, NextLink, Relationship, RelationshipKind, Source};
@@ -159,7 +159,9 @@ struct Html<'a> {
 impl Serialize for Html<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { domain, kind, id } = self;
-        let kind = kind.as_str();
-        serializer.collect_str(&format_args!("https://{domain}.productboard.com/entity-detail/{kind}/{id}"))
+        let mut buffer = [0; 36];
+        let (kind, id) = (kind.as_str(), json::text(*id, &mut buffer));
+        let page = ["https://", domain, ".productboard.com/entity-detail/", kind, "/", id];
+        serializer.serialize_str(&page.concat())
     }
 }
