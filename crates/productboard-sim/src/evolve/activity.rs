@@ -62,14 +62,8 @@ pub(super) fn live(
             Some(member) => &member.role,
             None => "viewer",
         };
-        let presence = pulse.presence(day);
-        for ago in 0..=LATEST {
-            let date = day - Days::new(ago);
-            let share = if ago == 0 { IN_TIME } else { LATE };
-            let comes = rng.random_bool((presence * share * calendar::weekday(date)).min(1.0));
-            if comes && date >= pulse.first && !there.contains(&(date, *id)) {
-                rows.push(row(rng, date, *id, role, &pulse.rates()));
-            }
+        for date in coming(rng, pulse, day).into_iter().filter(|date| !there.contains(&(*date, *id))) {
+            rows.push(row(rng, date, *id, role, &pulse.rates()));
         }
     }
     for member in workspace.members.iter().filter(|it| !it.disabled && !it.invitation_pending) {
@@ -85,6 +79,17 @@ pub(super) fn live(
     changes.activities_added += rows.iter().filter(|row| row.date == day).count();
     changes.activities_changed += count_on(rng, workspace, day);
     workspace.activities.extend(rows);
+}
+
+/// The days whose rows come today: today's own, and late ones.
+fn coming(rng: &mut impl Rng, pulse: &Pulse, day: NaiveDate) -> Vec<NaiveDate> {
+    let presence = pulse.presence(day);
+    let comes = |ago: &u64| {
+        let share = if *ago == 0 { IN_TIME } else { LATE };
+        rng.random_bool((presence * share * calendar::weekday(day - Days::new(*ago))).min(1.0))
+    };
+    let days = (0..=LATEST).filter(comes).map(|ago| day - Days::new(ago));
+    days.filter(|date| *date >= pulse.first).collect()
 }
 
 /// Habits of the last weeks, by member. People who are no members go on as well.

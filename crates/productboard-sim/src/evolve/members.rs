@@ -28,38 +28,20 @@ pub(super) fn live(
         return Vec::new();
     }
     let mut newcomers = Vec::new();
-    for member in workspace.members.iter_mut().filter(|member| !member.disabled) {
+    let mut members = std::mem::take(&mut workspace.members);
+    for member in members.iter_mut().filter(|member| !member.disabled) {
         if member.invitation_pending {
             if rng.random_bool(ACCEPTS) {
                 member.invitation_pending = false;
                 changes.members_accepted += 1;
                 newcomers.push(member.id);
             }
-        } else if member.role != "admin" && rng.random_bool(LEAVES) {
-            member.disabled = true;
-            changes.members_disabled += 1;
-        } else if member.role != "admin" && rng.random_bool(CHANGES_ROLE) {
-            let other = if member.role == "maker" { "viewer" } else { "maker" };
-            other.clone_into(&mut member.role);
-            changes.roles_changed += 1;
-        } else if rng.random_bool(CHANGES_TEAM) {
-            let (teams, memberships) = (&workspace.teams, &mut workspace.memberships);
-            match teams.choose(rng).filter(|team| !member.teams.contains(&team.id)) {
-                Some(team) => {
-                    member.teams.insert(0, team.id);
-                    memberships.push(Membership { team_id: team.id, member_id: member.id, since: day });
-                    changes.memberships_changed += 1;
-                }
-                None => {
-                    let left = member.teams.pop();
-                    memberships.retain(|it| it.member_id != member.id || Some(it.team_id) != left);
-                    changes.memberships_changed += usize::from(left.is_some());
-                }
-            }
+        } else {
+            change(rng, workspace, member, day, changes);
         }
     }
-    let joins = (workspace.members.len() as f64 * JOINS).min(1.0);
-    if rng.random_bool(joins) {
+    workspace.members = members;
+    if rng.random_bool((workspace.members.len() as f64 * JOINS).min(1.0)) {
         let member = newcomer(rng, workspace);
         if !member.invitation_pending {
             newcomers.push(member.id);
@@ -68,6 +50,44 @@ pub(super) fn live(
         changes.members_joined += 1;
     }
     newcomers
+}
+
+/// Whoever is admin stays so: a workspace without admins is none.
+fn change(
+    rng: &mut impl Rng,
+    workspace: &mut Workspace,
+    member: &mut Member,
+    day: NaiveDate,
+    changes: &mut Changes,
+) {
+    let admin = member.role == "admin";
+    if !admin && rng.random_bool(LEAVES) {
+        member.disabled = true;
+        changes.members_disabled += 1;
+    } else if !admin && rng.random_bool(CHANGES_ROLE) {
+        let other = if member.role == "maker" { "viewer" } else { "maker" };
+        other.clone_into(&mut member.role);
+        changes.roles_changed += 1;
+    } else if rng.random_bool(CHANGES_TEAM) {
+        let team = workspace.teams.choose(rng).filter(|team| !member.teams.contains(&team.id));
+        changes.memberships_changed += usize::from(match team.map(|team| team.id) {
+            Some(team_id) => join(workspace, member, team_id, day),
+            None => leave(workspace, member),
+        });
+    }
+}
+
+fn join(workspace: &mut Workspace, member: &mut Member, team_id: Uuid, day: NaiveDate) -> bool {
+    member.teams.insert(0, team_id);
+    workspace.memberships.push(Membership { team_id, member_id: member.id, since: day });
+    true
+}
+
+/// False for who is in no team.
+fn leave(workspace: &mut Workspace, member: &mut Member) -> bool {
+    let Some(left) = member.teams.pop() else { return false };
+    workspace.memberships.retain(|it| it.member_id != member.id || it.team_id != left);
+    true
 }
 
 fn newcomer(rng: &mut impl Rng, workspace: &Workspace) -> Member {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::routes::body::NamedRef;
-use crate::{CustomField, CustomKind, CustomValue};
+use crate::{CustomField, CustomKind, CustomValue, SelectOption};
 
 const POINTER: &str = "/data/filter/fields";
 
@@ -37,68 +37,50 @@ pub(super) enum Condition {
     All(Vec<Vec<Uuid>>),
 }
 
+/// The one thing that a condition says.
+enum Operator {
+    IsSet(bool),
+    Is(NamedRef),
+    Contains(String),
+    Equals(Value),
+    Any(Vec<NamedRef>),
+    All(Vec<NamedRef>),
+}
+
+impl Sent {
+    /// `None` when it says nothing or several things.
+    fn operator(self) -> Option<Operator> {
+        let Self { id, name, contains, eq, any, all, is_set } = self;
+        let named = id.is_some() || name.is_some();
+        let mut operators = [
+            is_set.map(Operator::IsSet),
+            named.then_some(Operator::Is(NamedRef { id, name })),
+            contains.map(Operator::Contains),
+            eq.map(Operator::Equals),
+            any.map(Operator::Any),
+            all.map(Operator::All),
+        ]
+        .into_iter()
+        .flatten();
+        operators.next().filter(|_| operators.next().is_none())
+    }
+}
+
 impl Condition {
     pub(super) fn read(field: &CustomField, sent: Sent) -> Result<Self, ApiError> {
-        let options = |reference: &NamedRef| -> Vec<Uuid> {
-            let fits = |option: &&crate::SelectOption| {
-                reference.id.is_none_or(|id| id == option.id)
-                    && reference.name.as_ref().is_none_or(|name| *name == option.name)
-            };
-            field.options.iter().filter(fits).map(|option| option.id).collect()
-        };
-        let named_once =
-            |references: &[NamedRef]| references.iter().all(|it| it.id.is_some() != it.name.is_some());
-        let condition = match (field.kind, sent) {
-            (
-                _,
-                Sent {
-                    id: None,
-                    name: None,
-                    contains: None,
-                    eq: None,
-                    any: None,
-                    all: None,
-                    is_set: Some(set),
-                },
-            ) => Some(Self::IsSet(set)),
-            (
-                CustomKind::Text,
-                Sent {
-                    id: None,
-                    name: None,
-                    contains: Some(part),
-                    eq: None,
-                    any: None,
-                    all: None,
-                    is_set: None,
-                },
-            ) => Some(Self::Contains(part.to_lowercase())),
-            (
-                kind @ (CustomKind::Number | CustomKind::Date),
-                Sent {
-                    id: None,
-                    name: None,
-                    contains: None,
-                    eq: Some(value),
-                    any: None,
-                    all: None,
-                    is_set: None,
-                },
-            ) => equal(kind, &value),
-            (
-                CustomKind::SingleSelect,
-                Sent { id, name, contains: None, eq: None, any: None, all: None, is_set: None },
-            ) if id.is_some() != name.is_some() => Some(Self::Any(options(&NamedRef { id, name }))),
-            (
-                CustomKind::MultiSelect,
-                Sent { id: None, name: None, contains: None, eq: None, any, all, is_set: None },
-            ) => match (any, all) {
-                (Some(any), None) if named_once(&any) => {
-                    Some(Self::Any(any.iter().flat_map(options).collect()))
-                }
-                (None, Some(all)) if named_once(&all) => Some(Self::All(all.iter().map(options).collect())),
-                _ => None,
-            },
+        let condition = match (field.kind, sent.operator()) {
+            (_, Some(Operator::IsSet(set))) => Some(Self::IsSet(set)),
+            (CustomKind::Text, Some(Operator::Contains(part))) => Some(Self::Contains(part.to_lowercase())),
+            (CustomKind::Number, Some(Operator::Equals(value))) => value.as_i64().map(Self::Number),
+            (CustomKind::Date, Some(Operator::Equals(value))) => date(&value).map(Self::Date),
+            (CustomKind::SingleSelect, Some(Operator::Is(option))) => options(field, &option).map(Self::Any),
+            (CustomKind::MultiSelect, Some(Operator::Any(any))) => {
+                let any: Option<Vec<Vec<Uuid>>> = any.iter().map(|option| options(field, option)).collect();
+                any.map(|any| Self::Any(any.concat()))
+            }
+            (CustomKind::MultiSelect, Some(Operator::All(all))) => {
+                all.iter().map(|option| options(field, option)).collect::<Option<_>>().map(Self::All)
+            }
             _ => None,
         };
         condition.ok_or_else(|| {
@@ -124,9 +106,15 @@ impl Condition {
     }
 }
 
-fn equal(kind: CustomKind, value: &Value) -> Option<Condition> {
-    match kind {
-        CustomKind::Number => value.as_i64().map(Condition::Number),
-        _ => value.as_str()?.parse().ok().map(Condition::Date),
-    }
+fn date(value: &Value) -> Option<NaiveDate> {
+    value.as_str()?.parse().ok()
+}
+
+/// The options that a reference means. `None` when it has both id and name, or neither.
+fn options(field: &CustomField, reference: &NamedRef) -> Option<Vec<Uuid>> {
+    let fits = |option: &&SelectOption| {
+        reference.id == Some(option.id) || reference.name.as_ref() == Some(&option.name)
+    };
+    let once = reference.id.is_some() != reference.name.is_some();
+    once.then(|| field.options.iter().filter(fits).map(|option| option.id).collect())
 }
