@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-use crate::EntityKind;
+use crate::{EntityKind, names};
 
 const VERBS: [&str; 12] = [
     "Improve", "Redesign", "Speed up", "Simplify", "Extend", "Automate", "Rework", "Add", "Unify", "Retire",
@@ -90,7 +90,10 @@ pub(crate) fn entity(rng: &mut impl Rng, kind: EntityKind, index: usize) -> Stri
             0 => FIRMS[index].to_owned(),
             round => format!("{} {}", FIRMS[index % FIRMS.len()], round + 1),
         },
-        _ => request(rng),
+        EntityKind::User => names::customer(rng),
+        EntityKind::Feature | EntityKind::Subfeature | EntityKind::Initiative | EntityKind::Objective => {
+            request(rng)
+        }
     }
 }
 

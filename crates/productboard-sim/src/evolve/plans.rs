@@ -5,7 +5,7 @@ use rand::Rng;
 use rand::seq::{IndexedMutRandom, IndexedRandom, IteratorRandom};
 
 use super::Changes;
-use crate::EntityKind::{Feature, KeyResult, Release, Subfeature, User};
+use crate::EntityKind::{Feature, Initiative, KeyResult, Objective, Release, Subfeature, User};
 use crate::field::Field;
 use crate::ground::{Ground, moment};
 use crate::planning::{self, Places};
@@ -55,13 +55,18 @@ fn update(rng: &mut impl Rng, entity: &mut Entity, day: NaiveDate, ground: Groun
     entity.updated_at = entity.updated_at.max(moment(rng, day));
     let fields: Vec<Field<'_>> = Field::of(entity.kind, ground.custom_fields).collect();
     match fields.choose(rng) {
-        Some(Field::Name) => entity.name = titles::entity(rng, entity.kind, 0),
-        Some(Field::Owner | Field::Archived) | None => entity.owner = ground.somebody(rng),
+        Some(Field::Name) if is_work(entity) => entity.name = titles::request(rng),
+        Some(Field::Name | Field::Owner | Field::Archived) | None => entity.owner = ground.somebody(rng),
         Some(Field::Description) => entity.description = Some(format!("<p>{}</p>", titles::remark(rng))),
         // Addresses and domains do not change.
         Some(Field::Email | Field::Domain) => {}
         Some(field) => draft::fill(rng, entity, *field, 0, ground),
     }
+}
+
+/// Things to do get other names; releases, companies and people keep theirs.
+fn is_work(entity: &Entity) -> bool {
+    matches!(entity.kind, Feature | Subfeature | Initiative | Objective)
 }
 
 fn create(rng: &mut impl Rng, entities: &mut Vec<Entity>, day: NaiveDate, ground: Ground<'_>) {

@@ -9,7 +9,8 @@ use crate::gate::Call;
 use crate::json::Micros;
 use crate::routes::pii;
 use crate::{
-    CustomField, CustomValue, Entity, HealthStatus, HealthUpdate, Progress, SelectOption, Timeframe,
+    CustomField, CustomValue, Entity, EntityKind, HealthStatus, HealthUpdate, Progress, SelectOption,
+    Timeframe,
 };
 
 /// A value; `Empty` is null.
@@ -72,6 +73,9 @@ impl<'a> Value<'a> {
         let workspace = &call.workspace;
         let text = |text: Option<&'a String>| text.map(|text| Self::Text(text));
         let value = match field {
+            Field::Name if entity.kind == EntityKind::User => {
+                Some(Self::Text(pii::customer(call, &entity.name)))
+            }
             Field::Name => Some(Self::Text(&entity.name)),
             Field::Description => text(entity.description.as_ref()),
             Field::Owner => Member::of(call, entity.owner).map(Self::Member),
