@@ -78,7 +78,8 @@ async fn drafts_are_checked() {
     }
     let no_json = create(&simulator, "t", &json!("x")).await;
     assert_eq!(no_json.code(), "request.invalid");
-    let no_type = send(&simulator, "POST", "/v2/webhooks", Some("t"), &good.to_string()).await;
+    let bare = bearer("t");
+    let no_type = call(&simulator.base_url(), "POST", "/v2/webhooks", &bare, &good.to_string()).await;
     assert_eq!((no_type.status, no_type.code()), (400, "request.malformed"));
 }
 
