@@ -21,8 +21,7 @@ fn draft(url: &str, events: &[&str]) -> Value {
 }
 
 async fn create(simulator: &Simulator, token: &str, draft: &Value) -> Answer {
-    let headers = format!("{}Content-Type: application/json\r\n", bearer(token));
-    call(&simulator.base_url(), "POST", "/v2/webhooks", &headers, &draft.to_string()).await
+    send(simulator, "POST", "/v2/webhooks", Some(token), &draft.to_string()).await
 }
 
 #[tokio::test]

@@ -2,8 +2,12 @@
 
 #![cfg(test)]
 
+mod entities;
 mod lists;
+mod notes;
 mod oauth;
+mod pages;
+mod people;
 mod quirks;
 mod support;
 mod webhooks;
