@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while let Some(page) = pages.try_next().await? {
         for activity in page.items {
             let row = activity.row;
-            let actions: u32 = row.counters.actions().sum();
+            let actions: u32 = row.counters.actions().map(|(_, _, count)| count).sum();
             println!("{} {} {} {actions} actions", row.day, row.member_id, row.role);
         }
         if let Some(next) = page.next {
