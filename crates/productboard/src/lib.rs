@@ -26,11 +26,12 @@ pub use model::activity::Activity;
 pub use model::configuration::{
     Configuration, FieldConfiguration, Filter, RelationshipConfiguration, SelectValue, Values,
 };
-pub use model::entity::{Entity, EntityType, Source};
+pub use model::entity::{Entity, EntityType};
 pub use model::field::{Choice, Fields, Health, MemberValue, Number, Progress, Timeframe};
 pub use model::member::Member;
 pub use model::note::{Content, Note, NoteType, OpportunityField, Part};
 pub use model::relationship::{Relationship, RelationshipKind, Relationships, Target};
+pub use model::resource::Source;
 pub use model::team::{Team, TeamMember};
 pub use model::text::Text;
 pub use model::webhook::{NewWebhook, Webhook};

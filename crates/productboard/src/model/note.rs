@@ -5,7 +5,7 @@ use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
 
-use super::entity::{Html, Metadata};
+use super::resource::{Html, Metadata, Wire};
 use super::word::words;
 use crate::{Error, Fields, Relationships, Source, Text};
 
@@ -23,7 +23,7 @@ words! {
 
 /// One note.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Wire")]
+#[serde(try_from = "Wire<NoteType>")]
 pub struct Note {
     /// Its id.
     pub id: Uuid,
@@ -88,27 +88,11 @@ pub struct OpportunityField {
     pub value: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    id: Uuid,
-    #[serde(rename = "type")]
-    kind: NoteType,
-    #[serde(default)]
-    fields: Option<Fields>,
-    #[serde(default)]
-    relationships: Relationships,
-    metadata: Option<Metadata>,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    links: Option<Html>,
-}
-
-impl TryFrom<Wire> for Note {
+impl TryFrom<Wire<NoteType>> for Note {
     type Error = Error;
 
     /// The vendor's examples have the two times among the fields, its answers beside them.
-    fn try_from(wire: Wire) -> Result<Self, Error> {
+    fn try_from(wire: Wire<NoteType>) -> Result<Self, Error> {
         let fields = wire.fields.unwrap_or_default();
         let time = |beside: Option<DateTime<Utc>>, among: &str| match beside {
             Some(time) => Ok(Some(time)),
