@@ -8,6 +8,7 @@
 use std::hint::black_box;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use criterion::{Criterion, Throughput};
@@ -57,9 +58,11 @@ struct Unpaced;
 
 #[async_trait]
 impl RateBudget for Unpaced {
-    async fn acquire(&self) {}
+    async fn acquire(&self, _patience: Duration) -> Result<(), Duration> {
+        Ok(())
+    }
 
-    fn freeze(&self, _pause: std::time::Duration) {}
+    fn freeze(&self, _pause: Duration) {}
 
     fn observe(&self, _limit: Option<u32>, _remaining: Option<u32>) {}
 }
@@ -69,7 +72,7 @@ fn pages(criterion: &mut Criterion, base_url: &Url) {
     let options = Options { budget: Arc::new(Unpaced), ..Options::default() }.trust(base_url);
     let client = Client::new(base_url, SecretString::from(TOKEN), options).expect("a client");
     let (from, to) = ("2026-01-01".parse().expect("a day"), "2026-08-12".parse().expect("a day"));
-    let mut group = criterion.benchmark_group("pages");
+    let mut group = criterion.benchmark_group("client_pages");
     group.throughput(Throughput::Elements(1));
     group.bench_function("activities", |bencher| {
         bencher.iter(|| first(&runtime, client.member_activities(from, to, None)));

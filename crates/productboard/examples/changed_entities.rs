@@ -38,7 +38,7 @@ async fn print(mut pages: Pages<Entity>) -> Result<(), Box<dyn Error>> {
         for entity in page.items {
             let name = entity.fields.name()?.unwrap_or_default();
             let status = entity.fields.status()?.map(|status| status.name).unwrap_or_default();
-            let parent = entity.relationships.parent().map(|parent| parent.id.to_string());
+            let parent = entity.relationships.parent().and_then(|parent| Some(parent.id?.to_string()));
             println!(
                 "{} {} {} [{}] below {}",
                 entity.kind,

@@ -17,6 +17,7 @@ mod query;
 mod refusal;
 mod request;
 mod retry;
+mod transport;
 
 pub use budget::{LocalBudget, RateBudget};
 pub use client::{Client, Deprecation, Options};
@@ -40,4 +41,10 @@ pub use query::entities::{CustomFilter, EntitiesQuery, EntityRelationshipsQuery,
 pub use query::members::{MemberSearch, MembersQuery};
 pub use query::notes::{NoteRelationshipsQuery, NoteSearch, NotesQuery};
 pub use query::teams::{TeamSearch, TeamsQuery};
+/// What an [`Activity`] says and a [`Member`] is.
+pub use tidemark_domain::{
+    activity::{Counters, MemberDay},
+    member::Role,
+};
+
 pub use query::{FieldSelection, MemberIs, Named, Period, SourceIs};

@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use url::Url;
 use uuid::Uuid;
 
-use super::resource::{Html, Metadata, Wire};
+use super::resource::{Metadata, Wire};
 use super::word::words;
 use crate::{Fields, Relationships, Source};
 
@@ -56,7 +55,7 @@ pub struct Entity {
     /// When it last changed.
     pub updated_at: Option<DateTime<Utc>>,
     /// Its page in the vendor's product.
-    pub html: Option<Url>,
+    pub html: Option<String>,
 }
 
 impl From<Wire<EntityType>> for Entity {
@@ -69,7 +68,7 @@ impl From<Wire<EntityType>> for Entity {
             source: wire.metadata.and_then(Metadata::source),
             created_at: wire.created_at,
             updated_at: wire.updated_at,
-            html: wire.links.and_then(Html::url),
+            html: wire.links.and_then(|links| links.html),
         }
     }
 }

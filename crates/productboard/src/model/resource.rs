@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use url::Url;
 use uuid::Uuid;
 
 use crate::{Fields, Relationships};
@@ -34,13 +33,7 @@ impl Metadata {
 
 #[derive(Deserialize)]
 pub(super) struct Html {
-    html: Option<String>,
-}
-
-impl Html {
-    pub(super) fn url(self) -> Option<Url> {
-        Url::parse(&self.html?).ok()
-    }
+    pub(super) html: Option<String>,
 }
 
 #[derive(Deserialize)]

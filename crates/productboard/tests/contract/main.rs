@@ -6,6 +6,7 @@ mod entities;
 mod lists;
 mod notes;
 mod oauth;
+mod pace;
 mod pages;
 mod people;
 mod quirks;

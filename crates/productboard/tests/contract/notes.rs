@@ -39,7 +39,7 @@ fn assert_same(note: &Note, expected: &sim::Note) {
     );
     assert!(same_content, "{:?}", note.kind);
     assert_eq!((note.created_at, note.updated_at), (Some(expected.created_at), Some(expected.updated_at)));
-    let customer = note.relationships.of(&RelationshipKind::Customer).next().map(|target| target.id);
+    let customer = note.relationships.of(&RelationshipKind::Customer).next().and_then(|target| target.id);
     assert_eq!(customer, expected.customer.map(|target| target.id));
 }
 

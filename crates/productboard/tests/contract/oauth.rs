@@ -90,6 +90,52 @@ async fn a_consent_becomes_a_grant_that_reads_the_workspace() {
     }
 }
 
+/// The same in a browser: the page, the form, and the way back.
+#[tokio::test]
+async fn a_person_consents_on_the_page() {
+    let simulator = simulator().await;
+    register(&simulator);
+    let oauth = oauth(&simulator);
+    let consent = oauth.authorize(["members:read"]);
+    let browser =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let page = browser.get(consent.url.clone()).send().await.unwrap().text().await.unwrap();
+    let mut form: Vec<(String, String)> = fields(&page, "hidden");
+    form.push(("workspace".to_owned(), "acme".to_owned()));
+    for decision in ["deny", "allow"] {
+        let mut sent = form.clone();
+        sent.push(("decision".to_owned(), decision.to_owned()));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(sent).finish();
+        let request = browser.post(format!("{}/oauth2/authorize", simulator.base_url())).body(body);
+        let answer =
+            request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+        let back = answer.headers()["location"].to_str().unwrap().parse::<url::Url>().unwrap();
+        let parameter =
+            |name: &str| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        assert_eq!(parameter("state").as_deref(), Some(consent.state.expose_secret()));
+        match decision {
+            "deny" => assert_eq!(parameter("error").as_deref(), Some("access_denied")),
+            _ => {
+                let code = SecretString::from(parameter("code").unwrap());
+                oauth.exchange(&code, &consent.verifier).await.unwrap();
+            }
+        }
+    }
+}
+
+/// Names and values of a page's inputs of one type.
+fn fields(page: &str, kind: &str) -> Vec<(String, String)> {
+    let attribute = |input: &str, name: &str| {
+        let (_, rest) = input.split_once(&format!("{name}=\""))?;
+        Some(rest.split_once('"')?.0.replace("&amp;", "&"))
+    };
+    let inputs = page.split("<input").skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
+    inputs
+        .filter(|input| attribute(input, "type").as_deref() == Some(kind))
+        .filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value").unwrap_or_default())))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_code_works_once_with_its_verifier_and_in_time() {
     let simulator = simulator().await;
@@ -141,7 +187,10 @@ async fn faults_of_the_token_endpoint_are_sorted_by_what_to_do() {
     register(&simulator);
     let oauth = oauth(&simulator);
     let grant = granted(&simulator, &oauth).await;
-    simulator.app_faults(CLIENT, |faults| faults.token_fail_next = [503, 429, 401, 400].into());
+    simulator.app_faults(CLIENT, |faults| {
+        faults.token_fail_next = [503, 429, 401, 400].into();
+        faults.token_latency = Duration::from_millis(20);
+    });
     let mut errors = Vec::new();
     for _ in 0..4 {
         errors.push(oauth.refresh(refresh_token(&grant)).await.unwrap_err());
@@ -173,7 +222,8 @@ async fn a_revoked_grant_is_over() {
         oauth.revoke(refresh_token(&grant)).await.unwrap();
         let error = oauth.refresh(refresh_token(&grant)).await.unwrap_err();
         assert!(matches!(error, Error::InvalidGrant { .. }), "{error:?}");
-        assert!(oauth.token_info(&grant.access_token).await.is_err());
+        let error = oauth.token_info(&grant.access_token).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidGrant { .. }), "{error:?}");
     }
 }
 

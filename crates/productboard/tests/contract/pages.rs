@@ -5,7 +5,8 @@ use std::future::Future;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use tidemark_productboard::{
-    Client, Cursor, EntitiesQuery, Error, MembersQuery, NotesQuery, Page, Pages, TeamsQuery,
+    Client, Cursor, EntitiesQuery, EntitySearch, Error, MemberSearch, MembersQuery, NoteSearch, NotesQuery,
+    Page, Pages, TeamsQuery,
 };
 use tidemark_productboard_sim as sim;
 
@@ -36,7 +37,12 @@ fn list(client: &Client, which: usize, start: Option<Cursor>) -> Pages<String> {
         1 => told(client.teams(&TeamsQuery::default(), start)),
         2 => told(client.member_activities(today() - chrono::Days::new(DAYS), today(), start)),
         3 => told(client.entities(&EntitiesQuery::default(), start)),
-        _ => told(client.notes(&NotesQuery::default(), start)),
+        4 => told(client.notes(&NotesQuery::default(), start)),
+        5 => told(client.search_members(&MemberSearch::default(), start)),
+        6 => told(client.search_entities(&EntitySearch::default(), start)),
+        7 => told(client.search_notes(&NoteSearch::default(), start)),
+        8 => told(client.field_values("status", &[], start)),
+        _ => told(client.entity_configurations(&[], start)),
     }
 }
 
@@ -49,11 +55,11 @@ fn rows_of(rows: Vec<Page<String>>) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn any_split_and_any_resumption_give_the_same_rows(
-        page_size in 1_usize..70, which in 0_usize..5, cut: prop::sample::Index,
+        page_size in 1_usize..70, which in 0_usize..10, cut: prop::sample::Index,
     ) {
         run(async {
             let whole = simulator(1_000).await;

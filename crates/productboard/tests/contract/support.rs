@@ -18,10 +18,13 @@ pub(crate) fn today() -> NaiveDate {
 
 /// The workspace `acme` behind [`TOKEN`], without rate limit, in small pages, so that there are many.
 pub(crate) async fn simulator() -> sim::Simulator {
+    simulator_with(sim::Options { requests_per_second: 0, page_size: 7 }).await
+}
+
+pub(crate) async fn simulator_with(options: sim::Options) -> sim::Simulator {
     static ACME: LazyLock<sim::Workspace> = LazyLock::new(|| {
         sim::Workspace::generate(&sim::WorkspaceSpec::new("acme", 60, today()).teams(9).days(20))
     });
-    let options = sim::Options { requests_per_second: 0, page_size: 7 };
     let simulator = sim::Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
     simulator.add(ACME.clone(), TOKEN);
     simulator
