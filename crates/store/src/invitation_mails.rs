@@ -65,14 +65,6 @@ impl Store {
         let rows = rows(&self.db, "claim mails", sql, values).await?;
         rows.iter().map(ClaimedMail::read).collect()
     }
-
-    /// Puts a claimed mail off; `false` when the claim is lost.
-    pub async fn postpone_invitation_mail(&self, mail: &ClaimedMail, until: DateTime<Utc>) -> Result<bool> {
-        let sql = "update invitation_mails set next_attempt_at = $4, claimed_until = null
-            where invitation_id = $1 and issue = $2 and attempts = $3";
-        let values = mail.values().into_iter().chain([until.into()]);
-        Ok(execute(&self.db, "put a mail off", sql, values).await? == 1)
-    }
 }
 
 impl Tx {
@@ -103,6 +95,14 @@ impl Tx {
     pub async fn finish_invitation_mail(&self, mail: &ClaimedMail) -> Result<bool> {
         let sql = "delete from invitation_mails where invitation_id = $1 and issue = $2 and attempts = $3";
         Ok(execute(&self.tx, "finish a mail", sql, mail.values()).await? == 1)
+    }
+
+    /// Puts a claimed mail off; `false` when the claim is lost.
+    pub async fn postpone_invitation_mail(&self, mail: &ClaimedMail, until: DateTime<Utc>) -> Result<bool> {
+        let sql = "update invitation_mails set next_attempt_at = $4, claimed_until = null
+            where invitation_id = $1 and issue = $2 and attempts = $3";
+        let values = mail.values().into_iter().chain([until.into()]);
+        Ok(execute(&self.tx, "put a mail off", sql, values).await? == 1)
     }
 
     /// The invitation's mail, if one waits, is not wanted any more.

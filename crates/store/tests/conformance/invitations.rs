@@ -168,8 +168,10 @@ async fn a_mail_is_claimed_by_one_and_a_lost_claim_writes_nothing(database: &Tes
     assert!(claim(now()).await.is_empty(), "claimed");
     let [second] = <[_; 1]>::try_from(claim(now() + minute).await).unwrap();
     assert_eq!(second.attempt, 2, "the first said nothing in time");
-    assert!(!store.postpone_invitation_mail(&first, now()).await.unwrap(), "lost");
-    assert!(store.postpone_invitation_mail(&second, now() + minute * 9).await.unwrap());
+    let tx = store.begin().await.unwrap();
+    assert!(!tx.postpone_invitation_mail(&first, now()).await.unwrap(), "lost");
+    assert!(tx.postpone_invitation_mail(&second, now() + minute * 9).await.unwrap());
+    tx.commit().await.unwrap();
     assert!(claim(now() + minute * 8).await.is_empty(), "put off");
     let [third] = <[_; 1]>::try_from(claim(now() + minute * 9).await).unwrap();
     ask(2).await;
