@@ -52,6 +52,11 @@ pub enum InvalidMail {
          use smtps: or starttls:, or a server on this machine"
     )]
     Unprotected,
+    /// There are no certificates to check a server's with.
+    #[error(
+        "TLS to the server of `mail.smtp_url` cannot be set up: are the system's CA certificates installed?"
+    )]
+    Tls,
     /// Not an address of a person.
     #[error("`{0}` is no address; expected one such as `Tidemark <no-reply@example.com>`")]
     Address(&'static str),
@@ -94,7 +99,8 @@ impl Mailer {
         };
         let url = smtp(smtp_url.expose_secret())?;
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str());
-        let mut builder = builder.map_err(|_| InvalidMail::Url)?.timeout(Some(STEP_TIMEOUT));
+        let builder = builder.map_err(|e| if e.is_tls() { InvalidMail::Tls } else { InvalidMail::Url });
+        let mut builder = builder?.timeout(Some(STEP_TIMEOUT));
         if url.path().len() <= 1 {
             // A container's own name would mean nothing to the server.
             builder = builder.hello_name(ClientId::Domain(from.email.domain().to_owned()));

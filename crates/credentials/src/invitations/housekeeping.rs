@@ -21,11 +21,14 @@ impl InvitationService {
     pub async fn run(&self, shutdown: Shutdown) {
         let mut rounds = 0_u32;
         loop {
-            let mut pause = IDLE;
-            if let Err(error) = self.deliver_due().await {
-                warn(&error, "waiting mails not read, trying again");
-                pause = AFTER_A_FAULT;
-            }
+            let pause = match self.deliver_next().await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => IDLE,
+                Err(error) => {
+                    warn(&error, "waiting mails not read or not written, trying again");
+                    AFTER_A_FAULT
+                }
+            };
             if rounds.is_multiple_of(ROUNDS_BETWEEN_CLEANUPS)
                 && let Err(error) = self.keep_house().await
             {
@@ -38,9 +41,9 @@ impl InvitationService {
         }
     }
 
-    /// Tries every mail that is due once; tells how many.
-    pub async fn deliver_due(&self) -> tidemark_store::Result<usize> {
-        self.desk().deliver_due().await
+    /// Tries the mail that is due the longest once; tells whether there was one.
+    pub async fn deliver_next(&self) -> tidemark_store::Result<bool> {
+        self.desk().deliver_next().await
     }
 
     /// Marks what has expired, and forgets the links of what ended long ago.

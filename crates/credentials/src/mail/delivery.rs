@@ -22,33 +22,32 @@ use crate::{
     token::Token,
 };
 
-/// As many as can be tried one after the other while the claim holds.
-const BATCH: u64 = 10;
-const CLAIM: Duration = Duration::from_secs(600);
+/// Longer than an attempt can take.
+const CLAIM: Duration = Duration::from_secs(120);
 const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
 
 const INSTEAD: &str = "Check the address and invite again, or copy a link and send it yourself.";
 
 impl Desk {
-    /// Tries every mail that is due once; tells how many.
-    pub(crate) async fn deliver_due(&self) -> tidemark_store::Result<usize> {
-        // Mails of a process that has a mail server wait for it.
-        let Some(mailer) = &self.settings.mailer else { return Ok(0) };
+    /// Tries the mail that is due the longest; tells whether there was one.
+    pub(crate) async fn deliver_next(&self) -> tidemark_store::Result<bool> {
+        // Without a mail server here, mails wait for a process that has one.
+        let Some(mailer) = &self.settings.mailer else { return Ok(false) };
         let now = self.parts.clock.now();
-        let claimed = self.parts.store.claim_invitation_mails(now, BATCH, CLAIM).await?;
-        for mail in &claimed {
-            match self.deliver(mailer, mail).await {
-                Ok(()) => {}
-                Err(Fault::Store(error)) => return Err(error),
-                Err(fault) => {
-                    let status = fault.into_status("deliver");
-                    let error: &(dyn StdError + 'static) = &status;
-                    tracing::error!(invitation = %mail.invitation_id, error, "a mail could not be dealt with");
-                }
+        // One at a time: a process that is told to stop leaves no claim behind.
+        let claimed = self.parts.store.claim_invitation_mails(now, 1, CLAIM).await?;
+        let Some(mail) = claimed.first() else { return Ok(false) };
+        match self.deliver(mailer, mail).await {
+            Ok(()) => Ok(true),
+            Err(Fault::Store(error)) => Err(error),
+            Err(fault) => {
+                let status = fault.into_status("deliver");
+                let error: &(dyn StdError + 'static) = &status;
+                tracing::error!(invitation = %mail.invitation_id, error, "a mail could not be dealt with");
+                Ok(true)
             }
         }
-        Ok(claimed.len())
     }
 
     async fn deliver(&self, mailer: &Mailer, mail: &ClaimedMail) -> Result<(), Fault> {
@@ -139,17 +138,14 @@ fn next_attempt(mail: &ClaimedMail, now: DateTime<Utc>) -> DateTime<Utc> {
 
 fn log(mail: &ClaimedMail, outcome: &Outcome) {
     let ClaimedMail { invitation_id, issue, attempt, .. } = mail;
-    let of = |problem: &Problem| (problem.code, problem.cause.clone().unwrap_or_default());
     match outcome {
         Outcome::Taken => {
             tracing::info!(invitation = %invitation_id, issue, attempt, "invitation mail sent");
         }
-        Outcome::Later(problem) => {
-            let (code, cause) = of(problem);
+        Outcome::Later(Problem { code, cause, .. }) => {
             tracing::warn!(invitation = %invitation_id, issue, attempt, code, cause, "mail not taken yet");
         }
-        Outcome::Refused(problem) => {
-            let (code, cause) = of(problem);
+        Outcome::Refused(Problem { code, cause, .. }) => {
             tracing::warn!(invitation = %invitation_id, issue, attempt, code, cause, "mail refused");
         }
     }

@@ -40,7 +40,7 @@ async fn an_invitation_is_made_opened_and_accepted_once() {
     assert!(page.usable && !page.reconnect && page.sentence.is_empty());
     let shown = [&page.organization_name, &page.invited_by, &page.invitee_name, &page.application];
     assert_eq!(shown, ["Acme", "Grace", "Ada", "productboard"]);
-    assert_eq!(page, office.open(&token).await.map(|again| again).unwrap());
+    assert_eq!(page, office.open(&token).await.unwrap(), "opened twice is opened once");
 
     let connection = office.accept(&token, ACME).await.unwrap();
     assert_eq!(connection.organization_id, office.world.organization.to_string());
@@ -121,6 +121,31 @@ async fn two_people_with_one_link_make_one_connection() {
 async fn two_people_with_one_link_make_one_connection_on_postgres() {
     let database = TestDatabase::postgres().await;
     two_people_with_one_link(Office::in_world(World::on(&database.url()).await).await).await;
+}
+
+/// Nobody waits for somebody who waits for them, and nobody is told of a fault that is not theirs.
+#[tokio::test]
+async fn everything_at_once_on_postgres_ends_well() {
+    let database = TestDatabase::postgres().await;
+    let office = Office::in_world(World::on(&database.url()).await).await;
+    for round in 1..=5 {
+        let (invitation, token) = office.invited().await;
+        office.advance(MINUTE);
+        let accept = || async { office.accept(&token, ACME).await.map(drop) };
+        let open = || async { office.open(&token).await.map(drop) };
+        let resend = async { office.resend(&invitation.id).await.map(drop) };
+        let deliver = async { office.service.deliver_next().await.map(drop) };
+        let house = async { office.service.keep_house().await };
+        let (a, b, c, d, e, sent, kept) =
+            tokio::join!(accept(), open(), accept(), open(), resend, deliver, house);
+        sent.unwrap();
+        kept.unwrap();
+        for refused in [a, b, c, d, e].into_iter().filter_map(Result::err) {
+            let expected = [Code::NotFound, Code::FailedPrecondition];
+            assert!(expected.contains(&refused.code()), "{refused:?}");
+        }
+        assert!(office.world.stored().await <= round, "one connection per link");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use mail_parser::{MessageParser, MimeHeaders as _};
+use tidemark_domain::Clock as _;
 use tidemark_rpc::connections::{CreateInvitationRequest, InvitationState as State, InvitationStep as Step};
 use tidemark_runtime::Shutdown;
 use tonic::Code;
@@ -170,6 +171,18 @@ async fn a_resent_mail_takes_the_place_of_one_that_waits() {
     office.advance(MINUTE);
     office.resend(&invitation.id).await.unwrap();
     assert_eq!(office.open(&mailed).await.unwrap_err().code(), Code::NotFound, "dead with the resend");
+}
+
+#[tokio::test]
+async fn a_mail_whose_sender_died_is_sent_by_another() {
+    let office = Office::new().await;
+    let (invitation, _) = office.invited().await;
+    let (store, now) = (&office.world.store, office.world.clock.now());
+    let claimed = store.claim_invitation_mails(now, 9, std::time::Duration::from_secs(120)).await.unwrap();
+    assert_eq!((claimed.len(), office.deliver().await), (1, 0), "somebody has it");
+    office.advance(MINUTE * 2);
+    assert_eq!(office.deliver().await, 1);
+    is(&office.get(&invitation.id).await, State::Sent);
 }
 
 #[tokio::test]

@@ -127,7 +127,11 @@ impl Office {
 
     /// Tries the mails that are due; tells how many.
     pub(crate) async fn deliver(&self) -> usize {
-        self.service.deliver_due().await.unwrap()
+        let mut tried = 0;
+        while self.service.deliver_next().await.unwrap() {
+            tried += 1;
+        }
+        tried
     }
 }
 
