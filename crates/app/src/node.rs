@@ -4,7 +4,9 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
-use tidemark_credentials::{CredentialService, Settings as CredentialSettings, Vault};
+use tidemark_credentials::{
+    CredentialService, InvitationSettings, Mailer, ReturnUrls, Settings as CredentialSettings, Vault,
+};
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
 use tidemark_rpc::{
@@ -120,8 +122,18 @@ pub(crate) async fn start(
             CredentialService::new(store.clone(), vault, settings, Arc::clone(&clock), Arc::clone(&entropy));
         routes.add_service(server::guard(service.connections_server(), &guard));
         routes.add_service(server::guard(service.credentials_server(), &guard));
+        let invitations = service.invitations(invitation_settings(config)?);
+        routes.add_service(server::guard(invitations.invitations_server(), &guard));
+        routes.add_service(server::guard(invitations.connect_links_server(), &guard));
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            invitations.run(shutdown).await;
+            Ok(())
+        });
         names.extend([
             "tidemark.connections.v1.ConnectionsService",
+            "tidemark.connections.v1.InvitationsService",
+            "tidemark.connections.v1.ConnectLinksService",
             "tidemark.credentials.v1.CredentialsService",
         ]);
     }
@@ -176,6 +188,21 @@ pub(crate) async fn start(
         Ok(())
     });
     Ok(tasks)
+}
+
+fn invitation_settings(config: &Config) -> Result<InvitationSettings> {
+    let mail = &config.mail;
+    let mailer =
+        mail.smtp_url.as_ref().map(|url| Mailer::new(url, &mail.from, &mail.reply_to)).transpose()?;
+    if mailer.is_none() {
+        tracing::info!("no mail server is configured (mail.smtp_url): invitations are links to copy");
+    }
+    Ok(InvitationSettings {
+        console_url: config.console.public_url.clone(),
+        return_urls: ReturnUrls::new(config.console.return_urls.clone()),
+        per_day: config.invitations.per_day,
+        mailer,
+    })
 }
 
 /// Waits for the end. A task that ends by itself ends the process, with a failure.

@@ -23,6 +23,7 @@ use crate::{
     probe::{self, Found},
     refusal::{Fault, Kept, wrong_workspace},
     service::Parts,
+    ticket::Ticket,
 };
 
 const LONGEST_KEY: usize = 4096;
@@ -37,7 +38,7 @@ impl ConnectionsService for CredentialService {
     ) -> Result<Response<wire::CreateConnectionResponse>, Status> {
         let request = request.into_inner();
         self.answer("CreateConnection", |parts| async move {
-            let connection = Some(shown(parts.create(request).await?));
+            let connection = Some(shown(parts.create(request, &Ticket::None).await?));
             Ok(wire::CreateConnectionResponse { connection })
         })
         .await
@@ -69,7 +70,7 @@ impl ConnectionsService for CredentialService {
     ) -> Result<Response<wire::ReconnectConnectionResponse>, Status> {
         let request = request.into_inner();
         self.answer("ReconnectConnection", |parts| async move {
-            let connection = Some(shown(parts.reconnect(request).await?));
+            let connection = Some(shown(parts.reconnect(request, &Ticket::None).await?));
             Ok(wire::ReconnectConnectionResponse { connection })
         })
         .await
@@ -77,7 +78,11 @@ impl ConnectionsService for CredentialService {
 }
 
 impl Parts {
-    async fn create(&self, request: wire::CreateConnectionRequest) -> Result<Connection, Fault> {
+    pub(crate) async fn create(
+        &self,
+        request: wire::CreateConnectionRequest,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
         let key = api_key(request.api_key)?;
         let organization_id: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
         let region = region(request.region)?;
@@ -104,6 +109,7 @@ impl Parts {
             workspace: connection.workspace.clone(),
         };
         let tx = self.store.begin().await?;
+        ticket.spend(&tx, &connection.id, now).await?;
         tx.insert_connection(&connection).await?;
         tx.insert_credential(&sealed).await?;
         tx.emit(&self.event(&connection, Data::Connected(connected))).await?;
@@ -135,7 +141,11 @@ impl Parts {
     }
 
     /// Staged: nothing of the old credential is touched before the new one is proven, and then all at once.
-    async fn reconnect(&self, request: wire::ReconnectConnectionRequest) -> Result<Connection, Fault> {
+    pub(crate) async fn reconnect(
+        &self,
+        request: wire::ReconnectConnectionRequest,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
         let key = api_key(request.api_key)?;
         let id: ConnectionId = rpc::parse("connection_id", &request.connection_id)?;
         let old = self.connection(&id).await?;
@@ -150,6 +160,7 @@ impl Parts {
         let (_, change) = old.state.on(Signal::Replaced);
 
         let tx = self.store.begin().await?;
+        ticket.spend(&tx, &new.id, new.updated_at).await?;
         if !tx.update_connection(&new, old.state, old.generation).await? {
             return Err(Fault::Overtaken);
         }
@@ -240,7 +251,7 @@ fn page_start(token: &str) -> Result<Option<ConnectionId>, Refusal> {
     id.map(Some).ok_or_else(|| Refusal::invalid("page_token", expected))
 }
 
-fn shown(connection: Connection) -> wire::Connection {
+pub(crate) fn shown(connection: Connection) -> wire::Connection {
     wire::Connection {
         id: connection.id.to_string(),
         organization_id: connection.organization_id.to_string(),

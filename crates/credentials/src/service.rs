@@ -12,7 +12,7 @@ use tidemark_rpc::{
 use tidemark_store::{Connection, Store};
 use tonic::{Response, Status};
 
-use crate::{Settings, Vault, probe, refusal::Fault};
+use crate::{InvitationService, InvitationSettings, Settings, Vault, probe, refusal::Fault};
 
 /// The credential service. Cheap to clone.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     pub(crate) vault: Vault,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 impl CredentialService {
@@ -46,6 +46,11 @@ impl CredentialService {
     /// The server of `tidemark.credentials.v1`. Whoever serves it puts a guard in front.
     pub fn credentials_server(&self) -> CredentialsServiceServer<Self> {
         CredentialsServiceServer::new(self.clone())
+    }
+
+    /// Invitations and hosted connect links, which make connections through this service.
+    pub fn invitations(&self, settings: InvitationSettings) -> InvitationService {
+        InvitationService::new(Arc::clone(&self.0), settings)
     }
 
     /// Runs a handler's work to its end, whatever becomes of the caller.

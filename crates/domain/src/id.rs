@@ -91,6 +91,10 @@ ids! {
     RunId = "run_";
     /// One event; consumers deduplicate by it.
     EventId = "evt_";
+    /// One invitation of an admin to connect a workspace.
+    InvitationId = "inv_";
+    /// One hosted connect link.
+    ConnectLinkId = "link_";
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod command;
 pub mod connection;
 pub mod event;
 pub mod id;
+pub mod invitation;
 pub mod member;
 pub mod rollup;
 pub mod run;

@@ -11,7 +11,11 @@ use tonic::{
 };
 
 use crate::{
-    connections::connections_service_client::ConnectionsServiceClient,
+    connections::{
+        connect_links_service_client::ConnectLinksServiceClient,
+        connections_service_client::ConnectionsServiceClient,
+        invitations_service_client::InvitationsServiceClient,
+    },
     credentials::credentials_service_client::CredentialsServiceClient,
     syncs::syncs_service_client::SyncsServiceClient,
     utilization::utilization_service_client::UtilizationServiceClient,
@@ -77,6 +81,16 @@ impl Caller {
     /// The connections service.
     pub fn connections(&self) -> ConnectionsServiceClient<Signed> {
         ConnectionsServiceClient::new(self.0.clone())
+    }
+
+    /// The invitations service.
+    pub fn invitations(&self) -> InvitationsServiceClient<Signed> {
+        InvitationsServiceClient::new(self.0.clone())
+    }
+
+    /// The connect links service.
+    pub fn connect_links(&self) -> ConnectLinksServiceClient<Signed> {
+        ConnectLinksServiceClient::new(self.0.clone())
     }
 
     /// The credentials service.

@@ -1,5 +1,7 @@
 //! Debug output of the messages that carry a secret.
 
+mod links;
+
 use std::fmt;
 
 use crate::{

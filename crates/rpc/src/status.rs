@@ -36,6 +36,13 @@ pub enum Refusal {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// A limit is reached: wait that long.
+    Exhausted {
+        /// Which limit, and what to do.
+        sentence: String,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
     /// Who calls is not known.
     Unauthenticated,
     /// A fault of this service; the cause was logged and is not told.
@@ -68,6 +75,10 @@ impl From<Refusal> for Status {
             Refusal::Unavailable { what, retry_after } => {
                 details.set_retry_info(Some(retry_after));
                 (Code::Unavailable, format!("{what} does not answer just now; try again"))
+            }
+            Refusal::Exhausted { sentence, retry_after } => {
+                details.set_retry_info(Some(retry_after));
+                (Code::ResourceExhausted, sentence)
             }
             Refusal::Unauthenticated => (
                 Code::Unauthenticated,

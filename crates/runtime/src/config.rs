@@ -1,5 +1,6 @@
 //! The settings of a process, read and checked as a whole.
 
+mod invitations;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
+pub use invitations::{Console, Invitations, Mail};
 use reader::Reader;
 pub use reader::{Fault, Faults};
 
@@ -34,6 +36,12 @@ pub struct Config {
     pub aggregator_listen: SocketAddr,
     /// The vendor.
     pub productboard: Productboard,
+    /// The console, as people reach it.
+    pub console: Console,
+    /// Invitations.
+    pub invitations: Invitations,
+    /// The mail server.
+    pub mail: Mail,
     /// Logs.
     pub log: Log,
 }
@@ -167,6 +175,9 @@ impl Config {
                 eu_url: read.url("productboard.eu_url", &["https", "http"]),
                 requests_per_second: read.number("productboard.requests_per_second", 1..=10_000),
             },
+            console: Console::read(&mut read),
+            invitations: Invitations::read(&mut read),
+            mail: Mail::read(&mut read),
             log: Log {
                 filter: read.text("log.filter"),
                 format: read.choice("log.format", "`text` or `json`", format, LogFormat::Text),

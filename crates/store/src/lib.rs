@@ -2,12 +2,15 @@
 
 mod activity;
 pub mod admin;
+mod connect_links;
 mod connections;
 mod dialect;
 mod digest;
 mod error;
 mod fence;
 mod inbox;
+mod invitation_mails;
+mod invitations;
 mod migration;
 mod outbox;
 mod rollups;
@@ -17,9 +20,12 @@ mod statement;
 mod store;
 
 pub use activity::{CoveredDay, OwnedMemberFacts};
+pub use connect_links::ConnectLink;
 pub use connections::{Connection, Sealed, SealedCredential};
 pub use error::{Cause, Error, Result};
 pub use fence::Fence;
+pub use invitation_mails::ClaimedMail;
+pub use invitations::Invitation;
 pub use outbox::{Outgoing, OutgoingKind};
 pub use rollups::RollupHead;
 pub use roster::{RosterChange, RosterMember, TeamRoster};

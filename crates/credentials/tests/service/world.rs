@@ -64,7 +64,7 @@ impl World {
             eu_url: "http://127.0.0.1:9/eu".parse().unwrap(),
             requests_per_second: 1000,
         };
-        let database = Database { url: SecretString::from(database), max_connections: 1 };
+        let database = Database { url: SecretString::from(database), max_connections: 4 };
         let store = Store::connect(&database).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::noon(today()));

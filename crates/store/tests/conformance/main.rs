@@ -24,6 +24,7 @@ mod activity;
 mod connections;
 mod fence;
 mod fixture;
+mod invitations;
 mod messages;
 mod rollups;
 mod roster;

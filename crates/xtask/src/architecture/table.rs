@@ -125,6 +125,12 @@ pub(super) const LIBRARIES: &[Home] = &[
         in_tests: &[],
         why: "hosts are pinned and redirects refused in one place",
     },
+    Home {
+        names: &["lettre"],
+        crates: &["credentials"],
+        in_tests: &[],
+        why: "mails hold links that connect, and whoever makes those links sends them",
+    },
     Home { names: &["figment"], crates: &["runtime"], in_tests: &[], why: "settings are read in one place" },
     Home {
         names: &["clap"],
