@@ -4,10 +4,12 @@ mod connections;
 mod host;
 mod probe;
 mod refusal;
+mod rotation;
 mod service;
 mod tokens;
 mod vault;
 
 pub use host::Settings;
+pub use rotation::{KeyUse, Rotated, Stuck};
 pub use service::CredentialService;
-pub use vault::{InvalidKeys, Vault};
+pub use vault::{InvalidKeys, OpenError, Vault};

@@ -13,6 +13,7 @@ mod outbox;
 mod rollups;
 mod roster;
 mod runs;
+mod sealed;
 mod statement;
 mod store;
 
@@ -24,6 +25,7 @@ pub use outbox::{Outgoing, OutgoingKind};
 pub use rollups::RollupHead;
 pub use roster::{RosterChange, RosterMember, TeamRoster};
 pub use runs::{Run, StreamProgress};
+pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;

@@ -29,3 +29,4 @@ mod rollups;
 mod roster;
 mod runs;
 mod schema;
+mod sealed;
