@@ -18,7 +18,7 @@ use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::service::Routes;
 
-use crate::{relay, wiring};
+use crate::{housekeeping, relay, wiring};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -170,6 +170,12 @@ pub(crate) async fn start(
     let routes = routes.routes();
     let stop = shutdown.soft().clone();
     tasks.spawn(async move { Ok(server::serve(routes, &names, listen, stop).await?) });
+    let (swept, keep, times, until) =
+        (store.clone(), config.events.keep_days, Arc::clone(&clock), shutdown.clone());
+    tasks.spawn(async move {
+        housekeeping::run(swept, keep, times, until).await;
+        Ok(())
+    });
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay::run(store, bus, clock, shutdown).await;

@@ -6,6 +6,7 @@ mod connections;
 mod dialect;
 mod digest;
 mod error;
+mod feed;
 mod fence;
 mod inbox;
 mod migration;
@@ -16,10 +17,12 @@ mod runs;
 mod sealed;
 mod statement;
 mod store;
+mod webhooks;
 
 pub use activity::{CoveredDay, OwnedMemberFacts};
 pub use connections::{Connection, Sealed, SealedCredential};
 pub use error::{Cause, Error, Result};
+pub use feed::{FeedEvent, FeedHead};
 pub use fence::Fence;
 pub use outbox::{Outgoing, OutgoingKind};
 pub use rollups::RollupHead;
@@ -29,3 +32,4 @@ pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;
+pub use webhooks::{Attempt, Delivery, DueDelivery, Endpoint, EndpointSecret, NewDelivery};

@@ -16,14 +16,24 @@ use crate::{
 };
 
 /// All of them. A table that joins in needs this line, and nothing else.
-pub static SEALED_TABLES: &[SealedTable] = &[SealedTable {
-    name: "credentials",
-    organization: "(select c.organization_id from connections c where c.id = t.connection_id)",
-    record: "t.connection_id",
-    field: "'api_key'",
-    version: "t.generation",
-    prefix: "",
-}];
+pub static SEALED_TABLES: &[SealedTable] = &[
+    SealedTable {
+        name: "credentials",
+        organization: "(select c.organization_id from connections c where c.id = t.connection_id)",
+        record: "t.connection_id",
+        field: "'api_key'",
+        version: "t.generation",
+        prefix: "",
+    },
+    SealedTable {
+        name: "webhook_secrets",
+        organization: "(select e.organization_id from webhook_endpoints e where e.id = t.endpoint_id)",
+        record: "t.endpoint_id",
+        field: "'webhook_secret'",
+        version: "t.version",
+        prefix: "",
+    },
+];
 
 /// Where sealed secrets stand, and how each one's place is read. The parts of the place are SQL expressions over the
 /// table, called `t`; the sealed columns are `algorithm`, `key_id`, `wrapped_key`, `ciphertext` behind a prefix, so that

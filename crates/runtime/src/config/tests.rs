@@ -38,3 +38,11 @@ fn a_file_overrides_and_a_secret_may_stand_in_a_file_of_its_own() {
     let missing = Config::load(Some(&folder.path().join("none.toml")), &[]).unwrap_err();
     assert!(missing.to_string().contains("none.toml"));
 }
+
+#[test]
+fn a_list_is_separated_by_commas() {
+    let hosts = ("webhooks.trusted_hosts", " receiver.internal, 10.0.0.7 ,".to_owned());
+    let config = Config::load(None, &[hosts]).unwrap();
+    assert_eq!(config.events.trusted_webhook_hosts, ["receiver.internal", "10.0.0.7"]);
+    assert_eq!(Config::load(None, &[]).unwrap().events.trusted_webhook_hosts, [""; 0]);
+}
