@@ -3,16 +3,25 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
     println!("cargo:rerun-if-changed={root}");
-    let packages = ["connections", "credentials", "syncs", "utilization"];
-    let files = packages.map(|name| format!("{root}/tidemark/{name}/v1/{name}.proto"));
+    let files = [
+        "connections/v1/connections",
+        "connections/v1/events",
+        "connections/v1/webhooks",
+        "credentials/v1/credentials",
+        "syncs/v1/syncs",
+        "utilization/v1/utilization",
+    ]
+    .map(|name| format!("{root}/tidemark/{name}.proto"));
     let descriptors = protox::compile(&files, [root])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     tonic_prost_build::configure()
         .file_descriptor_set_path(out.join("tidemark.bin"))
-        // A token must not reach a log through `{:?}`: these three print by hand, in `redact.rs`.
+        // A token must not reach a log through `{:?}`: these print by hand, in `redact.rs`.
         .skip_debug([
             "tidemark.connections.v1.CreateConnectionRequest",
             "tidemark.connections.v1.ReconnectConnectionRequest",
+            "tidemark.connections.v1.CreateWebhookEndpointResponse",
+            "tidemark.connections.v1.RotateWebhookSecretResponse",
             "tidemark.credentials.v1.GetAccessTokenResponse",
         ])
         .compile_fds(descriptors.clone())?;

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
-use tidemark_credentials::{CredentialService, Settings as CredentialSettings, Vault};
+use tidemark_credentials::{
+    CredentialService, Settings as CredentialSettings, SubscriptionService, SubscriptionSettings, Vault,
+};
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
 use tidemark_rpc::{
@@ -124,6 +126,16 @@ pub(crate) async fn start(
             "tidemark.connections.v1.ConnectionsService",
             "tidemark.credentials.v1.CredentialsService",
         ]);
+        let events = &config.events;
+        let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone(), events.keep_days);
+        let subscriptions = SubscriptionService::new(&service, settings, shutdown.clone());
+        routes.add_service(server::guard(subscriptions.events_server(), &guard));
+        routes.add_service(server::guard(subscriptions.webhooks_server(), &guard));
+        names.extend(["tidemark.connections.v1.EventsService", "tidemark.connections.v1.WebhooksService"]);
+        tasks.spawn(async move {
+            subscriptions.run().await;
+            Ok(())
+        });
     }
     if roles.worker {
         let settings = SyncSettings {

@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     pub(crate) vault: Vault,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 impl CredentialService {
@@ -46,6 +46,10 @@ impl CredentialService {
     /// The server of `tidemark.credentials.v1`. Whoever serves it puts a guard in front.
     pub fn credentials_server(&self) -> CredentialsServiceServer<Self> {
         CredentialsServiceServer::new(self.clone())
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
     }
 
     /// Runs a handler's work to its end, whatever becomes of the caller.

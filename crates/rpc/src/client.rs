@@ -11,7 +11,10 @@ use tonic::{
 };
 
 use crate::{
-    connections::connections_service_client::ConnectionsServiceClient,
+    connections::{
+        connections_service_client::ConnectionsServiceClient, events_service_client::EventsServiceClient,
+        webhooks_service_client::WebhooksServiceClient,
+    },
     credentials::credentials_service_client::CredentialsServiceClient,
     syncs::syncs_service_client::SyncsServiceClient,
     utilization::utilization_service_client::UtilizationServiceClient,
@@ -77,6 +80,16 @@ impl Caller {
     /// The connections service.
     pub fn connections(&self) -> ConnectionsServiceClient<Signed> {
         ConnectionsServiceClient::new(self.0.clone())
+    }
+
+    /// The events service.
+    pub fn events(&self) -> EventsServiceClient<Signed> {
+        EventsServiceClient::new(self.0.clone())
+    }
+
+    /// The webhooks service.
+    pub fn webhooks(&self) -> WebhooksServiceClient<Signed> {
+        WebhooksServiceClient::new(self.0.clone())
     }
 
     /// The credentials service.
