@@ -31,3 +31,4 @@ mod roster;
 mod runs;
 mod schema;
 mod sealed;
+mod webhooks;
