@@ -32,7 +32,7 @@ impl Desk<'_> {
         request: wire::CreateWebhookEndpointRequest,
     ) -> Result<wire::CreateWebhookEndpointResponse, Fault> {
         let organization_id = self.organization(&request.organization_id)?;
-        let url = self.url(request.url)?;
+        let url = self.url(&request.url)?;
         let event_types = patterns(&request.event_types)?;
         let store = &self.parts.store;
         if store.webhook_endpoints_of(&organization_id, None, MOST_ENDPOINTS).await?.len() as u64
@@ -84,7 +84,7 @@ impl Desk<'_> {
         request: wire::UpdateWebhookEndpointRequest,
     ) -> Result<wire::WebhookEndpoint, Fault> {
         let id = rpc::parse("endpoint_id", &request.endpoint_id)?;
-        let url = request.url.map(|url| self.url(url)).transpose()?;
+        let url = request.url.map(|url| self.url(&url)).transpose()?;
         let types = request.event_types;
         let event_types = if types.is_empty() { None } else { Some(patterns(&types)?) };
         let tx = self.parts.store.begin().await?;
@@ -208,7 +208,7 @@ impl Desk<'_> {
         .into())
     }
 
-    fn url(&self, text: String) -> Result<String, Refusal> {
+    fn url(&self, text: &str) -> Result<String, Refusal> {
         let checked = self.trusted.check(text.trim());
         checked.map(String::from).map_err(|problem| Refusal::invalid("url", problem))
     }

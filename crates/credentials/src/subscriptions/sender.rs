@@ -132,6 +132,28 @@ impl fmt::Debug for Sender {
 mod tests {
     use super::*;
 
+    /// The name passes every look at the URL; what it resolves to does not.
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_refused_by_the_connector() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Url =
+            format!("http://localhost:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
+        let post =
+            || Post { id: "evt".to_owned(), timestamp: 1, signature: "v1,x".to_owned(), body: Vec::new() };
+        let refused = Sender::new(&Trusted::new(&[])).post(url.clone(), post(), &[]).await;
+        let failure = Some("not sent: the host has no address on the public internet".to_owned());
+        assert_eq!(refused, Answer { status: None, failure, response: None });
+        let connected = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+        assert!(connected.is_err(), "nobody came");
+
+        let trusting = Sender::new(&Trusted::new(&["localhost".to_owned()]));
+        let (answer, _) = tokio::join!(trusting.post(url, post(), &[]), async {
+            drop(listener.accept().await.unwrap());
+            drop(listener);
+        });
+        assert!(!answer.failure.unwrap().contains("not sent"), "it was sent");
+    }
+
     #[test]
     fn what_we_sent_does_not_come_back_into_the_log() {
         let secrets =
