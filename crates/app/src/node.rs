@@ -5,7 +5,8 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_credentials::{
-    CredentialService, InvitationSettings, Mailer, ReturnUrls, Settings as CredentialSettings, Vault,
+    CredentialService, InvitationSettings, Mailer, ReturnUrls, Settings as CredentialSettings,
+    SubscriptionService, SubscriptionSettings, Vault,
 };
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
@@ -20,7 +21,7 @@ use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::service::Routes;
 
-use crate::{relay, wiring};
+use crate::{housekeeping, relay, wiring};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -125,9 +126,9 @@ pub(crate) async fn start(
         let invitations = service.invitations(invitation_settings(config)?);
         routes.add_service(server::guard(invitations.invitations_server(), &guard));
         routes.add_service(server::guard(invitations.connect_links_server(), &guard));
-        let shutdown = shutdown.clone();
+        let stop = shutdown.clone();
         tasks.spawn(async move {
-            invitations.run(shutdown).await;
+            invitations.run(stop).await;
             Ok(())
         });
         names.extend([
@@ -136,6 +137,16 @@ pub(crate) async fn start(
             "tidemark.connections.v1.ConnectLinksService",
             "tidemark.credentials.v1.CredentialsService",
         ]);
+        let events = &config.events;
+        let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone(), events.keep_days);
+        let subscriptions = SubscriptionService::new(&service, settings, shutdown.clone());
+        routes.add_service(server::guard(subscriptions.events_server(), &guard));
+        routes.add_service(server::guard(subscriptions.webhooks_server(), &guard));
+        names.extend(["tidemark.connections.v1.EventsService", "tidemark.connections.v1.WebhooksService"]);
+        tasks.spawn(async move {
+            subscriptions.run().await;
+            Ok(())
+        });
     }
     if roles.worker {
         let settings = SyncSettings {
@@ -182,6 +193,12 @@ pub(crate) async fn start(
     let routes = routes.routes();
     let stop = shutdown.soft().clone();
     tasks.spawn(async move { Ok(server::serve(routes, &names, listen, stop).await?) });
+    let (swept, keep, times, until) =
+        (store.clone(), config.events.keep_days, Arc::clone(&clock), shutdown.clone());
+    tasks.spawn(async move {
+        housekeeping::run(swept, keep, times, until).await;
+        Ok(())
+    });
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay::run(store, bus, clock, shutdown).await;

@@ -53,6 +53,10 @@ impl CredentialService {
         InvitationService::new(Arc::clone(&self.0), settings)
     }
 
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
     /// Runs a handler's work to its end, whatever becomes of the caller.
     pub(crate) async fn answer<T, F>(
         &self,

@@ -13,5 +13,6 @@ pub mod rollup;
 pub mod run;
 pub mod stream;
 mod time;
+pub mod webhook;
 
 pub use time::{Clock, Entropy};

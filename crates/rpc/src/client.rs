@@ -13,8 +13,8 @@ use tonic::{
 use crate::{
     connections::{
         connect_links_service_client::ConnectLinksServiceClient,
-        connections_service_client::ConnectionsServiceClient,
-        invitations_service_client::InvitationsServiceClient,
+        connections_service_client::ConnectionsServiceClient, events_service_client::EventsServiceClient,
+        invitations_service_client::InvitationsServiceClient, webhooks_service_client::WebhooksServiceClient,
     },
     credentials::credentials_service_client::CredentialsServiceClient,
     syncs::syncs_service_client::SyncsServiceClient,
@@ -91,6 +91,16 @@ impl Caller {
     /// The connect links service.
     pub fn connect_links(&self) -> ConnectLinksServiceClient<Signed> {
         ConnectLinksServiceClient::new(self.0.clone())
+    }
+
+    /// The events service.
+    pub fn events(&self) -> EventsServiceClient<Signed> {
+        EventsServiceClient::new(self.0.clone())
+    }
+
+    /// The webhooks service.
+    pub fn webhooks(&self) -> WebhooksServiceClient<Signed> {
+        WebhooksServiceClient::new(self.0.clone())
     }
 
     /// The credentials service.

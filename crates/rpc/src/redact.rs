@@ -5,7 +5,10 @@ mod links;
 use std::fmt;
 
 use crate::{
-    connections::{CreateConnectionRequest, ReconnectConnectionRequest},
+    connections::{
+        CreateConnectionRequest, CreateWebhookEndpointResponse, ReconnectConnectionRequest,
+        RotateWebhookSecretResponse,
+    },
     credentials::GetAccessTokenResponse,
 };
 
@@ -30,6 +33,24 @@ impl fmt::Debug for ReconnectConnectionRequest {
     }
 }
 
+impl fmt::Debug for CreateWebhookEndpointResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateWebhookEndpointResponse")
+            .field("endpoint", &self.endpoint)
+            .field("secret", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RotateWebhookSecretResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateWebhookSecretResponse")
+            .field("secret", &REDACTED)
+            .field("old_signs_until", &self.old_signs_until)
+            .finish()
+    }
+}
+
 impl fmt::Debug for GetAccessTokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetAccessTokenResponse")
@@ -49,7 +70,9 @@ mod tests {
         let create = CreateConnectionRequest { api_key: "canary".into(), ..Default::default() };
         let reconnect = ReconnectConnectionRequest { api_key: "canary".into(), ..Default::default() };
         let token = GetAccessTokenResponse { access_token: "canary".into(), ..Default::default() };
-        let text = format!("{create:?} {reconnect:?} {token:?}");
+        let endpoint = CreateWebhookEndpointResponse { secret: "canary".into(), ..Default::default() };
+        let secret = RotateWebhookSecretResponse { secret: "canary".into(), ..Default::default() };
+        let text = format!("{create:?} {reconnect:?} {token:?} {endpoint:?} {secret:?}");
         assert!(!text.contains("canary"), "{text}");
     }
 }

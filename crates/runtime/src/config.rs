@@ -34,6 +34,8 @@ pub struct Config {
     pub worker: Worker,
     /// Where the utilization service listens.
     pub aggregator_listen: SocketAddr,
+    /// Events and those who receive them.
+    pub events: Events,
     /// The vendor.
     pub productboard: Productboard,
     /// The console, as people reach it.
@@ -103,6 +105,15 @@ pub struct Worker {
     pub trailing_days: u32,
 }
 
+/// Events and those who receive them.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// How many days events, sent messages and deliveries are kept.
+    pub keep_days: u32,
+    /// Hosts that webhooks may be sent to although they have a private address or no TLS.
+    pub trusted_webhook_hosts: Vec<String>,
+}
+
 /// The vendor.
 #[derive(Debug, Clone)]
 pub struct Productboard {
@@ -170,6 +181,11 @@ impl Config {
                 trailing_days: read.number("worker.trailing_days", 1..=90),
             },
             aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
+            events: Events {
+                // Webhooks are tried for more than three days.
+                keep_days: read.number("events.keep_days", 5..=3_650),
+                trusted_webhook_hosts: read.list("webhooks.trusted_hosts"),
+            },
             productboard: Productboard {
                 us_url: read.url("productboard.us_url", &["https", "http"]),
                 eu_url: read.url("productboard.eu_url", &["https", "http"]),

@@ -26,6 +26,10 @@ impl MigratorTrait for Migrator {
                 ],
             }),
             Box::new(Migration {
+                name: "0003_subscriptions",
+                ddl: &[include_str!("migration/0003_feed.sql"), include_str!("migration/0003_webhooks.sql")],
+            }),
+            Box::new(Migration {
                 name: "0005_invitations",
                 ddl: &[
                     include_str!("migration/0005_invitations.sql"),

@@ -126,6 +126,12 @@ impl Reader {
         self.text(key).into()
     }
 
+    /// Words separated by commas.
+    pub(super) fn list(&mut self, key: &str) -> Vec<String> {
+        let text = self.text(key);
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
     pub(super) fn name(&mut self, key: &str) -> String {
         let text = self.text(key);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

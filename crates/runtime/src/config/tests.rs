@@ -64,3 +64,11 @@ fn a_mail_server_and_a_console_are_optional_and_their_passwords_not_shown() {
     assert_eq!(faults.0.len(), 2, "{faults}");
     assert!(!faults.to_string().contains("canary"), "{faults}");
 }
+
+#[test]
+fn a_list_is_separated_by_commas() {
+    let hosts = ("webhooks.trusted_hosts", " receiver.internal, 10.0.0.7 ,".to_owned());
+    let config = Config::load(None, &[hosts]).unwrap();
+    assert_eq!(config.events.trusted_webhook_hosts, ["receiver.internal", "10.0.0.7"]);
+    assert_eq!(Config::load(None, &[]).unwrap().events.trusted_webhook_hosts, [""; 0]);
+}

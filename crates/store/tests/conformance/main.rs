@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 
 mod activity;
 mod connections;
+mod feed;
 mod fence;
 mod fixture;
 mod invitations;
@@ -30,3 +31,5 @@ mod rollups;
 mod roster;
 mod runs;
 mod schema;
+mod sealed;
+mod webhooks;

@@ -121,9 +121,10 @@ pub(super) const LIBRARIES: &[Home] = &[
     },
     Home {
         names: &["reqwest"],
-        crates: &["productboard"],
+        crates: &["productboard", "credentials"],
         in_tests: &[],
-        why: "hosts are pinned and redirects refused in one place",
+        why: "the vendor's hosts are pinned in one place; webhooks go where callers say, and are refused private \
+              addresses in another",
     },
     Home {
         names: &["lettre"],
