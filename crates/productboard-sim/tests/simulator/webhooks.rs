@@ -80,6 +80,11 @@ async fn drafts_are_checked() {
     let bare = bearer("t");
     let no_type = call(&simulator.base_url(), "POST", "/v2/webhooks", &bare, &good.to_string()).await;
     assert_eq!((no_type.status, no_type.code()), (400, "request.malformed"));
+    for (kind, status) in [("application/json;charset=utf-8", 201), ("application/jsonp", 400)] {
+        let headers = format!("{bare}Content-Type: {kind}\r\n");
+        let answer = call(&simulator.base_url(), "POST", "/v2/webhooks", &headers, &good.to_string()).await;
+        assert_eq!(answer.status, status, "{kind}");
+    }
 }
 
 #[tokio::test]
