@@ -153,6 +153,9 @@ pub struct Faults {
     pub empty_list: HashSet<Route>,
     /// These lists end after half of their rows.
     pub shrunken_list: HashSet<Route>,
+    /// These lists lose rows while they are read: each page after the first sees a tenth of a page (one row at least)
+    /// less of the list's end than the one before, so that the last pages are shorter, empty, or not linked at all.
+    pub shrinks_between_pages: HashSet<Route>,
     /// These routes answer 403, as for a token that lacks their scope.
     pub forbidden: HashSet<Route>,
     /// Revoke the token after this many more requests; of a workspace, all its tokens.
@@ -185,6 +188,8 @@ pub struct Faults {
     pub rate_headers: RateHeaders,
     /// The next so many answers are a proxy's 502 in HTML.
     pub html_error: u64,
+    /// The next so many requests are done, and then the connection drops without a byte.
+    pub reset_before_head: u64,
     /// The next so many answers end in the middle, with the connection.
     pub reset_mid_body: u64,
     /// The next so many answers are whole by their length, but half a JSON.
@@ -211,6 +216,15 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// How many of a list's rows are left for the page that begins at `start`.
+    pub(crate) fn left(&self, route: Route, total: usize, start: usize, page_size: usize) -> usize {
+        let total = self.shown(route, total);
+        if !self.shrinks_between_pages.contains(&route) {
+            return total;
+        }
+        total.saturating_sub(start / page_size.max(1) * (page_size / 10).max(1))
+    }
+
     /// How many of a list's rows can be seen.
     pub(crate) fn shown(&self, route: Route, total: usize) -> usize {
         if self.empty_list.contains(&route) || self.empty_window && route == Route::MemberActivities {

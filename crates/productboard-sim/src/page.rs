@@ -164,9 +164,10 @@ impl PageRequest {
         style: NextLink,
         mut row: impl FnMut(&mut Vec<u8>, usize),
     ) -> Body {
-        let total = call.faults.shown(call.route, total);
+        let size = self.limit.unwrap_or(call.page_size);
+        let total = call.faults.left(call.route, total, self.position, size);
         let start = self.position.min(total);
-        let end = start.saturating_add(self.limit.unwrap_or(call.page_size)).min(total);
+        let end = start.saturating_add(size).min(total);
         let next = match end {
             end if end < total => Some(end),
             _ if call.faults.repeat_last_cursor => Some(self.position),
