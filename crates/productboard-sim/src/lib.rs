@@ -42,7 +42,7 @@ pub use entity::{
 pub use evolve::Changes;
 pub use faults::{Burst, Faults, NextLink, RateHeaders, RetryAfter, Route, Storm};
 pub use field::{CustomField, CustomKind, SelectOption, Status};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, TokenUse};
 pub use note::{Content, Message, Note, NoteKind, NoteSource, Property, Target};
 pub use oauth::{App, Consent, OAuthFaults, RefreshUse, fingerprint};
 pub use server::{Options, Simulator};

@@ -3,11 +3,12 @@
 //! A revoked token keeps its ledger, so that a test can see who still uses it. Tokens are never printed.
 
 mod admission;
+mod seen;
 mod switches;
 mod token;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use self::switches::Switches;
 use self::token::Token;
 use crate::index::Served;
+use crate::ledger::Entries;
 use crate::{Access, Changes, Faults, Ledger, Plan, Region, Workspace};
 
 pub(crate) use self::admission::{Admission, Knock, Mishap};
@@ -29,6 +31,8 @@ pub(crate) struct Tenants {
 struct Book {
     workspaces: HashMap<String, Tenant>,
     tokens: HashMap<String, Token>,
+    /// What came with tokens that were never issued, by fingerprint.
+    strangers: BTreeMap<String, Entries>,
 }
 
 struct Tenant {

@@ -58,7 +58,11 @@ impl Tenants {
     pub(crate) fn admit(&self, knock: &Knock<'_>) -> Option<Admission> {
         let mut book = self.book();
         book.end_by_count(knock);
-        let Book { workspaces, tokens } = &mut *book;
+        if !book.tokens.contains_key(knock.token) {
+            book.note_stranger(knock);
+            return None;
+        }
+        let Book { workspaces, tokens, .. } = &mut *book;
         let token = tokens.get_mut(knock.token)?;
         let tenant = workspaces.get_mut(&token.domain)?;
         token.entries.note(knock.route, knock.at, knock.now);
