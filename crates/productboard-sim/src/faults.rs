@@ -213,6 +213,8 @@ pub struct Faults {
     pub sunset: Option<String>,
     /// Webhooks may go to `http://127.0.0.1:…`, which the vendor refuses.
     pub local_webhooks: bool,
+    /// Of a workspace: what `evolve` makes, updates and deletes among entities and notes is told to subscribers.
+    pub announce_evolution: bool,
 }
 
 impl Faults {

@@ -48,5 +48,5 @@ pub use oauth::{App, Consent, OAuthFaults, RefreshUse, fingerprint};
 pub use server::{Options, Simulator};
 pub use spec::{Health, WorkspaceSpec, showcase};
 pub use tenancy::{Plan, Region};
-pub use webhooks::{Attempt, Delivery, DeliveryState, Outcome, WebhookEvent};
+pub use webhooks::{Attempt, Delivery, DeliveryState, Outcome, WebhookEvent, WebhookState};
 pub use workspace::{Activity, COUNTER_NAMES, Member, Membership, Team, Workspace};

@@ -18,7 +18,7 @@ use self::switches::Switches;
 use self::token::Token;
 use crate::index::Served;
 use crate::ledger::Entries;
-use crate::{Access, Changes, Faults, Ledger, Plan, Region, Workspace};
+use crate::{Access, Changes, Faults, Ledger, Plan, Region, WebhookEvent, Workspace, evolve};
 
 pub(crate) use self::admission::{Admission, Knock, Mishap};
 
@@ -65,12 +65,21 @@ impl Tenants {
         self.book().workspaces.get(domain).map(|tenant| tenant.data.facts())
     }
 
-    /// Lets a workspace live on; requests see it as it was until all of it is done. `None` without workspace.
-    pub(crate) fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
-        let mut workspace = Workspace::clone(&*self.workspace(domain)?);
+    /// Lets a workspace live on; requests see it as it was until all of it is done. With the changes come the events
+    /// that announce them, none where this is switched off. `None` without workspace.
+    pub(crate) fn evolve(
+        &self,
+        domain: &str,
+        to: NaiveDate,
+        seed: u64,
+    ) -> Option<(Changes, Vec<WebhookEvent>)> {
+        let before = self.workspace(domain)?;
+        let mut workspace = Workspace::clone(&before);
         let changes = workspace.evolve(to, seed);
+        let announced = self.book().workspaces.get(domain)?.switches.set().announce_evolution;
+        let news = if announced { evolve::news(&before, &workspace) } else { Vec::new() };
         self.put(workspace);
-        Some(changes)
+        Some((changes, news))
     }
 
     /// The workspaces of one data centre, by domain.

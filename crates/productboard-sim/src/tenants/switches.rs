@@ -31,6 +31,11 @@ impl Switches {
         self.any = *self.faults != Faults::default();
     }
 
+    /// What is set.
+    pub(super) fn set(&self) -> &Faults {
+        &self.faults
+    }
+
     /// What holds for a request of this token. Counts in it may be stale: only [`Self::take`] knows them.
     pub(super) fn over(&mut self, shared: &Self) -> Arc<Faults> {
         if !shared.any {
