@@ -48,7 +48,7 @@ fn serve(tell: &mpsc::Sender<String>, stop: CancellationToken) {
 }
 
 fn pages(criterion: &mut Criterion, client: &mut Client) {
-    let mut group = criterion.benchmark_group("pages");
+    let mut group = criterion.benchmark_group("simulator_pages");
     group.throughput(Throughput::Elements(1));
     for (name, target) in [
         ("activities", "/v2/analytics/member-activities?dateFrom=2026-01-01&dateTo=2026-08-12"),

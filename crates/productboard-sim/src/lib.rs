@@ -23,6 +23,7 @@ mod oauth;
 mod page;
 mod people;
 mod planning;
+mod rendered;
 mod routes;
 mod server;
 mod spec;

@@ -12,6 +12,8 @@ mod selection;
 mod teams;
 mod webhooks;
 
+pub(crate) use self::selection::Selection;
+
 use axum::Router;
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
