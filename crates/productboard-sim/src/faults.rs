@@ -107,6 +107,7 @@ pub enum NextLink {
 }
 
 /// The switches of one token, or of a workspace for its tokens.
+#[doc = include_str!("../docs/switches.md")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {

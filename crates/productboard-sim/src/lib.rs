@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 
 mod access;
 mod calendar;
@@ -17,6 +18,7 @@ mod index;
 mod json;
 mod ledger;
 mod limit;
+pub mod manual;
 mod names;
 mod note;
 mod oauth;
