@@ -65,6 +65,8 @@ pub enum Route {
     NoteConfigurations,
     /// `GET /v2/notes/configurations/{type}`
     NoteConfiguration,
+    /// `GET /notes` of the first version
+    V1Notes,
 }
 
 impl Route {
@@ -88,7 +90,8 @@ impl Route {
             | Self::Note
             | Self::NoteRelationships
             | Self::NoteConfigurations
-            | Self::NoteConfiguration => "notes:read",
+            | Self::NoteConfiguration
+            | Self::V1Notes => "notes:read",
         }
     }
 }
@@ -214,6 +217,10 @@ pub struct Faults {
     pub sunset: Option<String>,
     /// Webhooks may go to `http://127.0.0.1:…`, which the vendor refuses.
     pub local_webhooks: bool,
+    /// The first version still answers `GET /notes`, to requests with `X-Version: 1`.
+    pub v1_alive: bool,
+    /// Its last page gives the first page's `pageCursor` again.
+    pub v1_cursor_loops: bool,
     /// Of a workspace: what `evolve` makes, updates and deletes among entities and notes is told to subscribers.
     pub announce_evolution: bool,
 }

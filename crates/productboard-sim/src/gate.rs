@@ -96,6 +96,10 @@ impl Call {
 
 /// The middleware of one route.
 pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Request, next: Next) -> Response {
+    // Where the first version is off, it is off before anything else, as all its other paths are.
+    if route == Route::V1Notes && !bearer(request.headers()).is_some_and(|token| api.tenants.has_v1(token)) {
+        return ApiError::v1_gone().into_response();
+    }
     let Some(admission) = bearer(request.headers()).and_then(|token| admit(&api, token, route)) else {
         return ApiError::unauthorized().into_response();
     };

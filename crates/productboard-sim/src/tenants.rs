@@ -129,6 +129,14 @@ impl Tenants {
         self.book().tokens.get(token).is_some_and(|token| token.dead(now).is_none())
     }
 
+    /// Whether the first version is alive for a token.
+    pub(crate) fn has_v1(&self, token: &str) -> bool {
+        let book = self.book();
+        let Some(token) = book.tokens.get(token) else { return false };
+        let of_workspace = book.workspaces.get(&token.domain).map(|tenant| tenant.switches.set().v1_alive);
+        token.switches.set().v1_alive || of_workspace == Some(true)
+    }
+
     pub(crate) fn requests(&self, token: &str) -> Option<u64> {
         self.book().tokens.get(token).map(|token| token.entries.requests())
     }
