@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use tidemark_domain::{
-    connection::{Change, Region, Signal, State},
+    connection::{Change, Region, Signal, Standing, State},
     event::{Connected, Data, Reconnected},
     id::{ConnectionId, OrganizationId},
 };
@@ -147,7 +147,8 @@ impl Parts {
         }
         let new = self.replaced(&old, found);
         let sealed = self.sealed(&new, &key);
-        let (_, change) = old.state.on(Signal::Replaced);
+        let standing = Standing { state: old.state, ..Standing::connected() };
+        let (_, change) = standing.on(Signal::Replaced);
 
         let tx = self.store.begin().await?;
         if !tx.update_connection(&new, old.state, old.generation).await? {
@@ -177,7 +178,8 @@ impl Parts {
 
     fn replaced(&self, old: &Connection, found: Found) -> Connection {
         let anchors = found.identity.anchors();
-        let (state, _) = old.state.on(Signal::Replaced);
+        let standing = Standing { state: old.state, ..Standing::connected() };
+        let (Standing { state, .. }, _) = standing.on(Signal::Replaced);
         Connection {
             // What the new key does not show stays known from the old one: it is the same workspace.
             anchors: if anchors.is_empty() { old.anchors.clone() } else { anchors },

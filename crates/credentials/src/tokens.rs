@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use tidemark_domain::{
-    connection::{Change, Reason, Signal, State},
+    connection::{Change, Reason, Signal, Standing, State},
     event::{Data, ReconnectRequired},
     id::ConnectionId,
 };
@@ -103,7 +103,8 @@ impl Parts {
 
     /// Ends the connection, unless somebody was faster; then says what is true now.
     async fn confirm(&self, old: Connection) -> Result<Verdict, Fault> {
-        let (state, change) = old.state.on(Signal::Rejected(Reason::KeyRejected));
+        let standing = Standing { state: old.state, ..Standing::connected() };
+        let (Standing { state, .. }, change) = standing.on(Signal::Rejected(Reason::KeyRejected));
         let Some(Change::ReconnectRequired(reason)) = change else { return Ok(Verdict::ReconnectRequired) };
         let new = Connection { state, reason: Some(reason), updated_at: self.clock.now(), ..old.clone() };
         let data = ReconnectRequired {

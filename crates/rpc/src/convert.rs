@@ -46,8 +46,12 @@ impl From<connections::Region> for Region {
 impl From<State> for connections::ConnectionState {
     fn from(state: State) -> Self {
         match state {
+            State::AwaitingConsent => Self::AwaitingConsent,
             State::Connected => Self::Connected,
+            State::Degraded => Self::Degraded,
+            State::Expiring => Self::Expiring,
             State::ReconnectRequired => Self::ReconnectRequired,
+            State::Disconnected => Self::Disconnected,
         }
     }
 }
@@ -62,13 +66,37 @@ impl From<Reason> for connections::Reason {
     }
 }
 
+impl From<Capability> for connections::Capability {
+    fn from(capability: Capability) -> Self {
+        match capability {
+            Capability::Members => Self::Members,
+            Capability::Teams => Self::Teams,
+            Capability::Activity => Self::Activity,
+            Capability::PersonalData => Self::PersonalData,
+            Capability::Notes => Self::Notes,
+            Capability::Entities => Self::Entities,
+        }
+    }
+}
+
+/// The capability a caller names, if it names one.
+pub fn capability(number: i32) -> Result<Option<Capability>, Refusal> {
+    use connections::Capability as Wire;
+    let wire = Wire::try_from(number);
+    let wire = wire.map_err(|_| Refusal::invalid("capability", "expected one of the known capabilities"))?;
+    Ok(match wire {
+        Wire::Unspecified => None,
+        Wire::Members => Some(Capability::Members),
+        Wire::Teams => Some(Capability::Teams),
+        Wire::Activity => Some(Capability::Activity),
+        Wire::PersonalData => Some(Capability::PersonalData),
+        Wire::Notes => Some(Capability::Notes),
+        Wire::Entities => Some(Capability::Entities),
+    })
+}
+
 impl From<Finding> for connections::CapabilityFinding {
     fn from(finding: Finding) -> Self {
-        let capability = match finding.capability {
-            Capability::Members => connections::Capability::Members,
-            Capability::Teams => connections::Capability::Teams,
-            Capability::Activity => connections::Capability::Activity,
-        };
         let availability = match finding.availability {
             Availability::Available => connections::Availability::Available,
             Availability::Forbidden => connections::Availability::Forbidden,
@@ -76,7 +104,7 @@ impl From<Finding> for connections::CapabilityFinding {
             Availability::Unknown => connections::Availability::Unknown,
         };
         Self {
-            capability: capability.into(),
+            capability: connections::Capability::from(finding.capability).into(),
             availability: availability.into(),
             consequence: finding.consequence().unwrap_or_default().to_owned(),
         }

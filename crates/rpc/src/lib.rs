@@ -9,7 +9,7 @@ mod redact;
 pub mod server;
 pub mod status;
 
-pub use convert::{parse, timestamp};
+pub use convert::{capability, parse, timestamp};
 
 /// Generated: connections.
 #[allow(
