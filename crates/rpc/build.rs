@@ -9,10 +9,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     tonic_prost_build::configure()
         .file_descriptor_set_path(out.join("tidemark.bin"))
-        // A token must not reach a log through `{:?}`: these three print by hand, in `redact.rs`.
+        // A token must not reach a log through `{:?}`: these print by hand, in `redact.rs`.
         .skip_debug([
             "tidemark.connections.v1.CreateConnectionRequest",
             "tidemark.connections.v1.ReconnectConnectionRequest",
+            "tidemark.connections.v1.BeginConsentRequest",
+            "tidemark.connections.v1.BeginConsentResponse",
+            "tidemark.connections.v1.CompleteConsentRequest",
             "tidemark.credentials.v1.GetAccessTokenResponse",
         ])
         .compile_fds(descriptors.clone())?;

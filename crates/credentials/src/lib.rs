@@ -1,13 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod assertion;
+mod connect;
 mod connections;
-mod host;
+mod consent;
+mod detector;
+mod disconnect;
+mod holding;
+mod matrix;
+mod moves;
 mod probe;
+mod refresh;
 mod refusal;
+mod secret;
 mod service;
+mod settings;
 mod tokens;
 mod vault;
+mod verdict;
 
-pub use host::Settings;
+pub use detector::Round;
 pub use service::CredentialService;
+pub use settings::{Application, ClientAuthentication, Settings};
 pub use vault::{InvalidKeys, Vault};

@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr};
 use chrono::{DateTime, Utc};
 use tidemark_domain::{
     capability::{Availability, Capability, Finding},
-    connection::{Reason, Region, State},
+    connection::{AuthScheme, CredentialKind, Reason, Region, State},
     run, stream,
 };
 use tonic::Status;
@@ -39,6 +39,34 @@ impl From<connections::Region> for Region {
         match region {
             connections::Region::Unspecified | connections::Region::Us => Self::Us,
             connections::Region::Eu => Self::Eu,
+        }
+    }
+}
+
+impl From<AuthScheme> for connections::AuthScheme {
+    fn from(scheme: AuthScheme) -> Self {
+        match scheme {
+            AuthScheme::Bearer => Self::Bearer,
+            AuthScheme::Basic => Self::Basic,
+        }
+    }
+}
+
+impl From<connections::AuthScheme> for AuthScheme {
+    fn from(scheme: connections::AuthScheme) -> Self {
+        match scheme {
+            connections::AuthScheme::Unspecified | connections::AuthScheme::Bearer => Self::Bearer,
+            connections::AuthScheme::Basic => Self::Basic,
+        }
+    }
+}
+
+impl From<CredentialKind> for connections::CredentialKind {
+    fn from(kind: CredentialKind) -> Self {
+        match kind {
+            CredentialKind::ApiKey => Self::ApiKey,
+            CredentialKind::Oauth => Self::Oauth,
+            CredentialKind::Assertion => Self::Assertion,
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use crate::{
-    connections::{CreateConnectionRequest, ReconnectConnectionRequest},
+    connections::{
+        BeginConsentRequest, BeginConsentResponse, CompleteConsentRequest, CreateConnectionRequest,
+        ReconnectConnectionRequest,
+    },
     credentials::GetAccessTokenResponse,
 };
 
@@ -15,6 +18,40 @@ impl fmt::Debug for CreateConnectionRequest {
             .field("organization_id", &self.organization_id)
             .field("region", &self.region)
             .field("api_key", &REDACTED)
+            .field("auth_scheme", &self.auth_scheme)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BeginConsentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeginConsentRequest")
+            .field("organization_id", &self.organization_id)
+            .field("connection_id", &self.connection_id)
+            .field("region", &self.region)
+            .field("session", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BeginConsentResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeginConsentResponse")
+            .field("connection", &self.connection)
+            .field("authorize_url", &REDACTED)
+            .field("expires_at", &self.expires_at)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CompleteConsentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompleteConsentRequest")
+            .field("session", &REDACTED)
+            .field("state", &REDACTED)
+            .field("code", &REDACTED)
+            .field("error", &self.error)
+            .field("iss", &self.iss)
             .finish()
     }
 }
@@ -34,6 +71,8 @@ impl fmt::Debug for GetAccessTokenResponse {
             .field("access_token", &REDACTED)
             .field("generation", &self.generation)
             .field("base_url", &self.base_url)
+            .field("expires_at", &self.expires_at)
+            .field("auth_scheme", &self.auth_scheme)
             .finish()
     }
 }
@@ -47,7 +86,12 @@ mod tests {
         let create = CreateConnectionRequest { api_key: "canary".into(), ..Default::default() };
         let reconnect = ReconnectConnectionRequest { api_key: "canary".into(), ..Default::default() };
         let token = GetAccessTokenResponse { access_token: "canary".into(), ..Default::default() };
-        let text = format!("{create:?} {reconnect:?} {token:?}");
+        let canary = String::from("canary");
+        let begin = BeginConsentRequest { session: canary.clone(), ..Default::default() };
+        let begun = BeginConsentResponse { authorize_url: canary.clone(), ..Default::default() };
+        let (session, state, code) = (canary.clone(), canary.clone(), canary);
+        let complete = CompleteConsentRequest { session, state, code, ..Default::default() };
+        let text = format!("{create:?} {reconnect:?} {token:?} {begin:?} {begun:?} {complete:?}");
         assert!(!text.contains("canary"), "{text}");
     }
 }
