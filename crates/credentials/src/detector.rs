@@ -69,8 +69,8 @@ impl CredentialService {
         let renewals = parts.store.claim_refreshes(now, BATCH, CLAIM).await?;
         let probes = parts.store.claim_probes(now, BATCH, CLAIM).await?;
         let mut round = Round { probes: probes.len(), renewals: renewals.len(), purged: 0 };
-        let renewing = stream::iter(renewals).for_each_concurrent(AT_ONCE, |(id, kind)| async move {
-            parts.told(&id, parts.renew(&id, kind).await);
+        let renewing = stream::iter(renewals).for_each_concurrent(AT_ONCE, |(id, generation)| async move {
+            parts.told(&id, parts.renew(&id, generation).await);
         });
         renewing.await;
         let probing = stream::iter(probes).for_each_concurrent(AT_ONCE, |id| async move {
@@ -94,10 +94,11 @@ impl Parts {
         }
     }
 
-    async fn renew(&self, id: &ConnectionId, kind: CredentialKind) -> Result<(), Fault> {
+    async fn renew(&self, id: &ConnectionId, generation: i64) -> Result<(), Fault> {
         let holding = self.holding(id).await?;
-        let Some(version) = holding.present(kind) else { return Ok(()) };
-        match self.renewed(&holding.connection, version).await {
+        // A caller may have renewed it since it was due.
+        let Some(version) = holding.of_generation(generation) else { return Ok(()) };
+        match self.renewed(&holding.connection, version, LONGEST_WAIT).await {
             Ok(_) | Err(Unrefreshed::Ended(_) | Unrefreshed::Gone) => {}
             Err(Unrefreshed::Later(_)) => self.warn(&holding).await?,
             Err(Unrefreshed::Fault(fault)) => return Err(fault),

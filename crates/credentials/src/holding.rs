@@ -13,9 +13,6 @@ use crate::{
     service::Parts,
 };
 
-/// A reconnect can replace a credential between the two reads; it does not do so three times in a row.
-const READS: usize = 3;
-
 /// A connection and its credentials.
 #[derive(Debug)]
 pub(crate) struct Holding {
@@ -26,14 +23,12 @@ pub(crate) struct Holding {
 
 impl Parts {
     pub(crate) async fn holding(&self, id: &ConnectionId) -> Result<Holding, Fault> {
-        for _ in 0..READS {
-            let connection = self.connection(id).await?;
-            let versions = self.store.credentials_of(id).await?;
-            if !versions.is_empty() || !connection.state.is_live() {
-                return Ok(Holding { connection, versions });
-            }
+        let held = self.store.held(id).await?;
+        let (connection, versions) = held.ok_or(Refusal::NotFound { what: "connection" })?;
+        if versions.is_empty() && connection.state.is_live() {
+            return Err(Fault::Missing { connection: id.clone(), generation: connection.generation });
         }
-        Err(Fault::Missing { connection: id.clone(), generation: self.connection(id).await?.generation })
+        Ok(Holding { connection, versions })
     }
 }
 

@@ -23,7 +23,9 @@ use tokio::time::{Instant, sleep};
 use crate::{refusal::Fault, service::Parts};
 
 /// How long a caller waits for another's refresh.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The same, for a caller that could do without.
+pub(crate) const SHORT_WAIT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Longer than a refresh with its second try.
 const LEASE: Duration = Duration::from_secs(30);
@@ -58,13 +60,14 @@ enum Next {
 }
 
 impl Parts {
-    /// The version after `seen`: renewed here, or by somebody else meanwhile.
+    /// The version after `seen`: renewed here, or by somebody else, who is waited for as long as `patience` lasts.
     pub(crate) async fn renewed(
         &self,
         connection: &Connection,
         seen: &SealedCredential,
+        patience: Duration,
     ) -> Result<SealedCredential, Unrefreshed> {
-        let until = Instant::now() + LONGEST_WAIT;
+        let until = Instant::now() + patience;
         let flight = self.flights.of(&connection.id);
         let Ok(_flying) = tokio::time::timeout_at(until, flight.lock()).await else {
             return Err(Unrefreshed::Later(Duration::from_secs(1)));

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     CredentialService,
-    refresh::Unrefreshed,
+    refresh::{LONGEST_WAIT, SHORT_WAIT, Unrefreshed},
     refusal::{Fault, reconnect_required},
     secret::Secret,
     service::Parts,
@@ -115,7 +115,9 @@ impl Parts {
         if is_usable && now < expiry::refresh_at(version.created_at, life, 0.0) {
             return Ok((version.clone(), self.open(connection, version)?));
         }
-        match self.renewed(connection, version).await {
+        // Who has a token that is sure does not wait long for another's renewal.
+        let patience = if is_usable { SHORT_WAIT } else { LONGEST_WAIT };
+        match self.renewed(connection, version, patience).await {
             Ok(renewed) => {
                 let secret = self.open(connection, &renewed)?;
                 Ok((renewed, secret))

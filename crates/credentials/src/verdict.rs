@@ -15,7 +15,7 @@ use crate::{
     holding::Holding,
     moves::{TRIES, Telling},
     probe::{self, Acceptance},
-    refresh::Unrefreshed,
+    refresh::{LONGEST_WAIT, Unrefreshed},
     refusal::Fault,
     service::Parts,
 };
@@ -40,7 +40,7 @@ impl Parts {
         let is_fresh = self.clock.now() - version.created_at < FRESH;
         if version.kind != CredentialKind::ApiKey && !is_fresh {
             // A short token may have been ended alone: the grant decides.
-            return match self.renewed(connection, version).await {
+            return match self.renewed(connection, version, LONGEST_WAIT).await {
                 Ok(_) => Ok(Verdict::Superseded),
                 Err(Unrefreshed::Ended(_)) => Ok(Verdict::ReconnectRequired),
                 Err(Unrefreshed::Gone) => self.verdict_now(&connection.id, version.generation).await,

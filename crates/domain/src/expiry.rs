@@ -49,7 +49,8 @@ pub fn is_over(now: DateTime<Utc>, end: DateTime<Utc>) -> bool {
 pub fn refresh_at(now: DateTime<Utc>, life: Duration, share: f64) -> DateTime<Utc> {
     let margin = SHORTEST_MARGIN.max(life / 10);
     let early = margin + margin.mul_f64(share.clamp(0.0, 1.0) / 4.0);
-    (now + life.saturating_sub(early) - GUARD).max(now)
+    // A token that lives for minutes is not renewed at once: it is handed out while it is sure.
+    (now + life.saturating_sub(early) - GUARD).max(now + life / 6)
 }
 
 /// How long to wait after so many failed renewals in a row: 30 s, doubling to an hour.
@@ -118,7 +119,7 @@ mod tests {
         fn renewals_come_before_the_token_stops_being_usable(life in 300_u64..200_000, share in 0.0..=1.0_f64) {
             let at = refresh_at(noon(), Duration::from_secs(life), share);
             let end = noon() + TimeDelta::seconds(life as i64);
-            prop_assert!(at >= noon() && (at == noon() || is_usable(at, end)));
+            prop_assert!(at > noon() && is_usable(at, end));
         }
 
         #[test]

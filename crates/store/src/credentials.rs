@@ -14,6 +14,7 @@ use tidemark_domain::{
 };
 
 use crate::{
+    connections::Connection,
     error::Result,
     statement::{Row, corrupt, execute, placeholders, row, rows},
     store::{Store, Tx},
@@ -203,6 +204,24 @@ impl Store {
             format!("select {COLUMNS} from credentials where connection_id = $1 order by generation desc");
         let rows = rows(&self.db, "list credentials", sql, [id.as_str().into()]).await?;
         rows.iter().map(SealedCredential::read).collect()
+    }
+
+    /// A connection and all versions of all its credentials, the newest first, as they are at one moment: no write of the
+    /// connection lies between the two.
+    pub async fn held(&self, id: &ConnectionId) -> Result<Option<(Connection, Vec<SealedCredential>)>> {
+        let sql = format!(
+            "select {COLUMNS}, (select revision from connections where id = $1) as revision
+            from credentials where connection_id = $1 order by generation desc"
+        );
+        loop {
+            let Some(connection) = self.connection(id).await? else { return Ok(None) };
+            let rows = rows(&self.db, "list credentials", sql.as_str(), [id.as_str().into()]).await?;
+            let revision: Option<i64> = rows.first().map(|row| row.get("revision")).transpose()?;
+            if revision.is_none_or(|revision| revision == connection.revision) {
+                let versions = rows.iter().map(SealedCredential::read).collect::<Result<_>>()?;
+                return Ok(Some((connection, versions)));
+            }
+        }
     }
 
     /// Begins a refresh with that version, if none was begun since it was read: of many callers one gets `true`. What is

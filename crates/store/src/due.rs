@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tidemark_domain::{connection::CredentialKind, id::ConnectionId};
+use tidemark_domain::id::ConnectionId;
 
 use crate::{
     dialect,
@@ -35,20 +35,20 @@ impl Store {
         rows.iter().map(|row| row.parsed("id", |text| text.parse().ok())).collect()
     }
 
-    /// Claims credentials that are due for a renewal.
+    /// Claims versions of credentials that are due for a renewal.
     pub async fn claim_refreshes(
         &self,
         now: DateTime<Utc>,
         limit: u64,
         claim_for: Duration,
-    ) -> Result<Vec<(ConnectionId, CredentialKind)>> {
+    ) -> Result<Vec<(ConnectionId, i64)>> {
         let sql = format!(
             "with due as materialized (
                 select connection_id as due_id, generation as due_generation from credentials
                 where refresh_due_at <= $1 and rejected is null order by refresh_due_at limit $2 {})
             update credentials set refresh_due_at = $3 from due
             where credentials.connection_id = due.due_id and credentials.generation = due.due_generation
-            returning connection_id, kind",
+            returning connection_id, generation",
             dialect::skip_locked(self.db.get_database_backend()),
         );
         let values = [now.into(), int(limit), (now + claim_for).into()];
@@ -56,7 +56,7 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let id = row.parsed("connection_id", |text| text.parse().ok())?;
-                Ok((id, row.parsed("kind", CredentialKind::parse)?))
+                Ok((id, row.get("generation")?))
             })
             .collect()
     }

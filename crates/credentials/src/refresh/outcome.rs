@@ -161,10 +161,10 @@ impl Parts {
                 return self.keep(connection, &begun, &renewed, &grant).await;
             }
         }
-        let reason = if begun.in_doubt {
-            Reason::RefreshInDoubt
-        } else if begun.refresh_expires_at.is_some_and(|end| now >= end - expiry::GUARD) {
+        let reason = if begun.refresh_expires_at.is_some_and(|end| now >= end - expiry::GUARD) {
             Reason::RefreshExpired
+        } else if begun.in_doubt {
+            Reason::RefreshInDoubt
         } else {
             Reason::ConsentWithdrawn
         };

@@ -1,32 +1,35 @@
 //! A credential service, its record, the vendor, and a caller.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use secrecy::SecretString;
 use tidemark_credentials::{Application, ClientAuthentication, CredentialService, Settings, Vault};
-use tidemark_domain::{Clock, id::OrganizationId};
+use tidemark_domain::{Clock, connection::CredentialKind, id::OrganizationId};
 use tidemark_inproc::InprocLeases;
 use tidemark_ports::Leases;
-use tidemark_productboard_sim::{App, Options, Route, Simulator, Workspace, WorkspaceSpec};
+use tidemark_productboard_sim::{App, Consent, Options, Route, Simulator, Workspace, WorkspaceSpec};
 use tidemark_rpc::{
     client::Caller,
     connections::{
-        Availability, Capability, Connection, CreateConnectionRequest, GetConnectionRequest,
-        ProbeConnectionRequest, ReconnectConnectionRequest, Region,
+        Availability, BeginConsentRequest, BeginConsentResponse, Capability, CompleteConsentRequest,
+        Connection, CreateConnectionRequest, GetConnectionRequest, ProbeConnectionRequest,
+        ReconnectConnectionRequest, Region,
     },
     credentials::{
-        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportRejectedRequest, Verdict,
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportRejectedRequest,
+        Verdict, credentials_service_server::CredentialsService as _,
     },
     identity::Identity,
     inproc, server,
 };
-use tidemark_runtime::config::Database;
-use tidemark_store::Store;
+use tidemark_runtime::{SystemClock, config::Database};
+use tidemark_store::{SealedCredential, Store};
 use tidemark_testkit::{ManualClock, SeededEntropy};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Status, service::Routes};
+use url::Url;
 
 /// The key of workspace `acme`.
 pub(crate) const ACME: &str = "acme-key-1";
@@ -36,6 +39,8 @@ pub(crate) const GLOBEX: &str = "globex-key-1";
 /// The application that this deployment has registered.
 pub(crate) const CLIENT: &str = "tidemark";
 pub(crate) const CLIENT_SECRET: &str = "an-application-secret";
+/// What ties a consent to its browser session.
+pub(crate) const SESSION: &str = "a-browser-session-of-its-own";
 pub(crate) const REDIRECT: &str = "https://console.example/oauth/callback";
 pub(crate) const SCOPES: &str =
     "members:read members:pii:read teams:read analytics:read notes:read entities:read";
@@ -77,7 +82,7 @@ impl World {
     /// With the vendor at that address, whoever listens there.
     pub(crate) async fn at(simulator: Simulator, database: &str, vendor: &str) -> Self {
         let settings = settings(&simulator, vendor, "http://127.0.0.1:9/eu");
-        let database = Database { url: SecretString::from(database), max_connections: 1 };
+        let database = Database { url: SecretString::from(database), max_connections: 8 };
         let store = Store::connect(&database).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::noon(today()));
@@ -103,6 +108,93 @@ impl World {
         let service = replica(&self.store, Arc::new(InprocLeases::new()), settings, self.clock.clone(), 2);
         let (caller, stop) = serve(&service);
         Self { service, caller, _stop: stop, ..self }
+    }
+
+    /// Served by a process on the real clock: for what the vendor dates itself.
+    pub(crate) fn in_real_time(self) -> Self {
+        let url = self.simulator.base_url();
+        let settings = settings(&self.simulator, &url, &url);
+        let leases = Arc::new(InprocLeases::new());
+        let service = replica(&self.store, leases, settings, Arc::new(SystemClock), 3);
+        let (caller, stop) = serve(&service);
+        Self { service, caller, _stop: stop, ..self }
+    }
+
+    pub(crate) fn without_application(self) -> Self {
+        let url = self.simulator.base_url();
+        let settings = Settings { oauth: None, ..settings(&self.simulator, &url, &url) };
+        self.served(settings)
+    }
+
+    /// Moves our clock and the vendor's.
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+        self.simulator.advance(by.to_std().unwrap());
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The mail address of somebody who works in the workspace.
+    pub(crate) fn admin(&self, domain: &str) -> String {
+        let workspace = self.simulator.workspace(domain).unwrap();
+        workspace.members.iter().find(|member| !member.disabled).unwrap().email.clone()
+    }
+
+    /// Begins a consent, for a new connection where there is no id.
+    pub(crate) async fn begin(&self, id: &str) -> Result<BeginConsentResponse, Status> {
+        let organization_id = if id.is_empty() { self.organization.to_string() } else { String::new() };
+        let (connection_id, session) = (id.to_owned(), SESSION.to_owned());
+        let request = BeginConsentRequest { organization_id, connection_id, session, ..Default::default() };
+        Ok(self.caller.connections().begin_consent(request).await?.into_inner())
+    }
+
+    /// What the browser takes to the vendor.
+    pub(crate) fn asked(&self, begun: &BeginConsentResponse) -> BTreeMap<String, String> {
+        let url = Url::parse(&begun.authorize_url).unwrap();
+        url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
+    /// What it brings back after somebody consented.
+    pub(crate) fn answer(&self, begun: &BeginConsentResponse, domain: &str) -> CompleteConsentRequest {
+        let asked = self.asked(begun);
+        let consent = Consent {
+            scopes: asked["scope"].split(' ').map(str::to_owned).collect(),
+            code_challenge: Some(asked["code_challenge"].clone()),
+            ..Consent::new(CLIENT, domain)
+        };
+        CompleteConsentRequest {
+            session: SESSION.to_owned(),
+            state: asked["state"].clone(),
+            code: self.simulator.consent(&consent).unwrap(),
+            error: String::new(),
+            iss: self.simulator.base_url(),
+        }
+    }
+
+    pub(crate) async fn completed(&self, answer: CompleteConsentRequest) -> Result<Connection, Status> {
+        Ok(self.caller.connections().complete_consent(answer).await?.into_inner().connection.unwrap())
+    }
+
+    pub(crate) async fn complete(
+        &self,
+        begun: &BeginConsentResponse,
+        domain: &str,
+    ) -> Result<Connection, Status> {
+        self.completed(self.answer(begun, domain)).await
+    }
+
+    /// A connection by consent.
+    pub(crate) async fn consented(&self, domain: &str) -> Connection {
+        let begun = self.begin("").await.unwrap();
+        self.complete(&begun, domain).await.unwrap()
+    }
+
+    /// The present version of a connection's credential.
+    pub(crate) async fn version(&self, id: &str, kind: CredentialKind) -> SealedCredential {
+        let all = self.store.credentials_of(&id.parse().unwrap()).await.unwrap();
+        all.into_iter().find(|version| version.kind == kind).unwrap()
     }
 
     pub(crate) async fn create(&self, key: &str) -> Result<Connection, Status> {
@@ -233,6 +325,15 @@ pub(crate) fn settings(simulator: &Simulator, us: &str, eu: &str) -> Settings {
         probe_interval: Duration::from_secs(6 * 3600),
         oauth: Some(application),
     }
+}
+
+/// A token of that process.
+pub(crate) async fn token_from(
+    service: &CredentialService,
+    id: &str,
+) -> Result<GetAccessTokenResponse, Status> {
+    let request = GetAccessTokenRequest { connection_id: id.to_owned(), capability: 0 };
+    Ok(service.get_access_token(from_inside(request)).await?.into_inner())
 }
 
 /// Two workspaces, each with its key, without a rate limit.

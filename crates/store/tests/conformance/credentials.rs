@@ -69,6 +69,9 @@ async fn a_version_reads_back_as_written(database: &TestDatabase) {
     assert_eq!(store.credential(&id, 3).await.unwrap(), None);
     let all = store.credentials_of(&id).await.unwrap();
     assert_eq!(all, [version(&id, 2, CredentialKind::ApiKey), written.clone()]);
+    let (connection, held) = store.held(&id).await.unwrap().unwrap();
+    assert_eq!((connection.id, held), (id, all));
+    assert!(store.held(&connection_id(9)).await.unwrap().is_none());
     assert!(!format!("{written:?}").contains("99"), "Debug shows no byte of it");
 }
 
@@ -170,7 +173,7 @@ async fn what_is_due_is_claimed_once(database: &TestDatabase) {
     };
     put(&store, &[due(1, None), due(2, Some(now())), due(3, Some(now() + TimeDelta::hours(1)))]).await;
     let claimed = store.claim_refreshes(now(), 10, claim).await.unwrap();
-    assert_eq!(claimed, [(later.clone(), CredentialKind::Oauth)]);
+    assert_eq!(claimed, [(later.clone(), 2)]);
     assert!(store.claim_refreshes(now(), 10, claim).await.unwrap().is_empty());
 }
 
