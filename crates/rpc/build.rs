@@ -3,8 +3,17 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
     println!("cargo:rerun-if-changed={root}");
-    let packages = ["connections", "credentials", "syncs", "utilization"];
-    let files = packages.map(|name| format!("{root}/tidemark/{name}/v1/{name}.proto"));
+    let files = [
+        "connections/v1/connect_links",
+        "connections/v1/connections",
+        "connections/v1/events",
+        "connections/v1/invitations",
+        "connections/v1/webhooks",
+        "credentials/v1/credentials",
+        "syncs/v1/syncs",
+        "utilization/v1/utilization",
+    ]
+    .map(|name| format!("{root}/tidemark/{name}.proto"));
     let descriptors = protox::compile(&files, [root])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     tonic_prost_build::configure()
@@ -16,6 +25,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "tidemark.connections.v1.BeginConsentRequest",
             "tidemark.connections.v1.BeginConsentResponse",
             "tidemark.connections.v1.CompleteConsentRequest",
+            "tidemark.connections.v1.CreateInvitationResponse",
+            "tidemark.connections.v1.ResendInvitationResponse",
+            "tidemark.connections.v1.OpenInvitationRequest",
+            "tidemark.connections.v1.AcceptInvitationRequest",
+            "tidemark.connections.v1.CreateConnectLinkResponse",
+            "tidemark.connections.v1.RedeemConnectLinkRequest",
+            "tidemark.connections.v1.RedeemConnectLinkResponse",
+            "tidemark.connections.v1.ConnectThroughLinkRequest",
+            "tidemark.connections.v1.CreateWebhookEndpointResponse",
+            "tidemark.connections.v1.RotateWebhookSecretResponse",
             "tidemark.credentials.v1.GetAccessTokenResponse",
         ])
         .compile_fds(descriptors.clone())?;

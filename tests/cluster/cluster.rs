@@ -156,15 +156,18 @@ impl Cluster {
         }
     }
 
-    fn caller(&self, at: usize) -> Caller {
+    pub(crate) fn caller(&self, at: usize) -> Caller {
         let port = if self.wiring == Wiring::Embedded { self.ports[0] } else { self.ports[at] };
         Caller::new(&format!("http://127.0.0.1:{port}"), &SERVICE_TOKEN.into()).unwrap()
     }
 
     pub(crate) async fn connect(&self, api_key: &str) -> ConnectionId {
         let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy).to_string();
-        let request =
-            connections::CreateConnectionRequest { organization_id, region: 0, api_key: api_key.to_owned() };
+        let request = connections::CreateConnectionRequest {
+            organization_id,
+            api_key: api_key.to_owned(),
+            ..Default::default()
+        };
         let response = self.caller(0).connections().create_connection(request).await.unwrap();
         response.into_inner().connection.unwrap().id.parse().unwrap()
     }
@@ -223,6 +226,14 @@ impl Cluster {
             std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         logs.sort();
         logs
+    }
+
+    /// Fails where a log holds that text.
+    pub(crate) fn never_wrote(&self, secret: &str) {
+        for path in self.logs() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(secret), "a secret in {}", path.display());
+        }
     }
 
     /// The last lines of each log, for a failure's message; without the noise of the lowest levels.

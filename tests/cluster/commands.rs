@@ -151,3 +151,44 @@ async fn all_faults_of_the_configuration_are_told_at_once() {
     let text = text(&output.stderr);
     assert!(text.contains("database.url") && text.contains("worker.concurrency"), "{text}");
 }
+
+/// A database whose secrets were sealed with a key that is gone, as after a restore without the keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_tell_what_they_seal_and_which_one_is_missing() {
+    const KEYS: &str =
+        "new:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=,old:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0xMTExMTE=";
+    let folder = tempfile::tempdir().unwrap();
+    let (simulator, _) = simulator().await;
+    let url = simulator.base_url();
+    let report = ["report", "--database", "kept.sqlite", "--json", "--api-url", &url];
+    let output = tidemark(folder.path(), &report, &[("PRODUCTBOARD_TOKEN", TOKEN)]).await;
+    assert!(output.status.success(), "{}", told(&output));
+
+    let environment =
+        [("TIDEMARK_DATABASE__URL", "sqlite://kept.sqlite"), ("TIDEMARK_CREDENTIALS__KEYS", KEYS)];
+    let output = tidemark(folder.path(), &["keys", "status", "--json"], &environment).await;
+    assert!(!output.status.success(), "a missing key is a failure");
+    let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let line = |at: usize, name: &str| keys[at][name].clone();
+    assert_eq!(
+        (line(0, "key_id"), line(0, "seals"), line(0, "can_retire")),
+        ("new".into(), true.into(), false.into())
+    );
+    assert_eq!(
+        (line(1, "key_id"), line(1, "seals"), line(1, "can_retire")),
+        ("old".into(), false.into(), true.into())
+    );
+    assert_eq!(
+        (line(2, "key_id"), line(2, "present"), line(2, "can_retire")),
+        ("session".into(), false.into(), false.into())
+    );
+    assert_eq!(line(2, "secrets")["credentials"], 1);
+
+    let output = tidemark(folder.path(), &["keys", "rotate"], &environment).await;
+    assert!(!output.status.success());
+    let told = text(&output.stderr);
+    assert!(told.contains("add that key to `credentials.keys`") && !told.contains(CANARY), "{told}");
+    let output = tidemark(folder.path(), &["keys", "status"], &environment[..1]).await;
+    assert!(text(&output.stderr).contains("there is no key-encryption key"), "{}", text(&output.stderr));
+    simulator.shutdown().await;
+}

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod commands;
+mod invite;
 mod kill;
 mod main_job;
 mod naive;
@@ -27,5 +28,6 @@ macro_rules! on_both_wirings {
 
 on_both_wirings! {
     main_job::connect_sync_lose_the_key_reconnect_and_see_utilization as main_job;
+    invite::whoever_holds_the_link_connects as invite;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
 }

@@ -4,10 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tidemark_runtime::{Config, trace};
+use tidemark_runtime::{Config, no_core_dumps, trace};
 
 use crate::{
-    command::{demo, doctor, migrate, report, simulator},
+    command::{demo, doctor, keys, migrate, report, simulator},
     node::{self, Roles},
 };
 
@@ -34,6 +34,8 @@ enum Command {
     All,
     /// Brings the database to this version's schema.
     Migrate,
+    /// Shows and rotates the key-encryption keys.
+    Keys(keys::Args),
     /// Asks every server for an answer and tells what to do where there is none.
     Doctor(doctor::Args),
     /// The whole system in one process, against a simulated vendor.
@@ -49,6 +51,7 @@ impl Cli {
         let load = |overrides: &[(&str, String)]| -> Result<Config> {
             let config = Config::load(self.config.as_deref(), overrides)?;
             trace::init(&config.log);
+            no_core_dumps();
             Ok(config)
         };
         match self.command {
@@ -57,6 +60,7 @@ impl Cli {
             Command::Aggregator => node::run(load(&[])?, Roles::AGGREGATOR).await,
             Command::All => node::run(load(&[])?, Roles::ALL).await,
             Command::Migrate => migrate::run(&load(&[])?).await,
+            Command::Keys(args) => keys::run(&load(&[])?, &args).await,
             Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,

@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod report;
 pub(crate) mod simulator;

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_credentials::{
-    Application, ClientAuthentication, CredentialService, Settings as CredentialSettings, Vault,
+    Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, ReturnUrls,
+    Settings as CredentialSettings, SubscriptionService, SubscriptionSettings, Vault,
 };
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
@@ -20,7 +21,7 @@ use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::service::Routes;
 
-use crate::{relay, wiring};
+use crate::{housekeeping, relay, wiring};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -123,13 +124,34 @@ pub(crate) async fn start(
         );
         routes.add_service(server::guard(service.connections_server(), &guard));
         routes.add_service(server::guard(service.credentials_server(), &guard));
+        let invitations = service.invitations(invitation_settings(config)?);
+        routes.add_service(server::guard(invitations.invitations_server(), &guard));
+        routes.add_service(server::guard(invitations.connect_links_server(), &guard));
+        let stop = shutdown.clone();
+        tasks.spawn(async move {
+            invitations.run(stop).await;
+            Ok(())
+        });
         names.extend([
             "tidemark.connections.v1.ConnectionsService",
+            "tidemark.connections.v1.InvitationsService",
+            "tidemark.connections.v1.ConnectLinksService",
             "tidemark.credentials.v1.CredentialsService",
         ]);
-        let shutdown = shutdown.clone();
+        let stop = shutdown.clone();
+        let detector = service.clone();
         tasks.spawn(async move {
-            service.run(shutdown).await;
+            detector.run(stop).await;
+            Ok(())
+        });
+        let events = &config.events;
+        let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone(), events.keep_days);
+        let subscriptions = SubscriptionService::new(&service, settings, shutdown.clone());
+        routes.add_service(server::guard(subscriptions.events_server(), &guard));
+        routes.add_service(server::guard(subscriptions.webhooks_server(), &guard));
+        names.extend(["tidemark.connections.v1.EventsService", "tidemark.connections.v1.WebhooksService"]);
+        tasks.spawn(async move {
+            subscriptions.run().await;
             Ok(())
         });
     }
@@ -178,6 +200,12 @@ pub(crate) async fn start(
     let routes = routes.routes();
     let stop = shutdown.soft().clone();
     tasks.spawn(async move { Ok(server::serve(routes, &names, listen, stop).await?) });
+    let (swept, keep, times, until) =
+        (store.clone(), config.events.keep_days, Arc::clone(&clock), shutdown.clone());
+    tasks.spawn(async move {
+        housekeeping::run(swept, keep, times, until).await;
+        Ok(())
+    });
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay::run(store, bus, clock, shutdown).await;
@@ -207,6 +235,21 @@ fn credential_settings(config: &Config) -> CredentialSettings {
         probe_interval: config.credentials.probe_interval,
         oauth,
     }
+}
+
+fn invitation_settings(config: &Config) -> Result<InvitationSettings> {
+    let mail = &config.mail;
+    let mailer =
+        mail.smtp_url.as_ref().map(|url| Mailer::new(url, &mail.from, &mail.reply_to)).transpose()?;
+    if mailer.is_none() {
+        tracing::info!("no mail server is configured (mail.smtp_url): invitations are links to copy");
+    }
+    Ok(InvitationSettings {
+        console_url: config.console.public_url.clone(),
+        return_urls: ReturnUrls::new(config.console.return_urls.clone()),
+        per_day: config.invitations.per_day,
+        mailer,
+    })
 }
 
 /// Waits for the end. A task that ends by itself ends the process, with a failure.

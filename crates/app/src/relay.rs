@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use tidemark_domain::Clock;
 use tidemark_ports::{Bus, Message, Receipt, Route};
 use tidemark_runtime::Shutdown;
@@ -15,12 +14,9 @@ const BATCH: u64 = 200;
 const CLAIM: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(100);
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
-const KEEP_SENT_DAYS: i64 = 7;
-const ROUNDS_BETWEEN_CLEANUPS: u32 = 36_000;
 
 /// Runs until the shutdown; what is unsent then is sent by the next relay.
 pub(crate) async fn run(store: Store, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, shutdown: Shutdown) {
-    let mut rounds = 0_u32;
     loop {
         let pause = match round(&store, bus.as_ref(), clock.as_ref()).await {
             Ok(Round::Idle) => IDLE,
@@ -31,13 +27,6 @@ pub(crate) async fn run(store: Store, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, 
                 AFTER_A_FAULT
             }
         };
-        if rounds.is_multiple_of(ROUNDS_BETWEEN_CLEANUPS) {
-            let before = clock.now() - TimeDelta::days(KEEP_SENT_DAYS);
-            if let Err(error) = store.delete_sent_before(before).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "old outbox rows not deleted");
-            }
-        }
-        rounds = rounds.wrapping_add(1);
         if !shutdown.pause(pause).await {
             return;
         }

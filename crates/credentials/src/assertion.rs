@@ -8,7 +8,12 @@ use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status:
 use tidemark_store::Connection;
 use tracing::{Instrument as _, info_span};
 
-use crate::{connect::can_be_reconnected, refusal::Fault, secret::Secret, service::Parts};
+use crate::{
+    connect::{can_be_reconnected, may_begin},
+    refusal::Fault,
+    secret::Secret,
+    service::Parts,
+};
 
 const LIFE: Duration = Duration::from_secs(120);
 const LONGEST_SUBJECT: usize = 320;
@@ -25,7 +30,8 @@ impl Parts {
             return Err(Refusal::invalid("subject", "expected the member to act for").into());
         }
         let connection = if request.connection_id.is_empty() {
-            self.begun(caller, &request.organization_id, request.region)?
+            may_begin(caller, &request.organization_id)?;
+            self.begun(&request.organization_id, request.region)?
         } else {
             self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?
         };

@@ -22,6 +22,7 @@ use crate::{
     refusal::{Fault, Kept, wrong_workspace},
     secret::Secret,
     service::Parts,
+    ticket::Ticket,
 };
 
 const LONGEST_KEY: usize = 4096;
@@ -51,48 +52,62 @@ impl Life {
 }
 
 impl Parts {
-    pub(crate) async fn create(
+    /// As a caller asks for it.
+    pub(crate) async fn create_for(
         &self,
         caller: &Identity,
         request: wire::CreateConnectionRequest,
     ) -> Result<Connection, Fault> {
+        may_begin(caller, &request.organization_id)?;
+        self.create(request, &Ticket::None).await
+    }
+
+    /// As a caller, or the holder of a link, asks for it.
+    pub(crate) async fn create(
+        &self,
+        request: wire::CreateConnectionRequest,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
         let secret = Secret::key(api_key(request.api_key)?);
-        let begun = self.begun(caller, &request.organization_id, request.region)?;
+        let begun = self.begun(&request.organization_id, request.region)?;
         let scheme = scheme(request.auth_scheme)?;
         let span = info_span!("create", organization = %begun.organization_id);
         let kind = CredentialKind::ApiKey;
         let found = self.examine(begun.region, kind, scheme, &secret, Kept::Nothing).instrument(span).await?;
         let life = Life::default();
-        self.install(None, begun, Proven { kind, scheme, secret, found, life }).await
+        self.install(None, begun, Proven { kind, scheme, secret, found, life }, ticket).await
     }
 
-    pub(crate) async fn reconnect(
+    /// As a caller asks for it.
+    pub(crate) async fn reconnect_for(
         &self,
         caller: &Identity,
         request: wire::ReconnectConnectionRequest,
     ) -> Result<Connection, Fault> {
+        self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?;
+        self.reconnect(request, &Ticket::None).await
+    }
+
+    /// As a caller, or the holder of a link, asks for it.
+    pub(crate) async fn reconnect(
+        &self,
+        request: wire::ReconnectConnectionRequest,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
         let secret = Secret::key(api_key(request.api_key)?);
-        let old = self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?;
+        let old = self.connection(&rpc::parse("connection_id", &request.connection_id)?).await?;
         can_be_reconnected(&old)?;
         let (kind, scheme) = (CredentialKind::ApiKey, old.auth_scheme);
         let span = info_span!("reconnect", connection = %old.id);
         let found = self.examine(old.region, kind, scheme, &secret, Kept::Old).instrument(span).await?;
         same_workspace(&old, kind, &found)?;
         let life = Life::default();
-        self.install(Some(&old), old.clone(), Proven { kind, scheme, secret, found, life }).await
+        self.install(Some(&old), old.clone(), Proven { kind, scheme, secret, found, life }, ticket).await
     }
 
     /// A connection that is not in the database yet.
-    pub(crate) fn begun(
-        &self,
-        caller: &Identity,
-        organization: &str,
-        number: i32,
-    ) -> Result<Connection, Fault> {
+    pub(crate) fn begun(&self, organization: &str, number: i32) -> Result<Connection, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", organization)?;
-        if !caller.may_see(&organization) {
-            return Err(Refusal::NotFound { what: "organization" }.into());
-        }
         Ok(Connection::begun(self.new_connection_id(), organization, region(number)?, self.clock.now()))
     }
 
@@ -124,6 +139,7 @@ impl Parts {
         old: Option<&Connection>,
         base: Connection,
         proven: Proven,
+        ticket: &Ticket,
     ) -> Result<Connection, Fault> {
         let Proven { kind, scheme, secret, found, life } = proven;
         let matrix = match old {
@@ -155,6 +171,7 @@ impl Parts {
         version.proven_at = Some(now);
 
         let tx = self.store.begin().await?;
+        ticket.spend(&tx, &moved.to.id, now).await?;
         let written = match old {
             Some(old) => moved.write(&tx, old).await?,
             None => moved.insert(&tx).await?,
@@ -200,6 +217,16 @@ impl Parts {
             refresh_due_at: due,
             ..SealedCredential::new(connection.id.clone(), generation, kind, sealed, now)
         }
+    }
+}
+
+/// Refuses who may not see the organization.
+pub(crate) fn may_begin(caller: &Identity, organization: &str) -> Result<(), Fault> {
+    let organization: OrganizationId = rpc::parse("organization_id", organization)?;
+    if caller.may_see(&organization) {
+        Ok(())
+    } else {
+        Err(Refusal::NotFound { what: "organization" }.into())
     }
 }
 

@@ -24,7 +24,7 @@ impl ConnectionsService for CredentialService {
     ) -> Result<Response<wire::CreateConnectionResponse>, Status> {
         let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("CreateConnection", |parts| async move {
-            let connection = Some(shown(parts.create(&caller, request).await?));
+            let connection = Some(shown(parts.create_for(&caller, request).await?));
             Ok(wire::CreateConnectionResponse { connection })
         })
         .await
@@ -57,7 +57,7 @@ impl ConnectionsService for CredentialService {
     ) -> Result<Response<wire::ReconnectConnectionResponse>, Status> {
         let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("ReconnectConnection", |parts| async move {
-            let connection = Some(shown(parts.reconnect(&caller, request).await?));
+            let connection = Some(shown(parts.reconnect_for(&caller, request).await?));
             Ok(wire::ReconnectConnectionResponse { connection })
         })
         .await
@@ -177,7 +177,7 @@ fn page_start(token: &str) -> Result<Option<ConnectionId>, Refusal> {
     id.map(Some).ok_or_else(|| Refusal::invalid("page_token", expected))
 }
 
-fn shown(connection: Connection) -> wire::Connection {
+pub(crate) fn shown(connection: Connection) -> wire::Connection {
     wire::Connection {
         id: connection.id.to_string(),
         organization_id: connection.organization_id.to_string(),

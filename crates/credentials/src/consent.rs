@@ -14,10 +14,11 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    connect::{Life, Proven, can_be_reconnected, same_workspace},
+    connect::{Life, Proven, can_be_reconnected, may_begin, same_workspace},
     refusal::{Fault, Kept},
     secret::Secret,
     service::Parts,
+    ticket::Ticket,
     vault::Place,
 };
 
@@ -42,7 +43,10 @@ impl Parts {
         let scopes = &self.application()?.scopes;
         let session = session(request.session)?;
         let (connection, is_new) = if request.connection_id.is_empty() {
-            (self.begun(caller, &request.organization_id, request.region)?, true)
+            {
+                may_begin(caller, &request.organization_id)?;
+                (self.begun(&request.organization_id, request.region)?, true)
+            }
         } else {
             (self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?, false)
         };
@@ -130,7 +134,8 @@ impl Parts {
         let life = Life::of(grant);
         let is_stored = self.store.connection(&connection.id).await?.is_some();
         let old = is_stored.then_some(connection);
-        self.install(old, connection.clone(), Proven { kind, scheme, secret, found, life }).await
+        self.install(old, connection.clone(), Proven { kind, scheme, secret, found, life }, &Ticket::None)
+            .await
     }
 
     fn check_issuer(&self, region: Region, told: &str) -> Result<(), Refusal> {

@@ -18,8 +18,13 @@ use tidemark_runtime::Shutdown;
 use tidemark_store::{self as store, Connection, SealedCredential};
 
 use crate::{
-    CredentialService, holding::Holding, moves::Telling, probe::Acceptance, refresh::Unrefreshed,
-    refusal::Fault, service::Parts,
+    CredentialService,
+    holding::Holding,
+    moves::Telling,
+    probe::Acceptance,
+    refresh::{LONGEST_WAIT, Unrefreshed},
+    refusal::Fault,
+    service::Parts,
 };
 
 const BATCH: u64 = 64;

@@ -16,14 +16,14 @@ use tidemark_domain::{
 };
 use tidemark_productboard::{
     AuthScheme, Client, EntitiesQuery, Error, LocalBudget, Member, MembersQuery, NotesQuery, Options, Pages,
-    TeamsQuery,
+    TeamsQuery, Transport,
 };
 use tidemark_store::Connection;
 use url::Url;
 use uuid::Uuid;
 
 /// Two attempts of this length leave a caller with a deadline of 20 s an answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
 /// How many members a connection is recognized by.
 const ANCHORS: usize = 10;
@@ -100,12 +100,14 @@ pub(crate) fn client(
     token: &SecretString,
     auth_scheme: AuthScheme,
     requests_per_second: u32,
+    transport: Transport,
 ) -> Result<Client, Error> {
     let options = Options {
         request_timeout: REQUEST_TIMEOUT,
         max_attempts: ATTEMPTS,
         budget: std::sync::Arc::new(LocalBudget::new(requests_per_second)),
         auth_scheme,
+        transport: Some(transport),
         ..Options::default()
     };
     Client::new(base_url, token.clone(), options.trust(base_url))

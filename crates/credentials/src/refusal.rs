@@ -123,7 +123,7 @@ fn refused_by_oauth(error: &oauth::Error) -> Refusal {
         oauth::Error::RateLimited { retry_after, .. } => {
             Refusal::Unavailable { what: "Productboard's login".into(), retry_after: *retry_after }
         }
-        oauth::Error::InDoubt { .. } | oauth::Error::Unreachable { .. } => {
+        oauth::Error::InDoubt { .. } | oauth::Error::Unavailable { .. } | oauth::Error::Unreachable { .. } => {
             Refusal::Unavailable { what: "Productboard's login".into(), retry_after: Duration::from_secs(30) }
         }
         oauth::Error::InvalidClient { .. }

@@ -14,11 +14,11 @@ use tidemark_store::{Connection, SealedCredential, Store};
 use tonic::{Response, Status};
 
 use crate::{
-    Settings, Vault, probe,
+    InvitationService, InvitationSettings, Settings, Vault, probe,
     refresh::Flights,
     refusal::{Fault, not_configured},
     secret::Secret,
-    settings::{Application, OAuthServers},
+    settings::{Application, Servers},
 };
 use tidemark_domain::connection::{self, CredentialKind};
 
@@ -33,8 +33,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) flights: Flights,
-    servers: OAuthServers,
-    entropy: Arc<dyn Entropy>,
+    servers: Servers,
+    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 impl CredentialService {
@@ -47,7 +47,7 @@ impl CredentialService {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let (flights, servers) = (Flights::default(), OAuthServers::default());
+        let (flights, servers) = (Flights::default(), Servers::default());
         Self(Arc::new(Parts { store, vault, leases, clock, settings, flights, servers, entropy }))
     }
 
@@ -59,6 +59,15 @@ impl CredentialService {
     /// The server of `tidemark.credentials.v1`. Whoever serves it puts a guard in front.
     pub fn credentials_server(&self) -> CredentialsServiceServer<Self> {
         CredentialsServiceServer::new(self.clone())
+    }
+
+    /// Invitations and hosted connect links, which make connections through this service.
+    pub fn invitations(&self, settings: InvitationSettings) -> InvitationService {
+        InvitationService::new(Arc::clone(&self.0), settings)
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
     }
 
     /// Runs a handler's work to its end, whatever becomes of the caller.
@@ -139,9 +148,9 @@ impl Parts {
             _ => AuthScheme::Bearer,
         };
         let Settings { requests_per_second, .. } = self.settings;
-        let client =
-            probe::client(self.settings.base_url(region), &secret.access, scheme, requests_per_second);
-        client.map_err(Fault::Client)
+        let transport = self.servers.api(&self.settings, region).map_err(Fault::Client)?;
+        let base_url = self.settings.base_url(region);
+        probe::client(base_url, &secret.access, scheme, requests_per_second, transport).map_err(Fault::Client)
     }
 
     pub(crate) fn application(&self) -> Result<&Application, Refusal> {
@@ -150,6 +159,6 @@ impl Parts {
 
     /// The vendor's OAuth server of a region.
     pub(crate) fn oauth(&self, region: Region) -> Result<Arc<OAuth>, Fault> {
-        self.servers.of(self.application()?, region).map_err(Fault::OAuth)
+        self.servers.oauth(self.application()?, region).map_err(Fault::OAuth)
     }
 }

@@ -5,8 +5,13 @@ use std::{fmt, sync::Arc, sync::OnceLock, time::Duration};
 
 use secrecy::SecretString;
 use tidemark_domain::connection::Region;
-use tidemark_productboard::oauth::{App, Error, OAuth};
+use tidemark_productboard::{
+    Transport,
+    oauth::{App, Error, OAuth},
+};
 use url::Url;
+
+use crate::probe::REQUEST_TIMEOUT;
 
 pub use tidemark_productboard::oauth::ClientAuthentication;
 
@@ -75,13 +80,30 @@ impl Settings {
     }
 }
 
-/// The vendor's OAuth servers, made when first used.
+/// The vendor's servers: connections to each, made when first used.
 #[derive(Default)]
-pub(crate) struct OAuthServers([OnceLock<Arc<OAuth>>; 2]);
+pub(crate) struct Servers {
+    oauth: [OnceLock<Arc<OAuth>>; 2],
+    api: [OnceLock<Transport>; 2],
+}
 
-impl OAuthServers {
-    pub(crate) fn of(&self, application: &Application, region: Region) -> Result<Arc<OAuth>, Error> {
-        let place = &self.0[usize::from(region == Region::Eu)];
+impl Servers {
+    /// Connections to a region's API, for every credential that is tried there.
+    pub(crate) fn api(
+        &self,
+        settings: &Settings,
+        region: Region,
+    ) -> Result<Transport, tidemark_productboard::Error> {
+        let place = &self.api[usize::from(region == Region::Eu)];
+        if let Some(transport) = place.get() {
+            return Ok(transport.clone());
+        }
+        let transport = Transport::new(settings.base_url(region), REQUEST_TIMEOUT)?;
+        Ok(place.get_or_init(|| transport).clone())
+    }
+
+    pub(crate) fn oauth(&self, application: &Application, region: Region) -> Result<Arc<OAuth>, Error> {
+        let place = &self.oauth[usize::from(region == Region::Eu)];
         if let Some(server) = place.get() {
             return Ok(Arc::clone(server));
         }
@@ -98,8 +120,8 @@ impl OAuthServers {
     }
 }
 
-impl fmt::Debug for OAuthServers {
+impl fmt::Debug for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OAuthServers")
+        f.write_str("Servers")
     }
 }

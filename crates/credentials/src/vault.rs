@@ -69,19 +69,31 @@ pub enum InvalidKeys {
 
 /// Why a credential does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
+    /// Its key is not in the ring.
     #[error(
         "the credential was sealed with the key `{key_id}`, which this process does not have: \
          add that key to `credentials.keys`"
     )]
-    UnknownKey { key_id: String },
+    UnknownKey {
+        /// The key.
+        key_id: String,
+    },
+    /// It was sealed by a newer version.
     #[error("the credential was sealed by `{algorithm}`, which this version does not know")]
-    UnknownAlgorithm { algorithm: String },
+    UnknownAlgorithm {
+        /// How it was sealed.
+        algorithm: String,
+    },
+    /// It is not what was sealed for that place.
     #[error(
         "the credential does not open with the key `{key_id}`: the row was altered or moved, \
          or the key of that id is not the one that sealed it"
     )]
-    Refused { key_id: String },
+    Refused {
+        /// The key it claims to be sealed with.
+        key_id: String,
+    },
 }
 
 /// Where a secret belongs. It opens nowhere else.
@@ -151,6 +163,16 @@ impl Vault {
         if ring.is_empty() { Err(InvalidKeys::Empty) } else { Ok(Self { keys: ring, entropy }) }
     }
 
+    /// The ids of the keys, the sealing one first.
+    pub(crate) fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
+    }
+
+    /// The id of the key that seals.
+    pub(crate) fn sealing_key_id(&self) -> &str {
+        &self.keys[0].id
+    }
+
     /// Seals a secret for its place.
     pub(crate) fn seal(&self, place: Place<'_>, secret: &SecretString) -> Sealed {
         let sealing = &self.keys[0];
@@ -218,7 +240,7 @@ impl Key {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = self.keys.iter().map(|key| key.id.as_str()).collect();
+        let ids: Vec<_> = self.key_ids().collect();
         f.debug_struct("Vault").field("key_ids", &ids).finish_non_exhaustive()
     }
 }

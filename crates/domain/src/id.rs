@@ -91,6 +91,21 @@ ids! {
     RunId = "run_";
     /// One event; consumers deduplicate by it.
     EventId = "evt_";
+    /// One invitation of an admin to connect a workspace.
+    InvitationId = "inv_";
+    /// One hosted connect link.
+    ConnectLinkId = "link_";
+    /// Where events are posted to.
+    WebhookEndpointId = "whep_";
+    /// One event on its way to one webhook endpoint.
+    WebhookDeliveryId = "whdl_";
+}
+
+impl OrganizationId {
+    /// Nobody's organization: owns what is for all of them. No generated id is as great.
+    pub fn everybody() -> Self {
+        Self(format!("org_{}", "z".repeat(26)))
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +132,14 @@ mod tests {
         assert_eq!(id.as_str().parse::<ConnectionId>().unwrap(), id);
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<ConnectionId>(&json).unwrap(), id);
+    }
+
+    #[test]
+    fn everybody_is_an_organization_that_is_never_generated() {
+        let everybody = OrganizationId::everybody();
+        assert_eq!(everybody.as_str().parse::<OrganizationId>().unwrap(), everybody);
+        let greatest = ulid::Ulid::from_parts(u64::MAX, u128::MAX).to_string().to_ascii_lowercase();
+        assert!(*everybody.as_str() > *format!("org_{greatest}"));
     }
 
     #[test]

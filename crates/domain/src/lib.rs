@@ -8,10 +8,12 @@ pub mod connection;
 pub mod event;
 pub mod expiry;
 pub mod id;
+pub mod invitation;
 pub mod member;
 pub mod rollup;
 pub mod run;
 pub mod stream;
 mod time;
+pub mod webhook;
 
 pub use time::{Clock, Entropy};

@@ -3,11 +3,11 @@
 use std::{convert::Infallible, fmt, str::FromStr};
 
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A member's role. Any name the vendor may come up with is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub enum Role {
     /// Makes and administers; a paid seat.
     Admin,
@@ -39,15 +39,36 @@ impl Role {
     }
 }
 
-impl From<String> for Role {
-    fn from(name: String) -> Self {
-        match name.as_str() {
+impl From<&str> for Role {
+    fn from(name: &str) -> Self {
+        match name {
             "admin" => Self::Admin,
             "maker" | "editor" => Self::Maker,
             "viewer" => Self::Viewer,
             "contributor" => Self::Contributor,
-            _ => Self::Other(name),
+            _ => Self::Other(name.to_owned()),
         }
+    }
+}
+
+/// Without a text of its own for the known roles: one is read for every row of activity.
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+
+        impl de::Visitor<'_> for Name {
+            type Value = Role;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a role")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Role, E> {
+                Ok(name.into())
+            }
+        }
+
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -60,7 +81,7 @@ impl From<Role> for String {
 impl FromStr for Role {
     type Err = Infallible;
     fn from_str(name: &str) -> Result<Self, Infallible> {
-        Ok(name.to_owned().into())
+        Ok(name.into())
     }
 }
 
@@ -116,9 +137,9 @@ mod tests {
 
     #[test]
     fn editor_is_a_maker_and_unknown_roles_are_kept() {
-        assert_eq!(Role::from("editor".to_owned()), Role::Maker);
-        assert_eq!(Role::from("steward".to_owned()).as_str(), "steward");
-        assert!(!Role::from("steward".to_owned()).is_paid());
+        assert_eq!(Role::from("editor"), Role::Maker);
+        assert_eq!(Role::from("steward").as_str(), "steward");
+        assert!(!Role::from("steward").is_paid());
     }
 
     #[test]

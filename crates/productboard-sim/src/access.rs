@@ -77,11 +77,7 @@ impl Access {
     }
 
     pub(crate) fn pii(&self, faults: &Faults) -> Pii {
-        match faults.obfuscated_word {
-            _ if self.allows(MEMBERS_PII[0]) => Pii::Shown,
-            false => Pii::Masked("[redacted]"),
-            true => Pii::Masked("[obfuscated]"),
-        }
+        if self.allows(MEMBERS_PII[0]) { Pii::Shown } else { Pii::Masked(Pii::word(faults)) }
     }
 }
 
@@ -91,6 +87,13 @@ pub(crate) enum Pii {
     #[default]
     Shown,
     Masked(&'static str),
+}
+
+impl Pii {
+    /// What stands in for a name.
+    pub(crate) fn word(faults: &Faults) -> &'static str {
+        if faults.obfuscated_word { "[obfuscated]" } else { "[redacted]" }
+    }
 }
 
 #[cfg(test)]

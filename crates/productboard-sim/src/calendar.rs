@@ -11,7 +11,7 @@ const EMPTY_ROW: f64 = 0.02;
 /// The flag and the counters disagree now and then, as in the vendor's own example.
 const WRONG_FLAG: f64 = 0.01;
 /// Rows that leave their zero counters out.
-const SPARSE_ROW: f64 = 0.4;
+pub(crate) const SPARSE_ROW: f64 = 0.4;
 
 /// All rows of one person over the days of the spec.
 pub(crate) fn live(rng: &mut impl Rng, person: &Person, spec: &WorkspaceSpec) -> Vec<Activity> {
@@ -55,20 +55,26 @@ fn chance(person: &Person, day: NaiveDate, today: NaiveDate) -> f64 {
     if person.stopped.is_some_and(|stopped| day > stopped) {
         return 0.0;
     }
-    let weekday = match day.weekday() {
+    let fading = if person.habit == Habit::Fading { fade(day, today) } else { 1.0 };
+    let unfinished = if day == today { 0.4 } else { 1.0 };
+    (person.presence * weekday(day) * season(day) * fading * unfinished).min(1.0)
+}
+
+pub(crate) fn weekday(day: NaiveDate) -> f64 {
+    match day.weekday() {
         Weekday::Tue | Weekday::Wed => 1.05,
         Weekday::Mon | Weekday::Thu => 1.0,
         Weekday::Fri => 0.8,
         Weekday::Sat | Weekday::Sun => 0.05,
-    };
-    let season = match (day.month(), day.day()) {
+    }
+}
+
+fn season(day: NaiveDate) -> f64 {
+    match (day.month(), day.day()) {
         (12, 24..) | (1, 1) => 0.15,
         (7 | 8, _) => 0.8,
         _ => 1.0,
-    };
-    let fading = if person.habit == Habit::Fading { fade(day, today) } else { 1.0 };
-    let unfinished = if day == today { 0.4 } else { 1.0 };
-    (person.presence * weekday * season * fading * unfinished).min(1.0)
+    }
 }
 
 /// Full use until four months ago, next to nothing today.
@@ -76,7 +82,7 @@ fn fade(day: NaiveDate, today: NaiveDate) -> f64 {
     ((today - day).num_days() as f64 / 120.0).clamp(0.02, 1.0)
 }
 
-fn is_weekend(day: NaiveDate) -> bool {
+pub(crate) fn is_weekend(day: NaiveDate) -> bool {
     matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
 }
 

@@ -16,17 +16,38 @@ pub(crate) struct ApiError {
     detail: String,
     /// The query parameter at fault.
     parameter: Option<&'static str>,
+    /// The place in the body at fault.
+    pointer: Option<&'static str>,
     retry_after_secs: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), parameter: None, retry_after_secs: None }
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            parameter: None,
+            pointer: None,
+            retry_after_secs: None,
+        }
     }
 
     pub(crate) fn invalid_parameter(parameter: &'static str, detail: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::BAD_REQUEST, "request.invalid", "Invalid request", detail);
         Self { parameter: Some(parameter), ..error }
+    }
+
+    pub(crate) fn invalid_at(pointer: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: Some(pointer), ..Self::invalid(detail) }
+    }
+
+    /// A body of the right form that makes no sense.
+    pub(crate) fn unprocessable(pointer: &'static str, detail: impl Into<String>) -> Self {
+        let error =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation.failed", "Validation failed", detail);
+        Self { pointer: Some(pointer), ..error }
     }
 
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
@@ -35,10 +56,6 @@ impl ApiError {
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "request.malformed", "Malformed request", detail)
-    }
-
-    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation.failed", "Validation failed", detail)
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -110,6 +127,9 @@ impl IntoResponse for ApiError {
         let mut error = json!({ "code": self.code, "title": self.title, "detail": self.detail });
         if let Some(parameter) = self.parameter {
             error["source"] = json!({ "parameter": parameter });
+        }
+        if let Some(pointer) = self.pointer {
+            error["source"] = json!({ "pointer": pointer });
         }
         let id = format!("req-{:010}", NEXT.fetch_add(1, Ordering::Relaxed));
         let body: Value = json!({ "id": id, "errors": [error] });

@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Pii;
 use crate::clock::Clock;
 use crate::error::ApiError;
+use crate::index::Served;
 use crate::oauth::OAuth;
 use crate::tenants::{Admission, Knock, Mishap, Tenants};
 use crate::webhooks::{WebhookEvent, Webhooks};
 use crate::wire::{self, Asked};
-use crate::{Access, Faults, Region, Route, Workspace};
+use crate::{Access, Faults, Region, Route};
 
 /// What the server shares with every request to one of its two hosts.
 #[derive(Clone)]
@@ -54,7 +55,8 @@ impl Hosts {
 /// One admitted request.
 #[derive(Clone)]
 pub(crate) struct Call {
-    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) route: Route,
+    pub(crate) workspace: Arc<Served>,
     pub(crate) faults: Arc<Faults>,
     /// What the token may do.
     pub(crate) access: Arc<Access>,
@@ -81,6 +83,14 @@ impl Call {
             Pii::Masked(_) => Err(ApiError::invalid_parameter(parameter, "needs the scope members:pii:read")),
         }
     }
+
+    /// The same for the body of a search.
+    pub(crate) fn may_search_people(&self) -> Result<(), ApiError> {
+        match self.pii {
+            Pii::Shown => Ok(()),
+            Pii::Masked(_) => Err(ApiError::invalid_at("/data", "needs the scope members:pii:read")),
+        }
+    }
 }
 
 /// The middleware of one route.
@@ -102,7 +112,15 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
                 (access.pii(&faults), api.origin(request.headers()), api.page_size);
             let faults = Arc::clone(&faults);
             let mut request = request;
-            request.extensions_mut().insert(Call { workspace, faults, access, pii, origin, page_size });
+            request.extensions_mut().insert(Call {
+                route,
+                workspace,
+                faults,
+                access,
+                pii,
+                origin,
+                page_size,
+            });
             next.run(request).await
         }
     };

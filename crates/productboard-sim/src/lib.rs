@@ -4,28 +4,46 @@ mod access;
 mod calendar;
 mod clock;
 mod counters;
+mod draft;
+mod entity;
 mod error;
+mod evolve;
 mod faults;
+mod feedback;
+mod field;
 mod gate;
+mod ground;
+mod index;
+mod json;
 mod ledger;
 mod limit;
 mod names;
+mod note;
 mod oauth;
 mod page;
 mod people;
+mod planning;
 mod routes;
 mod server;
 mod spec;
 mod teams;
 mod tenancy;
 mod tenants;
+mod titles;
 mod webhooks;
 mod wire;
 mod workspace;
 
 pub use access::{Access, TokenKind};
+pub use entity::{
+    CustomValue, Entity, EntityKind, Granularity, HealthStatus, HealthUpdate, Progress, Relationship,
+    RelationshipKind, Source, Timeframe,
+};
+pub use evolve::Changes;
 pub use faults::{Burst, Faults, NextLink, RateHeaders, RetryAfter, Route, Storm};
+pub use field::{CustomField, CustomKind, SelectOption, Status};
 pub use ledger::Ledger;
+pub use note::{Content, Message, Note, NoteKind, NoteSource, Property, Target};
 pub use oauth::{App, Consent, OAuthFaults, RefreshUse, fingerprint};
 pub use server::{Options, Simulator};
 pub use spec::{Health, WorkspaceSpec, showcase};

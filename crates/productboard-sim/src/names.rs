@@ -64,6 +64,12 @@ pub(crate) fn person(rng: &mut impl Rng, domain: &str, taken: &mut HashSet<Strin
     FullName { name: format!("{first} {last}"), email: format!("{username}@{domain}.example"), username }
 }
 
+/// A name of somebody who is no member.
+pub(crate) fn customer(rng: &mut impl Rng) -> String {
+    let first = FIRST.choose(rng).copied().unwrap_or("Ana");
+    format!("{first} {}", LAST.choose(rng).copied().unwrap_or("Novak"))
+}
+
 /// The name and the handle of the n-th team.
 pub(crate) fn team(index: usize) -> (String, String) {
     let name = TEAMS[index % TEAMS.len()];

@@ -1,9 +1,10 @@
 //! Pages: an opaque cursor that remembers the list, its filters and the position, and the links made from it.
 //!
-//! A cursor belongs to the request it came from: filters sent along with it must be the same or absent.
+//! A cursor belongs to the request it came from: filters sent along with it must be the same or absent, the body of a
+//! search must be the same.
 
 use std::fmt::Write as _;
-use std::ops::Range;
+use std::str::FromStr;
 
 use axum::extract::Query;
 use axum::http::Uri;
@@ -12,15 +13,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::NextLink;
 use crate::error::ApiError;
 use crate::gate::Call;
+use crate::json::{self, Body};
+use crate::{NextLink, Route};
 
 #[derive(Serialize, Deserialize)]
 struct Cursor {
     path: String,
     query: Vec<(String, String)>,
     position: usize,
+    /// The fingerprint of a search's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,8 @@ enum BadCursor {
     OtherList,
     #[error("pageCursor was made for other filters")]
     OtherFilters,
+    #[error("pageCursor was made for another body")]
+    OtherBody,
 }
 
 /// One request for a page of a list.
@@ -40,19 +47,53 @@ pub(crate) struct PageRequest {
     /// Filters, sorted.
     query: Vec<(String, String)>,
     position: usize,
+    body: Option<u64>,
+    /// Rows per page, where the client may say.
+    limit: Option<usize>,
 }
 
 impl PageRequest {
+    /// The first page of a list, as a client would ask for it.
+    pub(crate) fn first(path: String, query: Vec<(String, String)>) -> Self {
+        Self { path, query, position: 0, body: None, limit: None }
+    }
+
     /// Reads filters and cursor; parameters that are not in `filters` are ignored, as the vendor does.
     pub(crate) fn read(uri: &Uri, filters: &[&str]) -> Result<Self, ApiError> {
+        Self::read_sent(uri, filters, &[], None)
+    }
+
+    /// Reads a list whose array parameters are refused without their brackets, unless a cursor comes with them.
+    pub(crate) fn read_strictly(
+        uri: &Uri,
+        filters: &[&str],
+        scalars: &[&'static str],
+    ) -> Result<Self, ApiError> {
+        Self::read_sent(uri, filters, scalars, None)
+    }
+
+    /// Reads the query of a search with the fingerprint of its body. The search of notes still knows `fields[]`.
+    pub(crate) fn read_search(uri: &Uri, fingerprint: u64) -> Result<Self, ApiError> {
+        Self::read_sent(uri, &["fields[]"], &[], Some(fingerprint))
+    }
+
+    fn read_sent(
+        uri: &Uri,
+        filters: &[&str],
+        scalars: &[&'static str],
+        body: Option<u64>,
+    ) -> Result<Self, ApiError> {
         let Query(sent) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| ApiError::malformed("The query string cannot be decoded"))?;
-        let path = uri.path().to_owned();
         let cursor = sent.iter().find(|(name, _)| name == "pageCursor").map(|(_, cursor)| cursor.clone());
+        let scalar = scalars.iter().find(|scalar| sent.iter().any(|(name, _)| name == *scalar));
+        if let (None, Some(scalar)) = (&cursor, scalar) {
+            return Err(ApiError::invalid_parameter(scalar, format!("must be sent as {scalar}[]")));
+        }
         let mut query: Vec<_> =
             sent.into_iter().filter(|(name, _)| filters.contains(&name.as_str())).collect();
         query.sort();
-        let request = Self { path, query, position: 0 };
+        let request = Self { body, ..Self::first(uri.path().to_owned(), query) };
         match cursor {
             None => Ok(request),
             Some(cursor) => request
@@ -70,7 +111,15 @@ impl PageRequest {
         if !self.query.is_empty() && self.query != cursor.query {
             return Err(BadCursor::OtherFilters);
         }
+        if self.body != cursor.body {
+            return Err(BadCursor::OtherBody);
+        }
         Ok(Self { query: cursor.query, position: cursor.position, ..self })
+    }
+
+    /// Answers this many rows per page.
+    pub(crate) fn limited_to(self, limit: Option<usize>) -> Self {
+        Self { limit, ..self }
     }
 
     pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -91,33 +140,57 @@ impl PageRequest {
         }
     }
 
-    /// Answers with the page of a list of `total` rows; `rows` makes the ones in the range.
+    /// True or false.
+    pub(crate) fn flag(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(ApiError::invalid_parameter(name, "must be true or false")),
+        }
+    }
+
+    /// A value that has a form, for example a UUID.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &'static str, form: &str) -> Result<Option<T>, ApiError> {
+        let value = self.value(name).map(str::parse);
+        value.transpose().map_err(|_| ApiError::invalid_parameter(name, format!("must be {form}")))
+    }
+
+    /// Answers with the page of a list of `total` rows; `row` appends one of them.
     pub(crate) fn answer(
         &self,
         call: &Call,
         total: usize,
         style: NextLink,
-        rows: impl FnOnce(Range<usize>) -> Vec<Value>,
-    ) -> Value {
+        mut row: impl FnMut(&mut Vec<u8>, usize),
+    ) -> Body {
+        let total = call.faults.shown(call.route, total);
         let start = self.position.min(total);
-        let end = start.saturating_add(call.page_size).min(total);
+        let end = start.saturating_add(self.limit.unwrap_or(call.page_size)).min(total);
         let next = match end {
             end if end < total => Some(end),
             _ if call.faults.repeat_last_cursor => Some(self.position),
             _ => None,
         };
-        let next = next.map(|position| self.link(call, position, style));
-        let mut answer = json!({ "data": rows(start..end), "links": { "next": next } });
-        if call.faults.unknown_fields {
-            add_unknown_fields(&mut answer);
+        let mut out = Vec::with_capacity(ROW_BYTES * (end - start) + 512);
+        out.extend_from_slice(br#"{"data":["#);
+        for index in start..end {
+            if index > start {
+                out.push(b',');
+            }
+            row(&mut out, index);
         }
-        answer
+        out.extend_from_slice(br#"],"links":{"next":"#);
+        json::write(&mut out, &next.map(|position| self.link(call, position, style)));
+        out.extend_from_slice(b"}}");
+        if call.faults.unknown_fields { with_unknown_fields(out) } else { Body(out) }
     }
 
-    fn link(&self, call: &Call, position: usize, style: NextLink) -> String {
-        let Self { path, query, .. } = self;
-        let cursor = Cursor { path: path.clone(), query: query.clone(), position };
-        let cursor = URL_SAFE_NO_PAD.encode(json!(cursor).to_string());
+    /// The address of the page that begins at a position.
+    pub(crate) fn link(&self, call: &Call, position: usize, style: NextLink) -> String {
+        let Self { path, query, body, .. } = self;
+        let cursor = Cursor { path: path.clone(), query: query.clone(), position, body: *body };
+        let cursor = URL_SAFE_NO_PAD.encode(Body::of(&cursor).0);
         let origin = call.faults.foreign_next_host.as_ref().unwrap_or(&call.origin);
         let (start, filters): (String, &[_]) = match style {
             NextLink::Absolute => (format!("{origin}{path}"), query),
@@ -125,14 +198,20 @@ impl PageRequest {
             NextLink::Relative => (path.strip_prefix("/v2/analytics").unwrap_or(path).to_owned(), &[]),
         };
         let mut link = start + "?";
+        let scalar = call.faults.scalar_type_in_next && call.route == Route::Entities;
         for (name, value) in filters {
+            let name = if scalar && name == "type[]" { "type" } else { name };
             let _ = write!(link, "{}={}&", percent(name), percent(value));
         }
         link + "pageCursor=" + &cursor
     }
 }
 
-fn add_unknown_fields(answer: &mut Value) {
+/// About the size of an activity row, the most frequent one.
+const ROW_BYTES: usize = 640;
+
+fn with_unknown_fields(answer: Vec<u8>) -> Body {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&answer) else { return Body(answer) };
     answer["meta"] = json!({ "generation": 3 });
     answer["links"]["prev"] = Value::Null;
     for row in answer["data"].as_array_mut().into_iter().flatten() {
@@ -141,6 +220,7 @@ fn add_unknown_fields(answer: &mut Value) {
             row["fields"]["betaLabels"] = json!(["new"]);
         }
     }
+    Body::of(&answer)
 }
 
 fn percent(text: &str) -> String {

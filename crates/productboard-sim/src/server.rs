@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use crate::gate::{Api, Hosts};
 use crate::oauth::OAuth;
 use crate::tenants::Tenants;
 use crate::webhooks::Webhooks;
-use crate::{Access, Faults, Plan, Region, Workspace, routes};
+use crate::{Access, Changes, Faults, Plan, Region, Workspace, routes};
 
 /// What holds for all tokens of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,11 @@ impl Simulator {
     /// The facts behind the answers.
     pub fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
         self.api.tenants.workspace(domain)
+    }
+
+    /// Lets a workspace live on until a day, see [`Workspace::evolve`]. `None` when there is no such workspace.
+    pub fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
+        self.api.tenants.evolve(domain, to, seed)
     }
 
     /// Stops accepting, lets running answers end, and waits for that.

@@ -33,15 +33,21 @@ pub struct WorkspaceSpec {
     pub days: u32,
     /// The mix of people.
     pub health: Health,
+    /// How many entities, of all types together.
+    pub entities: usize,
+    /// How many notes.
+    pub notes: usize,
 }
 
 impl WorkspaceSpec {
-    /// 400 days of an engaged workspace, one team for every dozen members, seeded by the domain.
+    /// 400 days of an engaged workspace, one team for every dozen members, some entities and notes for each member,
+    /// seeded by the domain.
     pub fn new(domain: impl Into<String>, members: usize, today: NaiveDate) -> Self {
         let domain = domain.into();
         let seed = fnv1a(domain.as_bytes());
         let teams = (members / 12).clamp(1, 40);
-        Self { domain, seed, members, teams, today, days: 400, health: Health::default() }
+        let (entities, notes) = ((120 + members * 3).min(3_000), (100 + members * 3).min(3_000));
+        Self { domain, seed, members, teams, today, days: 400, health: Health::default(), entities, notes }
     }
 
     /// Takes another seed than the domain's.
@@ -67,10 +73,22 @@ impl WorkspaceSpec {
     pub fn health(self, health: Health) -> Self {
         Self { health, ..self }
     }
+
+    /// Sets the number of entities.
+    #[must_use]
+    pub fn entities(self, entities: usize) -> Self {
+        Self { entities, ..self }
+    }
+
+    /// Sets the number of notes.
+    #[must_use]
+    pub fn notes(self, notes: usize) -> Self {
+        Self { notes, ..self }
+    }
 }
 
 /// Std's hasher may change between releases; a seed must not.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::time::Instant;
 
 use self::switches::Switches;
 use self::token::Token;
-use crate::{Access, Faults, Ledger, Plan, Region, Workspace};
+use crate::index::Served;
+use crate::{Access, Changes, Faults, Ledger, Plan, Region, Workspace};
 
 pub(crate) use self::admission::{Admission, Knock, Mishap};
 
@@ -31,7 +32,7 @@ struct Book {
 }
 
 struct Tenant {
-    data: Arc<Workspace>,
+    data: Arc<Served>,
     region: Region,
     plan: Plan,
     switches: Switches,
@@ -43,10 +44,10 @@ impl Tenants {
     }
 
     /// Adds a workspace, or replaces the data of the one with the same domain.
-    pub(crate) fn put(&self, mut workspace: Workspace) {
-        workspace.sort();
+    pub(crate) fn put(&self, workspace: Workspace) {
         let domain = workspace.domain.clone();
-        let data = Arc::new(workspace);
+        // Made before the lock is taken: no request waits for it.
+        let data = Arc::new(Served::new(workspace));
         match self.book().workspaces.entry(domain) {
             Entry::Occupied(mut known) => known.get_mut().data = data,
             Entry::Vacant(free) => {
@@ -57,14 +58,22 @@ impl Tenants {
     }
 
     pub(crate) fn workspace(&self, domain: &str) -> Option<Arc<Workspace>> {
-        self.book().workspaces.get(domain).map(|tenant| Arc::clone(&tenant.data))
+        self.book().workspaces.get(domain).map(|tenant| tenant.data.facts())
+    }
+
+    /// Lets a workspace live on; requests see it as it was until all of it is done. `None` without workspace.
+    pub(crate) fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
+        let mut workspace = Workspace::clone(&*self.workspace(domain)?);
+        let changes = workspace.evolve(to, seed);
+        self.put(workspace);
+        Some(changes)
     }
 
     /// The workspaces of one data centre, by domain.
     pub(crate) fn of_region(&self, region: Region) -> Vec<Arc<Workspace>> {
         let book = self.book();
         let here = book.workspaces.values().filter(|tenant| tenant.region == region);
-        let mut workspaces: Vec<_> = here.map(|tenant| Arc::clone(&tenant.data)).collect();
+        let mut workspaces: Vec<_> = here.map(|tenant| tenant.data.facts()).collect();
         workspaces.sort_by(|left, right| left.domain.cmp(&right.domain));
         workspaces
     }

@@ -1,7 +1,7 @@
-//! One Productboard workspace as facts: members, teams, memberships and daily activity.
+//! One Productboard workspace as facts: people and their daily activity, what they plan and what customers said.
 //!
-//! Invariant of a served workspace: `activities` are sorted by (date, member), `teams` and `memberships` newest
-//! first, `members` oldest first. Pages are slices of these, found by binary search.
+//! Invariant of a served workspace: `activities` are sorted by (date, member), `teams`, `memberships` and `notes`
+//! newest first, `members` and `entities` oldest first. Pages are slices of these; windows are found by binary search.
 
 use std::ops::Range;
 
@@ -11,8 +11,16 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::feedback::Subjects;
+use crate::ground::{self, Ground};
 use crate::people::Person;
-use crate::{WorkspaceSpec, calendar, people, teams};
+use crate::{
+    CustomField, Entity, Note, SelectOption, Status, WorkspaceSpec, calendar, feedback, people, planning,
+    teams,
+};
+
+/// What people plan and say is drawn apart: more of it must not change who is there and when they come.
+const PLANS: u64 = 0x706c_616e_7321;
 
 /// The names of [`Activity::counters`], in the order of the vendor's schema.
 pub const COUNTER_NAMES: [&str; 19] = [
@@ -42,6 +50,9 @@ pub const COUNTER_NAMES: [&str; 19] = [
 pub struct Workspace {
     /// The workspace's domain.
     pub domain: String,
+    /// The last day of data.
+    #[serde(default)]
+    pub today: NaiveDate,
     /// Members, oldest first, disabled and pending ones included.
     pub members: Vec<Member>,
     /// Teams, newest first.
@@ -50,6 +61,21 @@ pub struct Workspace {
     pub memberships: Vec<Membership>,
     /// Activity rows, sorted by (date, member).
     pub activities: Vec<Activity>,
+    /// Entities of all types, oldest first.
+    #[serde(default)]
+    pub entities: Vec<Entity>,
+    /// Notes, newest first.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+    /// Statuses of entities.
+    #[serde(default)]
+    pub statuses: Vec<Status>,
+    /// Tags of entities and notes.
+    #[serde(default)]
+    pub tags: Vec<SelectOption>,
+    /// Fields that the workspace defined itself.
+    #[serde(default)]
+    pub custom_fields: Vec<CustomField>,
 }
 
 /// A row of the members list.
@@ -127,13 +153,29 @@ impl Workspace {
             people.iter().filter(|person| person.is_member()).map(|person| member(person, &memberships));
         let mut workspace = Self {
             domain: spec.domain.clone(),
+            today: spec.today,
             members: members.collect(),
             activities: people.iter().flat_map(|person| calendar::live(&mut rng, person, spec)).collect(),
             teams,
             memberships,
+            entities: Vec::new(),
+            notes: Vec::new(),
+            statuses: Vec::new(),
+            tags: Vec::new(),
+            custom_fields: Vec::new(),
         };
+        workspace.plan(spec);
         workspace.sort();
         workspace
+    }
+
+    fn plan(&mut self, spec: &WorkspaceSpec) {
+        let mut rng = ChaCha8Rng::seed_from_u64(spec.seed ^ PLANS);
+        self.statuses = ground::statuses(&mut rng);
+        self.tags = ground::tags(&mut rng);
+        self.custom_fields = ground::custom_fields(&mut rng);
+        self.entities = planning::draw(&mut rng, spec, Ground::of(self));
+        self.notes = feedback::draw(&mut rng, spec, Ground::of(self), &Subjects::of(&self.entities));
     }
 
     /// Restores the order that pages rely on, after hands may have been on the public fields.
@@ -141,6 +183,8 @@ impl Workspace {
         self.activities.sort_by_key(|row| (row.date, row.member_id));
         self.teams.sort_by_key(|team| std::cmp::Reverse(team.created_at));
         self.memberships.sort_by_key(|membership| std::cmp::Reverse(membership.since));
+        self.entities.sort_by_key(|entity| (entity.created_at, entity.id));
+        self.notes.sort_by_key(|note| std::cmp::Reverse((note.created_at, note.id)));
     }
 
     /// Where the rows of a window (both ends inclusive, open when `None`) lie in `activities`.
@@ -149,14 +193,6 @@ impl Workspace {
         let end =
             to.map_or(self.activities.len(), |to| self.activities.partition_point(|row| row.date <= to));
         start..end.max(start)
-    }
-
-    pub(crate) fn team(&self, id: Uuid) -> Option<&Team> {
-        self.teams.iter().find(|team| team.id == id)
-    }
-
-    pub(crate) fn member(&self, id: Uuid) -> Option<&Member> {
-        self.members.iter().find(|member| member.id == id)
     }
 }
 

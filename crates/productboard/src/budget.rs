@@ -6,13 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Hands out requests at the pace of one token's rate limit.
 #[async_trait]
 pub trait RateBudget: Debug + Send + Sync {
-    /// Waits until one more request may go out.
-    async fn acquire(&self);
+    /// Waits until one more request may go out. If that would take longer than `patience`, gives at once the time that
+    /// it would take.
+    async fn acquire(&self, patience: Duration) -> Result<(), Duration>;
 
     /// The vendor answered 429: nothing goes out for this long.
     fn freeze(&self, pause: Duration);
@@ -22,7 +23,9 @@ pub trait RateBudget: Debug + Send + Sync {
 }
 
 /// How many requests may go out at once after a quiet time, for large limits.
-const BURST: u32 = 5;
+const BURST: u32 = 3;
+/// By how much the way to the vendor may squeeze a second's requests together before they are too many.
+const JITTER: Duration = Duration::from_millis(40);
 
 /// A budget within one process: an even pace after a small burst, and never more than the limit in any one second.
 ///
@@ -48,7 +51,7 @@ impl Pace {
     fn of(requests_per_second: u32, full: Instant) -> Self {
         // A second holds the burst and what the pace adds: `burst + (limit - burst + 1) - 1`.
         let burst = BURST.min(requests_per_second.div_ceil(10));
-        let interval = Duration::from_secs(1) / (requests_per_second - burst + 1);
+        let interval = (Duration::from_secs(1) + JITTER) / (requests_per_second - burst + 1);
         Self { interval, slack: interval * (burst - 1), full }
     }
 
@@ -78,12 +81,15 @@ impl LocalBudget {
 
 #[async_trait]
 impl RateBudget for LocalBudget {
-    async fn acquire(&self) {
-        let _turn = self.turn.lock().await;
+    async fn acquire(&self, patience: Duration) -> Result<(), Duration> {
+        let deadline = Instant::now() + patience;
+        let _turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| patience)?;
         loop {
-            let taken = self.pace().take(Instant::now());
+            let now = Instant::now();
+            let taken = self.pace().take(now);
             match taken {
-                Ok(()) => return,
+                Ok(()) => return Ok(()),
+                Err(later) if later > deadline => return Err(later - now),
                 // A freeze may come in the meantime, so the pace is asked again.
                 Err(later) => sleep_until(later).await,
             }
@@ -110,12 +116,14 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(3600);
+
     /// When `count` requests went out, in milliseconds after the start.
     async fn departures(budget: &LocalBudget, count: usize) -> Vec<u128> {
         let start = Instant::now();
         let mut times = Vec::new();
         for _ in 0..count {
-            budget.acquire().await;
+            budget.acquire(LONG).await.unwrap();
             times.push(start.elapsed().as_millis());
         }
         times
@@ -135,7 +143,7 @@ mod tests {
             assert!(whole <= at_nine_tenths, "{limit} per second: slow, {whole} ms");
         }
         let times = departures(&LocalBudget::new(50), 7).await;
-        assert!(times[4] <= 1 && times[5] >= 20, "a burst of five: {times:?}");
+        assert!(times[2] <= 1 && times[3] >= 20, "a burst of three: {times:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,15 +158,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_freeze_reaches_those_who_wait_already() {
         let budget = Arc::new(LocalBudget::new(1));
-        budget.acquire().await;
+        budget.acquire(LONG).await.unwrap();
         let start = Instant::now();
         let waiting = tokio::spawn({
             let budget = Arc::clone(&budget);
-            async move { budget.acquire().await }
+            async move { budget.acquire(LONG).await }
         });
         tokio::time::sleep(Duration::from_millis(500)).await;
         budget.freeze(Duration::from_secs(10));
-        waiting.await.unwrap();
+        waiting.await.unwrap().unwrap();
         assert!(start.elapsed() >= Duration::from_millis(10_500), "{:?}", start.elapsed());
     }
 
@@ -171,6 +179,18 @@ mod tests {
         assert!(departures(&budget, 4).await[3] >= 3000);
         budget.observe(Some(0), Some(0));
         budget.observe(None, None);
-        budget.acquire().await;
+        budget.acquire(LONG).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_wait_is_told_at_once_how_long_it_would_be() {
+        let budget = LocalBudget::new(50);
+        budget.freeze(Duration::from_secs(600));
+        let start = Instant::now();
+        let rest = budget.acquire(Duration::from_secs(30)).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_millis(1), "{:?}", start.elapsed());
+        assert!(rest >= Duration::from_secs(600) && rest < Duration::from_secs(601), "{rest:?}");
+        tokio::time::advance(Duration::from_secs(599)).await;
+        budget.acquire(Duration::from_secs(30)).await.unwrap();
     }
 }

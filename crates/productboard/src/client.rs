@@ -23,6 +23,8 @@ use crate::exchange::Exchange;
 use crate::operation::Operation;
 use crate::paging::{Cursor, Page, Pages, Trail};
 use crate::request::Request;
+use crate::transport::Transport;
+use crate::transport::USER_AGENT;
 use crate::{AuthScheme, Error, LocalBudget, RateBudget, host};
 
 /// How the client behaves.
@@ -44,6 +46,8 @@ pub struct Options {
     pub trusted_hosts: Vec<String>,
     /// What the vendor sees of us.
     pub user_agent: String,
+    /// Connections to share with other clients of the same host; it has a time-out and a user agent of its own.
+    pub transport: Option<Transport>,
 }
 
 impl Default for Options {
@@ -56,7 +60,8 @@ impl Default for Options {
             budget: Arc::new(LocalBudget::new(50)),
             auth_scheme: AuthScheme::default(),
             trusted_hosts: Vec::new(),
-            user_agent: concat!("tidemark/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
+            transport: None,
         }
     }
 }
@@ -160,18 +165,33 @@ struct Walk {
 enum Place {
     /// Before the first page, or the page of a cursor.
     Before(Option<Cursor>),
+    /// Behind a page whose next link leads nowhere.
+    Broken(Error),
     End,
 }
 
 impl Walk {
     async fn step<T: DeserializeOwned>(mut self) -> Result<Option<(Page<T>, Self)>, Error> {
-        let Place::Before(cursor) = self.place else { return Ok(None) };
+        let cursor = match self.place {
+            Place::Before(cursor) => cursor,
+            Place::Broken(error) => return Err(error),
+            Place::End => return Ok(None),
+        };
         let page: WirePage<T> = self.exchange.ask(&self.request.at(cursor.as_ref())).await?;
-        let next = self.trail.advance(page.next_link(), &self.request.url).map_err(|bad| {
-            let attempted = self.request.operation.attempted;
-            Error::VendorChanged { attempted, path: "links.next".to_owned(), problem: bad.0, vendor_id: None }
-        })?;
-        self.place = next.clone().map_or(Place::End, |next| Place::Before(Some(next)));
+        let next = match self.trail.advance(page.next_link(), &self.request.url) {
+            Ok(next) => {
+                self.place = next.clone().map_or(Place::End, |next| Place::Before(Some(next)));
+                next
+            }
+            // The rows are as good as any: they come first, the error after them.
+            Err(bad) => {
+                let attempted = self.request.operation.attempted;
+                let (path, problem) = ("links.next".to_owned(), bad.0);
+                self.place =
+                    Place::Broken(Error::VendorChanged { attempted, path, problem, vendor_id: None });
+                None
+            }
+        };
         Ok(Some((Page { items: page.data, next }, self)))
     }
 }

@@ -1,11 +1,12 @@
 //! From bytes to rows. A failure names the JSON path and what was expected there, never the value that was found:
 //! values may be personal data.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::Error;
 use crate::operation::Operation;
+use crate::paging::Links;
 
 /// A page as the vendor sends it.
 #[derive(Debug, Deserialize)]
@@ -20,15 +21,10 @@ pub(crate) struct WireOne<T> {
     pub(crate) data: T,
 }
 
-#[derive(Debug, Deserialize)]
-struct Links {
-    next: Option<String>,
-}
-
 impl<T> WirePage<T> {
     /// The link to the next page, if there is one.
     pub(crate) fn next_link(&self) -> Option<&str> {
-        self.links.as_ref()?.next.as_deref()
+        self.links.as_ref()?.next()
     }
 }
 
@@ -53,7 +49,7 @@ impl Undecodable {
         let attempted = operation.attempted;
         if cut_short {
             let source = Some("the answer was cut short".into());
-            return Error::Transient { attempted, status: None, vendor_id, source };
+            return Error::Transient { attempted, status: None, retry_after: None, vendor_id, source };
         }
         Error::VendorChanged { attempted, path, problem, vendor_id }
     }
@@ -77,6 +73,15 @@ impl Undecodable {
     pub(crate) fn new(path: String, error: &serde_json::Error) -> Self {
         Self { path, problem: problem(error), cut_short: error.is_eof() }
     }
+}
+
+/// Absent and null are the same here: nothing.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The part of the message that does not repeat the value.

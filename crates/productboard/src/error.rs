@@ -54,6 +54,8 @@ pub enum Error {
         attempted: &'static str,
         /// The HTTP status, if there was an answer.
         status: Option<u16>,
+        /// How long the vendor asks to wait, if it does.
+        retry_after: Option<Duration>,
         /// The vendor's id of this error.
         vendor_id: Option<String>,
         /// What broke, if there was no answer.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
@@ -21,15 +20,16 @@ use crate::host;
 use crate::refusal::{Envelope, Refusal};
 use crate::request::Request;
 use crate::retry::{RetryBudget, backoff};
+use crate::transport::{http_client, read};
 use crate::{Error, RateBudget};
 
-const LONGEST_CONNECT: Duration = Duration::from_secs(10);
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// An error says what it has to say in this many bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
 pub(crate) struct Exchange {
     http: reqwest::Client,
+    /// Of every request; the connections may be shared with clients of other tokens.
+    headers: HeaderMap,
     credential: Credential,
     budget: Arc<dyn RateBudget>,
     retries: RetryBudget,
@@ -60,12 +60,14 @@ impl fmt::Debug for Exchange {
 impl Exchange {
     pub(crate) fn new(base: &Url, token: &SecretString, options: Options) -> Result<Self, Error> {
         let credential = Credential::new(token, options.auth_scheme)?;
-        let defaults = HeaderMap::from_iter([
-            (header::AUTHORIZATION, credential.header()?),
-            (header::ACCEPT, HeaderValue::from_static("application/json")),
-        ]);
+        let own = || http_client(base, options.request_timeout, &options.user_agent, HeaderMap::new());
+        let shared = options.transport.map(|transport| Ok(transport.0));
         Ok(Self {
-            http: http_client(base, options.request_timeout, &options.user_agent, defaults)?,
+            http: shared.unwrap_or_else(own)?,
+            headers: HeaderMap::from_iter([
+                (header::AUTHORIZATION, credential.header()?),
+                (header::ACCEPT, HeaderValue::from_static("application/json")),
+            ]),
             credential,
             budget: options.budget,
             retries: RetryBudget::new(),
@@ -81,14 +83,14 @@ impl Exchange {
     pub(crate) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
         self.until_answered(request, |answer| {
             decode::body(&answer.body).map_err(|undecodable| {
-                let undecodable = undecodable.told(|text| self.credential.clean(text));
+                let undecodable = undecodable.told(|text| self.clean(request, text));
                 undecodable.into_error(request.operation, answer.request_id)
             })
         })
         .await
     }
 
-    /// Deletes. What is gone after an attempt without an answer was deleted by that attempt.
+    /// Deletes.
     pub(crate) async fn delete(&self, request: &Request) -> Result<(), Error> {
         self.until_answered(request, |_| Ok(())).await
     }
@@ -99,53 +101,74 @@ impl Exchange {
         read: impl Fn(Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + self.deadline;
-        let mut attempt = 1;
+        let (mut attempt, mut in_doubt) = (1, false);
         loop {
+            self.turn(request, deadline).await?;
             let error = match self.attempt(request, deadline).await.and_then(&read) {
                 Ok(answer) => {
                     self.retries.earn();
                     return Ok(answer);
                 }
-                Err(Error::Invalid { status: 404, .. })
-                    if attempt > 1 && request.method == Method::DELETE =>
-                {
+                // What is gone after an attempt of unknown fate was deleted by that attempt.
+                Err(Error::Invalid { status: 404, .. }) if in_doubt && request.method == Method::DELETE => {
                     return read(Answer { body: Vec::new(), request_id: None });
                 }
                 Err(error) => error,
             };
-            let pause = self.pause_after(&error, attempt, request.repeatable);
-            let in_time =
-                |pause: &Duration| attempt < self.max_attempts && Instant::now() + *pause < deadline;
-            let Some(pause) = pause.filter(in_time) else { return Err(error) };
+            in_doubt |= matches!(error, Error::Transient { .. });
+            let Some(pause) = self.pause_after(&error, attempt, deadline, request.repeatable) else {
+                return Err(error);
+            };
             tracing::debug!(attempt, pause_ms = pause.as_millis(), %error, "asking Productboard again");
             sleep(pause).await;
             attempt += 1;
         }
     }
 
-    /// How long to wait before the next attempt, if one can help.
-    fn pause_after(&self, error: &Error, attempt: u32, repeatable: bool) -> Option<Duration> {
-        match error {
-            Error::RateLimited { retry_after, .. } => {
-                // Those who share the budget wait no longer than a request may take; then they are told themselves.
-                self.budget.freeze(*retry_after.min(&self.request_timeout));
-                (*retry_after <= self.request_timeout).then_some(*retry_after)
-            }
-            Error::Unreachable { .. } => self.retries.spend().then(|| backoff(attempt)),
-            Error::Transient { .. } if repeatable => self.retries.spend().then(|| backoff(attempt)),
-            _ => None,
-        }
+    /// Waits for the request's turn in the rate budget, unless that takes too long.
+    async fn turn(&self, request: &Request, deadline: Instant) -> Result<(), Error> {
+        let patience = self.request_timeout.min(deadline.saturating_duration_since(Instant::now()));
+        self.budget.acquire(patience).await.map_err(|retry_after| Error::RateLimited {
+            attempted: request.operation.attempted,
+            retry_after,
+            vendor_id: None,
+        })
     }
 
-    /// One attempt, its turn in the rate budget included, within the call's deadline.
+    /// How long to wait before the next attempt, if one can help and there is time for it.
+    fn pause_after(
+        &self,
+        error: &Error,
+        attempt: u32,
+        deadline: Instant,
+        repeatable: bool,
+    ) -> Option<Duration> {
+        let (asked_for, pause) = match error {
+            Error::RateLimited { retry_after, .. } => {
+                // Those who share the budget wait as well, or are told how long it would be.
+                self.budget.freeze(*retry_after);
+                (*retry_after, *retry_after)
+            }
+            Error::Transient { retry_after, .. } if repeatable => {
+                let asked_for = retry_after.unwrap_or_default();
+                (asked_for, backoff(attempt).max(asked_for))
+            }
+            Error::Unreachable { .. } => (Duration::ZERO, backoff(attempt)),
+            _ => return None,
+        };
+        let in_time = attempt < self.max_attempts
+            && asked_for <= self.request_timeout
+            && Instant::now() + pause < deadline;
+        let allowed = in_time && (matches!(error, Error::RateLimited { .. }) || self.retries.spend());
+        allowed.then_some(pause)
+    }
+
+    /// One attempt within the call's deadline.
     async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Answer, Error> {
-        let attempted = request.operation.attempted;
-        if timeout_at(deadline, self.budget.acquire()).await.is_err() {
-            return Err(Error::RateLimited { attempted, retry_after: self.request_timeout, vendor_id: None });
-        }
         let late = |_| Error::Transient {
-            attempted,
+            attempted: request.operation.attempted,
             status: None,
+            retry_after: None,
             vendor_id: None,
             source: Some(format!("no answer within {} s", self.deadline.as_secs()).into()),
         };
@@ -153,7 +176,8 @@ impl Exchange {
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, Error> {
-        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        let url = request.url.clone();
+        let mut builder = self.http.request(request.method.clone(), url).headers(self.headers.clone());
         if let Some(body) = &request.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }
@@ -161,9 +185,9 @@ impl Exchange {
         let headers = response.headers();
         self.budget.observe(headers::limit(headers), headers::remaining(headers));
         let deprecation = self.note_deprecation(request, headers);
-        let request_id = headers::request_id(headers).map(|id| self.credential.clean(id));
+        let request_id = headers::request_id(headers).map(|id| self.clean(request, id));
         if !response.status().is_success() {
-            let refusal = self.refusal(response, request_id, deprecation).await;
+            let refusal = self.refusal(request, response, request_id, deprecation).await;
             return Err(refusal.into_error(request.operation));
         }
         let (body, whole) =
@@ -179,8 +203,15 @@ impl Exchange {
         Ok(Answer { body, request_id })
     }
 
+    /// What others said, made fit to be told.
+    fn clean(&self, request: &Request, text: &str) -> String {
+        let without = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), "[secret]");
+        self.credential.clean(&request.secrets.iter().fold(text.to_owned(), without))
+    }
+
     async fn refusal(
         &self,
+        request: &Request,
         response: Response,
         request_id: Option<String>,
         deprecation: Option<Deprecation>,
@@ -189,14 +220,14 @@ impl Exchange {
         let retry_after = headers::retry_after(response.headers());
         // The status says enough when the rest gets lost.
         let (body, _) = read(response, LARGEST_REFUSAL).await.unwrap_or_default();
-        let mut envelope = Envelope::read(&body, |text| self.credential.clean(text));
+        let mut envelope = Envelope::read(&body, |text| self.clean(request, text));
         envelope.id = envelope.id.or(request_id);
         Refusal { status, retry_after, envelope, deprecation }
     }
 
     /// Keeps the vendor's announcement that an operation will go away, and warns of it once.
     fn note_deprecation(&self, request: &Request, headers: &HeaderMap) -> Option<Deprecation> {
-        let said = |name| headers::text(headers, &[name]).map(|text| self.credential.clean(text));
+        let said = |name| headers::text(headers, &[name]).map(|text| self.clean(request, text));
         let (deprecated, sunset) = (said("deprecation"), said("sunset"));
         if deprecated.is_none() && sunset.is_none() {
             return None;
@@ -221,40 +252,6 @@ impl Exchange {
     }
 }
 
-/// A client that keeps its connections, unpacks gzip, and never follows a redirect.
-pub(crate) fn http_client(
-    base: &Url,
-    request_timeout: Duration,
-    user_agent: &str,
-    defaults: HeaderMap,
-) -> Result<reqwest::Client, Error> {
-    install_tls_provider();
-    let mut builder = reqwest::Client::builder()
-        .default_headers(defaults)
-        .user_agent(user_agent)
-        .redirect(Policy::none())
-        .timeout(request_timeout)
-        .connect_timeout(request_timeout.min(LONGEST_CONNECT))
-        .tcp_keepalive(KEEPALIVE);
-    if host::is_loopback(base) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| Error::Configuration(format!("no HTTP client could be made: {error}")))
-}
-
-/// Reads a body, unpacked, up to a size; says whether that was all of it.
-pub(crate) async fn read(mut response: Response, most: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
-    let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    let mut body = Vec::with_capacity(expected.min(most));
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > most {
-            return Ok((body, false));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((body, true))
-}
-
 /// A request without a whole answer. The library's error would show the URL with its query.
 fn broken(request: &Request, error: reqwest::Error) -> Error {
     let connect = error.is_connect();
@@ -263,13 +260,5 @@ fn broken(request: &Request, error: reqwest::Error) -> Error {
         return Error::Unreachable { host: host::shown(&request.url), source };
     }
     let attempted = request.operation.attempted;
-    Error::Transient { attempted, status: None, vendor_id: None, source: Some(source) }
-}
-
-/// TLS by ring. Whoever was first to choose a provider for the process is right.
-fn install_tls_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    Error::Transient { attempted, status: None, retry_after: None, vendor_id: None, source: Some(source) }
 }

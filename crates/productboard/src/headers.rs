@@ -5,6 +5,9 @@ use std::time::Duration;
 use chrono::DateTime;
 use reqwest::header::HeaderMap;
 
+/// How long to wait after a 429 that does not say.
+pub(crate) const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// What the vendor allows in any second, whichever of its three spellings it uses.
 pub(crate) fn limit(headers: &HeaderMap) -> Option<u32> {
     number(headers, &["x-ratelimit-limit-second", "ratelimit-limit", "x-ratelimit-limit"])
@@ -33,9 +36,12 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<&'a str
     names.iter().find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
-/// The first of these headers that is a number.
+/// The first of these headers that begins with a number: `50`, or `50;w=1`.
 fn number<N: std::str::FromStr>(headers: &HeaderMap, names: &[&str]) -> Option<N> {
-    names.iter().find_map(|name| headers.get(*name)?.to_str().ok()?.trim().parse().ok())
+    names.iter().find_map(|name| {
+        let text = headers.get(*name)?.to_str().ok()?.trim();
+        text.split([';', ',']).next()?.trim_end().parse().ok()
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +68,9 @@ mod tests {
             assert_eq!((limit(&headers), remaining(&headers)), (Some(50), Some(49)), "{limits}");
         }
         let headers = map(&[("ratelimit-limit", "50;w=1"), ("x-ratelimit-limit", "40")]);
-        assert_eq!((limit(&headers), remaining(&headers)), (Some(40), None));
+        assert_eq!((limit(&headers), remaining(&headers)), (Some(50), None));
+        let headers = map(&[("ratelimit-limit", "many"), ("x-ratelimit-limit", "40")]);
+        assert_eq!(limit(&headers), Some(40));
     }
 
     #[test]

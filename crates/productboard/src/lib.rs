@@ -17,6 +17,7 @@ mod query;
 mod refusal;
 mod request;
 mod retry;
+mod transport;
 
 pub use budget::{LocalBudget, RateBudget};
 pub use client::{Client, Deprecation, Options};
@@ -26,11 +27,12 @@ pub use model::activity::Activity;
 pub use model::configuration::{
     Configuration, FieldConfiguration, Filter, RelationshipConfiguration, SelectValue, Values,
 };
-pub use model::entity::{Entity, EntityType, Source};
+pub use model::entity::{Entity, EntityType};
 pub use model::field::{Choice, Fields, Health, MemberValue, Number, Progress, Timeframe};
 pub use model::member::Member;
 pub use model::note::{Content, Note, NoteType, OpportunityField, Part};
 pub use model::relationship::{Relationship, RelationshipKind, Relationships, Target};
+pub use model::resource::Source;
 pub use model::team::{Team, TeamMember};
 pub use model::text::Text;
 pub use model::webhook::{NewWebhook, Webhook};
@@ -39,4 +41,11 @@ pub use query::entities::{CustomFilter, EntitiesQuery, EntityRelationshipsQuery,
 pub use query::members::{MemberSearch, MembersQuery};
 pub use query::notes::{NoteRelationshipsQuery, NoteSearch, NotesQuery};
 pub use query::teams::{TeamSearch, TeamsQuery};
+/// What an [`Activity`] says and a [`Member`] is.
+pub use tidemark_domain::{
+    activity::{Counters, MemberDay},
+    member::Role,
+};
+
 pub use query::{FieldSelection, MemberIs, Named, Period, SourceIs};
+pub use transport::Transport;

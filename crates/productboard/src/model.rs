@@ -7,6 +7,7 @@ pub(crate) mod field;
 pub(crate) mod member;
 pub(crate) mod note;
 pub(crate) mod relationship;
+pub(crate) mod resource;
 pub(crate) mod team;
 pub(crate) mod text;
 pub(crate) mod webhook;

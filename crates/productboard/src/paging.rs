@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures::stream::BoxStream;
+use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use crate::{Error, host};
@@ -17,7 +18,7 @@ const MOST_PAGES: u32 = 100_000;
 /// A list, page by page. It ends after the last page or after the first error.
 ///
 /// Waiting for the next page can be given up at any time: nothing is lost, and the wait goes on where it was when the
-/// stream is asked again. To go on with another stream, give it the last page's [`Page::next`].
+/// stream is asked again. A loop is noticed within one stream only. To go on with another stream, give it the last page's [`Page::next`].
 pub type Pages<T> = BoxStream<'static, Result<Page<T>, Error>>;
 
 /// A part of a list.
@@ -46,8 +47,26 @@ impl Cursor {
 }
 
 /// What is wrong with a next link.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct BadLink(pub(crate) String);
+
+/// The links of a page.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Links {
+    next: Option<String>,
+}
+
+impl Links {
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    /// The cursor of the next page, for a page inside another thing: the request is never made by this link.
+    pub(crate) fn cursor(&self) -> Result<Option<Cursor>, BadLink> {
+        self.next().map_or(Ok(None), Cursor::in_link)
+    }
+}
 
 impl Cursor {
     /// Takes the cursor out of a next link, absolute or relative. An empty link or an empty cursor is the end; a link

@@ -7,10 +7,8 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::client::Deprecation;
+use crate::headers;
 use crate::operation::Operation;
-
-/// How long to wait after a 429 that does not say.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -93,10 +91,12 @@ impl Refusal {
             404 if !envelope.has("resource.notFound") => changed("the route is gone (status 404)".to_owned()),
             410 => changed("the route is gone (status 410)".to_owned()),
             429 => {
-                let retry_after = retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
+                let retry_after = retry_after.unwrap_or(headers::DEFAULT_RETRY_AFTER);
                 Error::RateLimited { attempted, retry_after, vendor_id }
             }
-            408 | 425 | 500.. => Error::Transient { attempted, status: Some(code), vendor_id, source: None },
+            408 | 425 | 500.. => {
+                Error::Transient { attempted, status: Some(code), retry_after, vendor_id, source: None }
+            }
             400..=499 => Error::Invalid { attempted, status: code, detail: envelope.words(), vendor_id },
             _ => changed(format!("an unexpected status {code}")),
         }
@@ -135,7 +135,10 @@ mod tests {
         assert!(matches!(members(404, "route.notFound"), Error::VendorChanged { .. }));
         assert!(matches!(members(410, "route.notFound"), Error::VendorChanged { .. }));
         assert!(matches!(team(404, "resource.notFound"), Error::Invalid { status: 404, .. }));
-        assert!(matches!(members(429, ""), Error::RateLimited { retry_after: DEFAULT_RETRY_AFTER, .. }));
+        assert!(matches!(
+            members(429, ""),
+            Error::RateLimited { retry_after: headers::DEFAULT_RETRY_AFTER, .. }
+        ));
         for status in [408, 425, 500, 501, 502, 503, 504, 599] {
             let error = members(status, "");
             assert!(matches!(error, Error::Transient { status: Some(its), .. } if its == status), "{status}");

@@ -1,14 +1,15 @@
 //! One request, ready to be sent as often as it may be.
 
 use reqwest::Method;
+use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
 use crate::operation::Operation;
 use crate::paging::{CURSOR, Cursor};
 
-/// A request below the base URL.
-#[derive(Debug, Clone)]
+/// A request below the base URL. It may hold secrets, so that it cannot be printed.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
@@ -16,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) body: Option<Vec<u8>>,
     /// Whether a request whose fate is unknown may be sent again: creating something twice would leave two.
     pub(crate) repeatable: bool,
+    /// What must not be told, should the vendor echo the request.
+    pub(crate) secrets: Vec<SecretString>,
 }
 
 impl Request {
@@ -25,7 +28,7 @@ impl Request {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v2").extend(path);
         }
-        Self { operation, method, url, body: None, repeatable: true }
+        Self { operation, method, url, body: None, repeatable: true, secrets: Vec::new() }
     }
 
     pub(crate) fn query(mut self, pairs: impl IntoIterator<Item = (&'static str, String)>) -> Self {
@@ -39,6 +42,10 @@ impl Request {
     /// A search: the body asks, and asking twice does no harm.
     pub(crate) fn body(self, body: &Value) -> Self {
         Self { body: Some(body.to_string().into_bytes()), ..self }
+    }
+
+    pub(crate) fn hiding(self, secrets: impl IntoIterator<Item = SecretString>) -> Self {
+        Self { secrets: secrets.into_iter().collect(), ..self }
     }
 
     pub(crate) fn once(self) -> Self {

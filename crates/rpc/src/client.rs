@@ -11,7 +11,11 @@ use tonic::{
 };
 
 use crate::{
-    connections::connections_service_client::ConnectionsServiceClient,
+    connections::{
+        connect_links_service_client::ConnectLinksServiceClient,
+        connections_service_client::ConnectionsServiceClient, events_service_client::EventsServiceClient,
+        invitations_service_client::InvitationsServiceClient, webhooks_service_client::WebhooksServiceClient,
+    },
     credentials::credentials_service_client::CredentialsServiceClient,
     syncs::syncs_service_client::SyncsServiceClient,
     utilization::utilization_service_client::UtilizationServiceClient,
@@ -77,6 +81,26 @@ impl Caller {
     /// The connections service.
     pub fn connections(&self) -> ConnectionsServiceClient<Signed> {
         ConnectionsServiceClient::new(self.0.clone())
+    }
+
+    /// The invitations service.
+    pub fn invitations(&self) -> InvitationsServiceClient<Signed> {
+        InvitationsServiceClient::new(self.0.clone())
+    }
+
+    /// The connect links service.
+    pub fn connect_links(&self) -> ConnectLinksServiceClient<Signed> {
+        ConnectLinksServiceClient::new(self.0.clone())
+    }
+
+    /// The events service.
+    pub fn events(&self) -> EventsServiceClient<Signed> {
+        EventsServiceClient::new(self.0.clone())
+    }
+
+    /// The webhooks service.
+    pub fn webhooks(&self) -> WebhooksServiceClient<Signed> {
+        WebhooksServiceClient::new(self.0.clone())
     }
 
     /// The credentials service.

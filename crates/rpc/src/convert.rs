@@ -1,5 +1,7 @@
 //! Conversions between the wire and the domain.
 
+mod invitation;
+
 use std::{fmt::Display, str::FromStr};
 
 use chrono::{DateTime, Utc};

@@ -1,11 +1,13 @@
 //! Debug output of the messages that carry a secret.
 
+mod links;
+
 use std::fmt;
 
 use crate::{
     connections::{
         BeginConsentRequest, BeginConsentResponse, CompleteConsentRequest, CreateConnectionRequest,
-        ReconnectConnectionRequest,
+        CreateWebhookEndpointResponse, ReconnectConnectionRequest, RotateWebhookSecretResponse,
     },
     credentials::GetAccessTokenResponse,
 };
@@ -65,6 +67,24 @@ impl fmt::Debug for ReconnectConnectionRequest {
     }
 }
 
+impl fmt::Debug for CreateWebhookEndpointResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateWebhookEndpointResponse")
+            .field("endpoint", &self.endpoint)
+            .field("secret", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RotateWebhookSecretResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateWebhookSecretResponse")
+            .field("secret", &REDACTED)
+            .field("old_signs_until", &self.old_signs_until)
+            .finish()
+    }
+}
+
 impl fmt::Debug for GetAccessTokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetAccessTokenResponse")
@@ -86,12 +106,16 @@ mod tests {
         let create = CreateConnectionRequest { api_key: "canary".into(), ..Default::default() };
         let reconnect = ReconnectConnectionRequest { api_key: "canary".into(), ..Default::default() };
         let token = GetAccessTokenResponse { access_token: "canary".into(), ..Default::default() };
+        let endpoint = CreateWebhookEndpointResponse { secret: "canary".into(), ..Default::default() };
+        let secret = RotateWebhookSecretResponse { secret: "canary".into(), ..Default::default() };
         let canary = String::from("canary");
         let begin = BeginConsentRequest { session: canary.clone(), ..Default::default() };
         let begun = BeginConsentResponse { authorize_url: canary.clone(), ..Default::default() };
         let (session, state, code) = (canary.clone(), canary.clone(), canary);
         let complete = CompleteConsentRequest { session, state, code, ..Default::default() };
-        let text = format!("{create:?} {reconnect:?} {token:?} {begin:?} {begun:?} {complete:?}");
+        let text = format!(
+            "{create:?} {reconnect:?} {token:?} {endpoint:?} {secret:?} {begin:?} {begun:?} {complete:?}"
+        );
         assert!(!text.contains("canary"), "{text}");
     }
 }

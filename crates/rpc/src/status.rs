@@ -36,6 +36,18 @@ pub enum Refusal {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// A limit is reached: wait that long.
+    Exhausted {
+        /// Which limit, and what to do.
+        sentence: String,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// What was asked for lies outside of what is kept: begin anew as the sentence says.
+    OutOfRange {
+        /// What is the matter and what to do.
+        sentence: String,
+    },
     /// Who calls is not known.
     Unauthenticated,
     /// A fault of this service; the cause was logged and is not told.
@@ -73,6 +85,11 @@ impl From<Refusal> for Status {
                 details.set_retry_info(Some(retry_after));
                 (Code::Unavailable, format!("{what} does not answer just now; try again"))
             }
+            Refusal::Exhausted { sentence, retry_after } => {
+                details.set_retry_info(Some(retry_after));
+                (Code::ResourceExhausted, sentence)
+            }
+            Refusal::OutOfRange { sentence } => (Code::OutOfRange, sentence),
             Refusal::Unauthenticated => (
                 Code::Unauthenticated,
                 "the call carries no valid service token; send `authorization: Bearer <token>`".to_owned(),

@@ -1,5 +1,6 @@
 //! The settings of a process, read and checked as a whole.
 
+mod invitations;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
+pub use invitations::{Console, Invitations, Mail};
 use reader::Reader;
 pub use reader::{Fault, Faults};
 
@@ -32,10 +34,18 @@ pub struct Config {
     pub worker: Worker,
     /// Where the utilization service listens.
     pub aggregator_listen: SocketAddr,
+    /// Events and those who receive them.
+    pub events: Events,
     /// The vendor.
     pub productboard: Productboard,
     /// The application registered with the vendor, if there is one.
     pub oauth: Option<OAuth>,
+    /// The console, as people reach it.
+    pub console: Console,
+    /// Invitations.
+    pub invitations: Invitations,
+    /// The mail server.
+    pub mail: Mail,
     /// Logs.
     pub log: Log,
 }
@@ -127,6 +137,15 @@ pub struct Worker {
     pub history_days: u32,
     /// Newest days fetched again.
     pub trailing_days: u32,
+}
+
+/// Events and those who receive them.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// How many days events, sent messages and deliveries are kept.
+    pub keep_days: u32,
+    /// Hosts that webhooks may be sent to although they have a private address or no TLS.
+    pub trusted_webhook_hosts: Vec<String>,
 }
 
 /// The vendor.
@@ -229,12 +248,20 @@ impl Config {
                 trailing_days: read.number("worker.trailing_days", 1..=90),
             },
             aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
+            events: Events {
+                // Webhooks are tried for more than three days.
+                keep_days: read.number("events.keep_days", 5..=3_650),
+                trusted_webhook_hosts: read.list("webhooks.trusted_hosts"),
+            },
             productboard: Productboard {
                 us_url: read.url("productboard.us_url", &["https", "http"]),
                 eu_url: read.url("productboard.eu_url", &["https", "http"]),
                 requests_per_second: read.number("productboard.requests_per_second", 1..=10_000),
             },
             oauth: oauth(&mut read),
+            console: Console::read(&mut read),
+            invitations: Invitations::read(&mut read),
+            mail: Mail::read(&mut read),
             log: Log {
                 filter: read.text("log.filter"),
                 format: read.choice("log.format", "`text` or `json`", format, LogFormat::Text),

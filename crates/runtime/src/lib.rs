@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+mod memory;
 mod shutdown;
 mod time;
 pub mod trace;
 
 pub use config::Config;
+pub use memory::no_core_dumps;
 pub use shutdown::Shutdown;
 pub use time::{OsEntropy, SystemClock};

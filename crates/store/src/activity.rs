@@ -73,7 +73,7 @@ pub(crate) fn read_day(row: &Row) -> Result<MemberDay> {
     Ok(MemberDay {
         member_id: row.at(0)?,
         day: row.at(1)?,
-        role: Role::from(row.at::<String>(2)?),
+        role: Role::from(row.at::<String>(2)?.as_str()),
         active_flag: row.at(3)?,
         counters,
     })

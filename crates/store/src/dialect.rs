@@ -193,6 +193,16 @@ pub(crate) fn skip_locked(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Postgres { "for update skip locked" } else { "" }
 }
 
+/// How a `select` keeps its rows for itself until the end of the transaction; on SQLite, a transaction keeps everything.
+pub(crate) fn lock(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Postgres { "for update" } else { "" }
+}
+
+/// How a `select` keeps its rows from being deleted until the end of the transaction.
+pub(crate) fn hold(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Postgres { "for key share" } else { "" }
+}
+
 /// Asks for the version, for a person.
 pub(crate) fn version_query(backend: DbBackend) -> &'static str {
     match backend {

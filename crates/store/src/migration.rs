@@ -32,6 +32,17 @@ impl MigratorTrait for Migrator {
                     include_str!("migration/0002_credentials.sql"),
                 ],
             }),
+            Box::new(Migration {
+                name: "0003_subscriptions",
+                ddl: &[include_str!("migration/0003_feed.sql"), include_str!("migration/0003_webhooks.sql")],
+            }),
+            Box::new(Migration {
+                name: "0005_invitations",
+                ddl: &[
+                    include_str!("migration/0005_invitations.sql"),
+                    include_str!("migration/0005_connect_links.sql"),
+                ],
+            }),
         ]
     }
 }

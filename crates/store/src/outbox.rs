@@ -122,10 +122,11 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets messages that were sent before that instant.
-    pub async fn delete_sent_before(&self, before: DateTime<Utc>) -> Result<u64> {
-        let sql = "delete from outbox where sent_at is not null and sent_at < $1";
-        execute(&self.db, "delete sent messages", sql, [before.into()]).await
+    /// Forgets some of the messages that were sent before that instant; tells how many.
+    pub async fn delete_sent_before(&self, before: DateTime<Utc>, limit: u64) -> Result<u64> {
+        let sql = "delete from outbox where id in (
+            select id from outbox where sent_at is not null and sent_at < $1 order by sent_at limit $2)";
+        execute(&self.db, "delete sent messages", sql, [before.into(), int(limit)]).await
     }
 
     /// A connection's messages, sent ones too, in order; for operators and tests.
@@ -138,8 +139,9 @@ impl Store {
 }
 
 impl Tx {
-    /// Announces an event, if this transaction commits.
+    /// Announces an event, if this transaction commits: on the bus, and in the feed.
     pub async fn emit(&self, event: &Event) -> Result<()> {
+        self.feed(event).await?;
         let (id, key) = (event.id.as_str(), event.connection_id.as_str());
         self.enqueue(OutgoingKind::Event, id, key, event.data.kind(), event.encode(), event.time).await
     }

@@ -187,7 +187,7 @@ fn read_seat(row: &Row) -> Result<Seat> {
     Ok(Seat {
         member_id: row.get("member_id")?,
         standing: Standing {
-            role: Role::from(role),
+            role: Role::from(role.as_str()),
             disabled: row.get("disabled")?,
             pending: row.get("pending")?,
         },

@@ -84,7 +84,7 @@ pub struct TeamRoster {
 pub(crate) fn read_standing(row: &Row) -> Result<Option<Standing>> {
     let role: Option<String> = row.get("role")?;
     let (disabled, pending) = (row.get("disabled")?, row.get("pending")?);
-    Ok(role.map(|role| Standing { role: Role::from(role), disabled, pending }))
+    Ok(role.map(|role| Standing { role: Role::from(role.as_str()), disabled, pending }))
 }
 
 /// A member as the database knows it before a listing.

@@ -89,6 +89,12 @@ impl Row {
         parse(&self.get::<String>(column)?).ok_or_else(|| corrupt(column))
     }
 
+    /// A column with an id, or none.
+    pub(crate) fn id<T: std::str::FromStr>(&self, column: &str) -> Result<Option<T>> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| text.parse().map_err(|_| corrupt(column))).transpose()
+    }
+
     /// A column of JSON.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T> {
         self.parsed(column, |text| serde_json::from_str(text).ok())

@@ -89,6 +89,7 @@ fn class(failure: &Failure, attempt: u32) -> Decision {
                 Decision::StreamUnavailable(error.to_string())
             }
             Vendor::RateLimited { retry_after, .. } => Decision::RetryAfter(*retry_after),
+            Vendor::Transient { retry_after: Some(pause), .. } => Decision::RetryAfter(*pause),
             Vendor::Transient { .. } | Vendor::Unreachable { .. } => Decision::Retry,
             Vendor::VendorChanged { .. } | Vendor::Invalid { .. } if attempt < BELIEVED_AFTER => {
                 Decision::Retry
@@ -142,7 +143,14 @@ mod tests {
 
     fn transient() -> Failure {
         let (status, vendor_id, source) = (Some(503), None, None);
-        vendor(productboard::Error::Transient { attempted: ATTEMPTED, status, vendor_id, source })
+        let retry_after = None;
+        vendor(productboard::Error::Transient {
+            attempted: ATTEMPTED,
+            status,
+            retry_after,
+            vendor_id,
+            source,
+        })
     }
 
     fn changed() -> Failure {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{command, services};
+use crate::command;
 
 struct Ring {
     name: &'static str,
@@ -23,7 +23,6 @@ const RINGS: [Ring; 1] = [Ring {
 }];
 
 pub(crate) fn run() -> Result<()> {
-    services::ensure()?;
     for Ring { name, package, tests, variables } in RINGS {
         println!("==> {name}");
         let begun = Instant::now();

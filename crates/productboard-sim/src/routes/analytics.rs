@@ -1,24 +1,26 @@
 //! `GET /v2/analytics/member-activities`: flat, sparse rows, sorted by date then member.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
+use axum::Extension;
 use axum::http::Uri;
-use axum::{Extension, Json};
-use chrono::NaiveDate;
-use serde_json::{Value, json};
+use chrono::{Days, NaiveDate};
 
+use self::row::Rows;
 use crate::error::ApiError;
 use crate::gate::Call;
+use crate::json::Body;
 use crate::page::PageRequest;
-use crate::{Activity, COUNTER_NAMES, Workspace};
+use crate::spec::fnv1a;
+use crate::{Activity, Workspace};
 
-type Counters = [Option<u32>; 19];
+mod row;
 
-pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<Json<Value>, ApiError> {
-    page(&call, &uri).map(Json)
+pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<Body, ApiError> {
+    page(&call, &uri)
 }
 
-fn page(call: &Call, uri: &Uri) -> Result<Value, ApiError> {
+fn page(call: &Call, uri: &Uri) -> Result<Body, ApiError> {
     let request = PageRequest::read(uri, &["dateFrom", "dateTo"])?;
     let (from, to) = (date(&request, "dateFrom")?, date(&request, "dateTo")?);
     if let (Some(from), Some(to)) = (from, to)
@@ -26,8 +28,17 @@ fn page(call: &Call, uri: &Uri) -> Result<Value, ApiError> {
     {
         return Err(ApiError::invalid_parameter("dateFrom", "dateFrom must not be after dateTo"));
     }
-    let rows = &call.workspace.activities[call.workspace.window(from, to)];
-    Ok(request.answer(call, rows.len(), call.faults.next_link, |range| render(call, &rows[range])))
+    let workspace: &Workspace = &call.workspace;
+    let to = settled(workspace, call.faults.late_days, to);
+    let window = &workspace.activities[workspace.window(from, to)];
+    let mut rows = Rows::new(call);
+    if call.faults.unknown_member_ids {
+        let all = with_strangers(workspace, window);
+        return Ok(
+            request.answer(call, all.len(), call.faults.next_link, |out, at| rows.write(out, &all[at]))
+        );
+    }
+    Ok(request.answer(call, window.len(), call.faults.next_link, |out, at| rows.write(out, &window[at])))
 }
 
 fn date(request: &PageRequest, name: &'static str) -> Result<Option<NaiveDate>, ApiError> {
@@ -36,50 +47,35 @@ fn date(request: &PageRequest, name: &'static str) -> Result<Option<NaiveDate>, 
     date.map(Some).ok_or_else(|| ApiError::invalid_parameter(name, "must be a date, YYYY-MM-DD"))
 }
 
-fn render(call: &Call, rows: &[Activity]) -> Vec<Value> {
-    let Call { workspace, faults, .. } = call;
-    let mut days: HashMap<NaiveDate, Counters> = HashMap::new();
-    rows.iter()
-        .map(|row| {
-            let mut counters = row.counters;
-            if faults.repeated_totals {
-                counters = *days.entry(row.date).or_insert_with(|| day_totals(workspace, row.date));
-            }
-            if faults.totals_zero {
-                (counters[0], counters[1]) = (Some(0), Some(0));
-            }
-            if faults.hide_zeros {
-                counters = counters.map(|count| count.filter(|count| *count > 0));
-            }
-            flat_row(workspace, row, counters)
-        })
-        .collect()
+/// The end of the window when the newest days are late.
+fn settled(workspace: &Workspace, late_days: u32, to: Option<NaiveDate>) -> Option<NaiveDate> {
+    let Some(newest) = workspace.activities.last().map(|row| row.date).filter(|_| late_days > 0) else {
+        return to;
+    };
+    let settled = newest.checked_sub_days(Days::new(late_days.into())).unwrap_or(NaiveDate::MIN);
+    Some(to.map_or(settled, |to| to.min(settled)))
 }
 
-fn flat_row(workspace: &Workspace, row: &Activity, counters: Counters) -> Value {
-    let mut flat = json!({
-        "date": row.date,
-        "domain": workspace.domain,
-        "memberId": row.member_id,
-        "role": row.role,
-        "activeFlag": row.active_flag,
+/// The rows with two more on each day, of people whom no members list has.
+fn with_strangers<'a>(workspace: &Workspace, window: &'a [Activity]) -> Vec<Cow<'a, Activity>> {
+    let strangers = ["voter", "former colleague"].map(|who| {
+        let bits = |salt: &str| fnv1a(format!("{}/{who}/{salt}", workspace.domain).as_bytes());
+        uuid::Builder::from_random_bytes(
+            (u128::from(bits("high")) << 64 | u128::from(bits("low"))).to_be_bytes(),
+        )
+        .into_uuid()
     });
-    for (name, count) in COUNTER_NAMES.iter().zip(counters) {
-        if let Some(count) = count {
-            flat[*name] = json!(count);
-        }
+    let mut rows: Vec<Cow<'a, Activity>> = window.iter().map(Cow::Borrowed).collect();
+    for day in window.chunk_by(|one, other| one.date == other.date) {
+        rows.extend(strangers.iter().map(|stranger| {
+            let mut counters = [Some(0); 19];
+            (counters[1], counters[14]) = (Some(1), Some(1));
+            let (date, role) = (day[0].date, "viewer".to_owned());
+            Cow::Owned(Activity { date, member_id: *stranger, role, active_flag: true, counters })
+        }));
     }
-    flat
-}
-
-fn day_totals(workspace: &Workspace, day: NaiveDate) -> Counters {
-    let mut totals = [0; 19];
-    for row in &workspace.activities[workspace.window(Some(day), Some(day))] {
-        for (total, count) in totals.iter_mut().zip(row.counters) {
-            *total += count.unwrap_or(0);
-        }
-    }
-    totals.map(Some)
+    rows.sort_by_key(|row| (row.date, row.member_id));
+    rows
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::NextLink;
 use crate::error::ApiError;
 use crate::gate::{Api, Call};
+use crate::json::{self, Body};
 use crate::page::PageRequest;
 use crate::webhooks::{Draft, Subscription, event_scope};
 
@@ -58,12 +59,12 @@ pub(super) async fn list(
     State(api): State<Api>,
     Extension(call): Extension<Call>,
     uri: Uri,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Body, ApiError> {
     let request = PageRequest::read(&uri, &[])?;
     let known = api.webhooks.visible(&call.workspace.domain, &call.access);
-    Ok(Json(request.answer(&call, known.len(), NextLink::Absolute, |range| {
-        known[range].iter().map(|subscription| resource(&call, subscription)).collect()
-    })))
+    Ok(request.answer(&call, known.len(), NextLink::Absolute, |out, at| {
+        json::write(out, &resource(&call, &known[at]));
+    }))
 }
 
 pub(super) async fn one(

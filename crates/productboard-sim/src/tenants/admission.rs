@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::token::{Dead, Token};
 use super::{Book, Tenant, Tenants};
 use crate::error::ApiError;
+use crate::index::Served;
 use crate::limit::Quota;
-use crate::{Access, Faults, Plan, Region, Route, TokenKind, Workspace};
+use crate::{Access, Faults, Plan, Region, Route, TokenKind};
 
 /// The scopes that OAuth tokens had in vain in March 2026.
 const VAIN: [&str; 3] = ["members:read", "teams:read", "analytics:read"];
@@ -27,7 +28,7 @@ pub(crate) struct Knock<'a> {
 
 /// What one request of a live token gets.
 pub(crate) struct Admission {
-    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) workspace: Arc<Served>,
     pub(crate) access: Arc<Access>,
     pub(crate) faults: Arc<Faults>,
     /// Which request of its token it is, counted from 1.

@@ -104,7 +104,10 @@ fn target(url: &str, local_allowed: bool) -> Result<(), ApiError> {
         return Err(invalid());
     }
     if local {
-        return Err(ApiError::unprocessable("The URL must be resolvable publicly and not local"));
+        return Err(ApiError::unprocessable(
+            "/data/fields/notification/url",
+            "The URL must be resolvable publicly and not local",
+        ));
     }
     Ok(())
 }

@@ -3,11 +3,18 @@
 
 mod admin;
 mod api;
+mod configurations;
+mod entities;
+mod evolve;
 mod faults;
 mod ledger;
+mod notes;
 mod oauth;
 mod oauth_tokens;
 mod people;
+mod plans;
+mod quirks;
+mod searches;
 mod support;
 mod tokens;
 mod webhooks;

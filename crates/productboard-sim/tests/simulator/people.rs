@@ -145,6 +145,24 @@ fn health_shows_in_the_share_of_used_seats() {
     assert!(engaged > 75 && sprawling < 55 && shrinking < engaged, "{engaged} {sprawling} {shrinking}");
 }
 
+/// Other crates' tests know these people and days: drawing more must not move them.
+#[test]
+fn people_and_days_of_a_seed_never_change() {
+    for (domain, members, hash) in
+        [("acme", 60, 0x9808_9ca4_c879_35cf_u64), ("globex", 25, 0xb15c_1eb5_3f6c_12f8)]
+    {
+        let spec = WorkspaceSpec::new(domain, members, today());
+        for spec in [spec.clone(), spec.entities(0).notes(7)] {
+            let Workspace { members, teams, memberships, activities, .. } = Workspace::generate(&spec);
+            let json = serde_json::to_string(&(members, teams, memberships, activities)).unwrap();
+            let fnv1a = json.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            assert_eq!(fnv1a, hash, "{domain}");
+        }
+    }
+}
+
 #[test]
 fn tiny_workspaces_are_workspaces() {
     for members in 0..12 {

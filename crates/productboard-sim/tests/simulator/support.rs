@@ -1,10 +1,11 @@
 //! A raw HTTP client over TCP: the tests see what is on the wire, not what a client library makes of it.
 
 use chrono::NaiveDate;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use uuid::Uuid;
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -89,7 +90,7 @@ pub(crate) async fn send(
     token: Option<&str>,
     body: &str,
 ) -> Answer {
-    let headers = token.map_or(String::new(), bearer);
+    let headers = token.map_or(String::new(), bearer) + "Content-Type: application/json\r\n";
     call(&simulator.base_url(), method, target, &headers, body).await
 }
 
@@ -108,4 +109,27 @@ pub(crate) async fn all(simulator: &Simulator, target: &str) -> Vec<Value> {
         next = page.next().map(str::to_owned);
     }
     rows
+}
+
+/// The first page of a search.
+pub(crate) async fn search(simulator: &Simulator, target: &str, data: Value) -> Answer {
+    send(simulator, "POST", target, Some("t"), &json!({ "data": data }).to_string()).await
+}
+
+/// All rows of a search, by following `links.next` with the same body.
+pub(crate) async fn found(simulator: &Simulator, target: &str, data: Value) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut next = Some(target.to_owned());
+    while let Some(target) = next {
+        let page = search(simulator, &target, data.clone()).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        rows.extend(page.data().iter().cloned());
+        next = page.next().map(str::to_owned);
+    }
+    rows
+}
+
+/// The ids of rows, in their order.
+pub(crate) fn ids(rows: &[Value]) -> Vec<Uuid> {
+    rows.iter().map(|row| row["id"].as_str().unwrap().parse().unwrap()).collect()
 }

@@ -21,8 +21,7 @@ fn draft(url: &str, events: &[&str]) -> Value {
 }
 
 async fn create(simulator: &Simulator, token: &str, draft: &Value) -> Answer {
-    let headers = format!("{}Content-Type: application/json\r\n", bearer(token));
-    call(&simulator.base_url(), "POST", "/v2/webhooks", &headers, &draft.to_string()).await
+    send(simulator, "POST", "/v2/webhooks", Some(token), &draft.to_string()).await
 }
 
 #[tokio::test]
@@ -78,7 +77,8 @@ async fn drafts_are_checked() {
     }
     let no_json = create(&simulator, "t", &json!("x")).await;
     assert_eq!(no_json.code(), "request.invalid");
-    let no_type = send(&simulator, "POST", "/v2/webhooks", Some("t"), &good.to_string()).await;
+    let bare = bearer("t");
+    let no_type = call(&simulator.base_url(), "POST", "/v2/webhooks", &bare, &good.to_string()).await;
     assert_eq!((no_type.status, no_type.code()), (400, "request.malformed"));
 }
 

@@ -14,8 +14,8 @@ impl Client {
     /// Subscribes; gives the subscription's id. Sent once only: whether an attempt without an answer worked, the list
     /// tells.
     pub async fn create_webhook(&self, webhook: &NewWebhook) -> Result<Uuid, Error> {
-        let request = self.request(CREATE_WEBHOOK, Method::POST, &["webhooks"]);
-        self.one::<Reference>(request.body(&webhook.body()).once()).await.map(|made| made.id)
+        let request = self.request(CREATE_WEBHOOK, Method::POST, &["webhooks"]).body(&webhook.body());
+        self.one::<Reference>(request.hiding(webhook.authorization.clone()).once()).await.map(|made| made.id)
     }
 
     /// The subscriptions.

@@ -1,12 +1,15 @@
 //! The decoder against wrong shapes, wrong bytes and everything proptest comes up with.
 
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::paging::Trail;
+use crate::refusal::Envelope;
 use crate::{
-    Activity, Configuration, Entity, EntityType, Member, Note, Relationship, SelectValue, Team, TeamMember,
-    Webhook,
+    Activity, Configuration, Entity, EntityType, Member, Note, NoteType, Relationship, SelectValue, Team,
+    TeamMember, Webhook,
 };
 
 fn page<T: DeserializeOwned>(bytes: &[u8]) -> Result<WirePage<T>, Undecodable> {
@@ -69,10 +72,31 @@ fn decodes(bytes: &[u8]) -> bool {
     good |= page::<Entity>(bytes).is_ok();
     good |= page::<Note>(bytes).is_ok_and(|page| page.data.iter().all(|note| note.content().is_ok()));
     good |= page::<Configuration<EntityType>>(bytes).is_ok();
+    good |= page::<Configuration<NoteType>>(bytes).is_ok();
+    good |= body::<WireOne<Entity>>(bytes).is_ok_and(|answer| reads(&answer.data));
+    Envelope::read(bytes, str::to_owned);
+    if let Ok(page) = page::<IgnoredAny>(bytes) {
+        let asked = "https://api.productboard.com/v2/notes".parse().unwrap();
+        let _ = Trail::default().advance(page.next_link(), &asked);
+    }
     good |= page::<SelectValue>(bytes).is_ok();
     good |= page::<Relationship>(bytes).is_ok();
     good |= page::<Webhook>(bytes).is_ok();
     good
+}
+
+/// Reads every field that has a type; says whether all of them were of it.
+fn reads(entity: &Entity) -> bool {
+    let fields = &entity.fields;
+    fields.name().is_ok()
+        && fields.archived().is_ok()
+        && fields.owner().is_ok()
+        && fields.status().is_ok()
+        && fields.teams().is_ok()
+        && fields.timeframe().is_ok()
+        && fields.health().is_ok()
+        && fields.progress().is_ok()
+        && fields.work_progress().is_ok()
 }
 
 /// The names that the decoders look for, and one that they do not.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use compact_str::CompactString;
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use tidemark_domain::activity::{COUNTER_TABLE, Counters, MemberDay};
 
 /// One member's day in one workspace. Nothing of it lies on the heap, but for names longer than usual.
@@ -40,14 +40,18 @@ impl<'de> Visitor<'de> for Row {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Activity, A::Error> {
         let (mut day, mut domain, mut member_id, mut role, mut active_flag) = (None, None, None, None, None);
         let mut counters = Counters::default();
-        while let Some(field) = map.next_key()? {
+        let mut next = 0;
+        while let Some(field) = map.next_key_seed(FieldSeed { next })? {
             match field {
                 Field::Date => day = Some(map.next_value()?),
                 Field::Domain => domain = map.next_value()?,
                 Field::MemberId => member_id = Some(map.next_value()?),
                 Field::Role => role = Some(map.next_value()?),
                 Field::ActiveFlag => active_flag = Some(map.next_value()?),
-                Field::Counter(at) => counters.0[at] = map.next_value()?,
+                Field::Counter(at) => {
+                    counters.0[at] = map.next_value()?;
+                    next = at + 1;
+                }
                 Field::Unknown => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -74,15 +78,21 @@ enum Field {
     Unknown,
 }
 
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(FieldName)
+/// Looks for a counter where it should stand: behind the one before. In any other order it is found too, only later.
+#[derive(Clone, Copy)]
+struct FieldSeed {
+    next: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for FieldSeed {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_identifier(self)
     }
 }
 
-struct FieldName;
-
-impl Visitor<'_> for FieldName {
+impl Visitor<'_> for FieldSeed {
     type Value = Field;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,9 +106,9 @@ impl Visitor<'_> for FieldName {
             "memberId" => Field::MemberId,
             "role" => Field::Role,
             "activeFlag" => Field::ActiveFlag,
-            name => COUNTER_TABLE
-                .iter()
-                .position(|counter| counter.field == name)
+            name => (self.next..COUNTER_TABLE.len())
+                .chain(0..self.next.min(COUNTER_TABLE.len()))
+                .find(|at| COUNTER_TABLE[*at].field == name)
                 .map_or(Field::Unknown, Field::Counter),
         })
     }
@@ -130,6 +140,26 @@ mod tests {
             let mut expected = Counters::default();
             expected.0[at] = Some(41);
             assert_eq!(activity.row.counters, expected, "{}", counter.field);
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_counters_does_not_matter() {
+        let fields =
+            COUNTER_TABLE.iter().zip(1..).map(|(counter, count)| format!(r#""{}":{count}"#, counter.field));
+        let fields: Vec<String> = fields.collect();
+        let start =
+            format!(r#"{{"date":"2026-03-05","memberId":"{}","role":"maker","activeFlag":true"#, Uuid::nil());
+        for turn in 0..fields.len() {
+            let mut turned = fields.clone();
+            turned.rotate_left(turn);
+            turned.swap(3, 11);
+            let activity: Activity =
+                serde_json::from_str(&format!("{start},{}}}", turned.join(","))).unwrap();
+            assert!(
+                activity.row.counters.0.iter().zip(1..).all(|(its, count)| *its == Some(count)),
+                "{turn}"
+            );
         }
     }
 

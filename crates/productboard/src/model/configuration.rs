@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::decode::or_default;
+use crate::paging::{BadLink, Links};
 use crate::{Cursor, EntityType, Text};
 
 /// The configuration of one type of entity or note.
@@ -15,13 +17,13 @@ pub struct Configuration<T> {
     #[serde(rename = "type")]
     pub kind: T,
     /// Its fields, by id. Parts of a field, such as `timeframe.startDate`, stand beside it.
-    #[serde(default = "BTreeMap::new")]
+    #[serde(default, deserialize_with = "or_default")]
     pub fields: BTreeMap<String, FieldConfiguration>,
     /// Its relationships, by kind.
-    #[serde(default = "BTreeMap::new")]
+    #[serde(default, deserialize_with = "or_default")]
     pub relationships: BTreeMap<String, RelationshipConfiguration>,
     /// What lists of it can be filtered by.
-    #[serde(default = "Vec::new")]
+    #[serde(default, deserialize_with = "or_default")]
     pub filters: Vec<Filter>,
 }
 
@@ -45,7 +47,7 @@ pub struct FieldConfiguration {
     #[serde(default)]
     pub default: Value,
     /// The values it can take, for a select field; at most the first 1,000.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub values: Values,
 }
 
@@ -65,18 +67,12 @@ struct WireValues {
     links: Option<Links>,
 }
 
-#[derive(Deserialize)]
-struct Links {
-    next: Option<String>,
-}
-
 impl TryFrom<WireValues> for Values {
-    type Error = String;
+    type Error = BadLink;
 
-    fn try_from(wire: WireValues) -> Result<Self, String> {
-        let link = wire.links.and_then(|links| links.next);
-        let next = link.map(|link| Cursor::in_link(&link)).transpose().map_err(|bad| bad.0)?;
-        Ok(Self { items: wire.data.unwrap_or_default(), next: next.flatten() })
+    fn try_from(wire: WireValues) -> Result<Self, BadLink> {
+        let next = wire.links.unwrap_or_default().cursor()?;
+        Ok(Self { items: wire.data.unwrap_or_default(), next })
     }
 }
 
@@ -128,7 +124,7 @@ pub struct RelationshipConfiguration {
     /// `single` or `multiple`.
     pub cardinality: String,
     /// Whether there must be one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub mandatory: bool,
 }
 
@@ -143,7 +139,7 @@ pub struct Filter {
     /// The relationship it looks at.
     pub relationship: Option<String>,
     /// The scopes it takes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub required_scopes: Vec<String>,
 }
 

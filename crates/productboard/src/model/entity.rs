@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use url::Url;
 use uuid::Uuid;
 
+use super::resource::{Metadata, Wire};
 use super::word::words;
-use crate::{Fields, Relationships};
+use crate::{Fields, Relationships, Source};
 
 words! {
     /// A type of entity. Not every workspace has all of them.
@@ -38,7 +38,7 @@ words! {
 
 /// One entity.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "Wire")]
+#[serde(from = "Wire<EntityType>")]
 pub struct Entity {
     /// Its id.
     pub id: Uuid,
@@ -55,63 +55,11 @@ pub struct Entity {
     /// When it last changed.
     pub updated_at: Option<DateTime<Utc>>,
     /// Its page in the vendor's product.
-    pub html: Option<Url>,
+    pub html: Option<String>,
 }
 
-/// Where something came from before it came to the vendor.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    /// The system's name.
-    pub system: Option<String>,
-    /// The record's id in that system.
-    pub record_id: Option<String>,
-    /// The record's page in that system.
-    pub url: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Metadata {
-    source: Option<Source>,
-}
-
-impl Metadata {
-    /// A source that says nothing is none.
-    pub(super) fn source(self) -> Option<Source> {
-        self.source
-            .filter(|source| source.system.is_some() || source.record_id.is_some() || source.url.is_some())
-    }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Html {
-    html: Option<String>,
-}
-
-impl Html {
-    pub(super) fn url(self) -> Option<Url> {
-        Url::parse(&self.html?).ok()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    id: Uuid,
-    #[serde(rename = "type")]
-    kind: EntityType,
-    #[serde(default)]
-    fields: Option<Fields>,
-    #[serde(default)]
-    relationships: Relationships,
-    metadata: Option<Metadata>,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    links: Option<Html>,
-}
-
-impl From<Wire> for Entity {
-    fn from(wire: Wire) -> Self {
+impl From<Wire<EntityType>> for Entity {
+    fn from(wire: Wire<EntityType>) -> Self {
         Self {
             id: wire.id,
             kind: wire.kind,
@@ -120,7 +68,7 @@ impl From<Wire> for Entity {
             source: wire.metadata.and_then(Metadata::source),
             created_at: wire.created_at,
             updated_at: wire.updated_at,
-            html: wire.links.and_then(Html::url),
+            html: wire.links.and_then(|links| links.html),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Fields of entities and notes. Which there are is the workspace's choice, so they stay JSON until somebody reads one.
 
+use std::fmt;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -148,6 +151,10 @@ pub struct Health {
     pub previous_status: Option<String>,
     /// When it was set.
     pub last_updated_at: Option<DateTime<Utc>>,
+    /// What was said about it.
+    pub comment: Option<String>,
+    /// Who set it.
+    pub created_by: Option<MemberValue>,
 }
 
 /// How far a key result has come.
@@ -163,8 +170,7 @@ pub struct Progress {
 }
 
 /// A number, plain or with how it came about.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "WireNumber")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Number {
     /// The number; a calculated one may be missing.
     pub value: Option<f64>,
@@ -172,19 +178,42 @@ pub struct Number {
     pub mode: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireNumber {
-    Plain(f64),
-    WithMode { value: Option<f64>, mode: Option<String> },
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberShape)
+    }
 }
 
-impl From<WireNumber> for Number {
-    fn from(wire: WireNumber) -> Self {
-        match wire {
-            WireNumber::Plain(value) => Self { value: Some(value), mode: None },
-            WireNumber::WithMode { value, mode } => Self { value, mode },
+/// Not an untagged enum: that would lose the path of a wrong field.
+struct NumberShape;
+
+impl<'de> Visitor<'de> for NumberShape {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
+        Ok(Number { value: Some(value), mode: None })
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
+        Ok(Number { value: Some(value as f64), mode: None })
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+        Ok(Number { value: Some(value as f64), mode: None })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Number, A::Error> {
+        #[derive(Deserialize)]
+        struct WithMode {
+            value: Option<f64>,
+            mode: Option<String>,
         }
+        let WithMode { value, mode } = WithMode::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Number { value, mode })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use tidemark_domain::member::Role;
-use url::Url;
 use uuid::Uuid;
 
 use crate::Text;
@@ -81,8 +80,8 @@ impl From<Wire> for Member {
 
 /// The workspace in a page's host, in either data centre.
 fn workspace(html: &str) -> Option<String> {
-    let url = Url::parse(html).ok()?;
-    let name = url.host_str()?.strip_suffix(".productboard.com")?;
+    let host = html.strip_prefix("https://")?.split(['/', '?', '#']).next()?;
+    let name = host.strip_suffix(".productboard.com")?;
     let name = name.strip_suffix(".eu").unwrap_or(name);
     let is_workspace = !name.is_empty() && !name.contains('.') && !["app", "api", "eu"].contains(&name);
     is_workspace.then(|| name.to_owned())
@@ -126,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_is_hidden() {
+    fn what_is_not_told_is_absent_or_hidden() {
         let fields = json!({
             "name": null, "role": "steward", "disabled": true, "invitationPending": false,
         });
         let member: Member = serde_json::from_value(json!({ "id": Uuid::nil(), "fields": fields })).unwrap();
-        assert_eq!((member.name, member.email), (Text::Hidden, Text::Hidden));
+        assert_eq!((member.name, member.email), (Text::Absent, Text::Absent));
         assert_eq!(member.role, Role::Other("steward".to_owned()));
         assert_eq!((member.teams, member.workspace), (vec![], None));
-        assert_eq!(Text::from(Some("[obfuscated]".to_owned())).known(), None);
+        assert_eq!(Text::from(Some("[obfuscated]".to_owned())), Text::Hidden);
         assert_eq!(Text::from(Some("Ada".to_owned())).known(), Some("Ada"));
     }
 

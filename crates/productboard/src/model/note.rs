@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use url::Url;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::entity::{Html, Metadata};
+use super::resource::{Metadata, Wire};
 use super::word::words;
 use crate::{Error, Fields, Relationships, Source, Text};
 
@@ -23,7 +23,7 @@ words! {
 
 /// One note.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Wire")]
+#[serde(try_from = "Wire<NoteType>")]
 pub struct Note {
     /// Its id.
     pub id: Uuid,
@@ -40,19 +40,27 @@ pub struct Note {
     /// When it last changed.
     pub updated_at: Option<DateTime<Utc>>,
     /// Its page in the vendor's product.
-    pub html: Option<Url>,
+    pub html: Option<String>,
 }
 
 impl Note {
-    /// What it says.
+    /// What it says. Of a note of an unknown type it is text, if it is text.
     pub fn content(&self) -> Result<Option<Content>, Error> {
-        self.fields.read("content")
+        const CONTENT: &str = "content";
+        Ok(match self.kind {
+            NoteType::Conversation => self.fields.read(CONTENT)?.map(Content::Conversation),
+            NoteType::Opportunity => self.fields.read(CONTENT)?.map(Content::Opportunity),
+            NoteType::Text => self.fields.read(CONTENT)?.map(Content::Html),
+            NoteType::Other(_) => {
+                let text = self.fields.get(CONTENT).and_then(|content| content.as_str());
+                text.map(|text| Content::Html(text.to_owned()))
+            }
+        })
     }
 }
 
 /// What a note says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// HTML.
     Html(String),
@@ -81,38 +89,28 @@ pub struct Part {
 
 /// One field of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OpportunityField {
+    /// Its id.
+    pub id: Option<Uuid>,
     /// Its name.
     pub name: String,
-    /// Its value.
-    pub value: Option<String>,
+    /// Its value, text or number as `field_type` says.
+    #[serde(default)]
+    pub value: Value,
+    /// `number` or `string`.
+    pub field_type: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    id: Uuid,
-    #[serde(rename = "type")]
-    kind: NoteType,
-    #[serde(default)]
-    fields: Option<Fields>,
-    #[serde(default)]
-    relationships: Relationships,
-    metadata: Option<Metadata>,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    links: Option<Html>,
-}
-
-impl TryFrom<Wire> for Note {
-    type Error = Error;
+impl TryFrom<Wire<NoteType>> for Note {
+    type Error = String;
 
     /// The vendor's examples have the two times among the fields, its answers beside them.
-    fn try_from(wire: Wire) -> Result<Self, Error> {
+    fn try_from(wire: Wire<NoteType>) -> Result<Self, String> {
         let fields = wire.fields.unwrap_or_default();
         let time = |beside: Option<DateTime<Utc>>, among: &str| match beside {
             Some(time) => Ok(Some(time)),
-            None => fields.read(among),
+            None => fields.read(among).map_err(|_| format!("expected a time in `fields.{among}`")),
         };
         Ok(Self {
             id: wire.id,
@@ -121,7 +119,7 @@ impl TryFrom<Wire> for Note {
             source: wire.metadata.and_then(Metadata::source),
             created_at: time(wire.created_at, "createdAt")?,
             updated_at: time(wire.updated_at, "updatedAt")?,
-            html: wire.links.and_then(Html::url),
+            html: wire.links.and_then(|links| links.html),
             fields,
         })
     }
@@ -129,7 +127,7 @@ impl TryFrom<Wire> for Note {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -166,5 +164,9 @@ mod tests {
         let opportunity = note("opportunityNote", &json!({ "content": amount })).content().unwrap();
         assert!(matches!(opportunity, Some(Content::Opportunity(fields)) if fields[0].name == "Amount"));
         assert_eq!(note("textNote", &json!({})).content().unwrap(), None);
+        let empty = note("opportunityNote", &json!({ "content": [] })).content().unwrap();
+        assert_eq!(empty, Some(Content::Opportunity(Vec::new())), "by its type, not by its looks");
+        let wrong = note("textNote", &json!({ "content": [{}] })).content().unwrap_err().to_string();
+        assert!(wrong.ends_with("expected a string (at fields.content)"), "{wrong}");
     }
 }

@@ -1,9 +1,14 @@
 //! How entities and notes hang together.
 
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::word::words;
+use crate::decode::or_default;
+use crate::paging::Links;
 use crate::{Cursor, EntityType};
 
 words! {
@@ -28,9 +33,10 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Relationship {
     /// How the two are related.
-    #[serde(rename = "type", default = "link")]
+    #[serde(rename = "type", default = "link", deserialize_with = "kind")]
     pub kind: RelationshipKind,
     /// The other side.
+    #[serde(default, deserialize_with = "or_default")]
     pub target: Target,
 }
 
@@ -38,12 +44,16 @@ fn link() -> RelationshipKind {
     RelationshipKind::Link
 }
 
-/// The other side of a relationship.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RelationshipKind, D::Error> {
+    Option::deserialize(deserializer).map(|kind| kind.unwrap_or_else(link))
+}
+
+/// The other side of a relationship. The vendor's schema lets both be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Target {
     /// Its id.
-    pub id: Uuid,
-    /// Its type, where it is told.
+    pub id: Option<Uuid>,
+    /// Its type.
     #[serde(rename = "type")]
     pub kind: Option<EntityType>,
 }
@@ -69,28 +79,47 @@ impl Relationships {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Wire {
-    Page { data: Vec<Relationship>, links: Option<Links> },
-    Bare(Vec<Relationship>),
-}
+/// The vendor sends them as a page or as a bare list. Not an untagged enum: that would lose the path of a wrong field.
+struct Shape;
 
-#[derive(Deserialize)]
-struct Links {
-    next: Option<String>,
+impl<'de> Visitor<'de> for Shape {
+    type Value = Relationships;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a page or a list of relationships")
+    }
+
+    fn visit_unit<E>(self) -> Result<Relationships, E> {
+        Ok(Relationships::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Relationships, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Relationships { items, next: None })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut page: A) -> Result<Relationships, A::Error> {
+        let mut relationships = Relationships::default();
+        while let Some(name) = page.next_key::<String>()? {
+            match name.as_str() {
+                "data" => relationships.items = page.next_value::<Option<_>>()?.unwrap_or_default(),
+                "links" => {
+                    let links: Links = page.next_value::<Option<_>>()?.unwrap_or_default();
+                    relationships.next = links.cursor().map_err(A::Error::custom)?;
+                }
+                _ => drop(page.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(relationships)
+    }
 }
 
 impl<'de> Deserialize<'de> for Relationships {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (items, next) = match Option::<Wire>::deserialize(deserializer)? {
-            None => (Vec::new(), None),
-            Some(Wire::Bare(items)) => (items, None),
-            Some(Wire::Page { data, links }) => (data, links.and_then(|links| links.next)),
-        };
-        let next = next.map(|link| Cursor::in_link(&link)).transpose();
-        let next = next.map_err(|bad| serde::de::Error::custom(bad.0))?;
-        Ok(Self { items, next: next.flatten() })
+        deserializer.deserialize_any(Shape)
     }
 }
 
@@ -115,8 +144,12 @@ mod tests {
         let bare = relationships(items);
         assert_eq!((page.items.clone(), page.next), (bare.items.clone(), Some(Cursor::new("c"))));
         assert_eq!(bare.next, None);
-        assert_eq!(bare.parent(), Some(&Target { id, kind: Some(EntityType::Component) }));
+        assert_eq!(bare.parent(), Some(&Target { id: Some(id), kind: Some(EntityType::Component) }));
         assert_eq!(bare.of(&RelationshipKind::Link).count(), 1, "a link, where nothing is said");
+        let bare = relationships(json!({ "links": null, "data": [{ "type": null, "target": null }, {}] }));
+        assert!(
+            bare.items.iter().all(|its| *its == Relationship { kind: link(), target: Target::default() })
+        );
         assert_eq!(relationships(Value::Null), Relationships::default());
         assert_eq!(relationships(json!({ "data": [], "links": { "next": null } })), Relationships::default());
     }

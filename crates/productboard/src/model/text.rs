@@ -7,9 +7,11 @@ use serde::{Deserialize, Deserializer};
 pub enum Text {
     /// The text.
     Known(String),
-    /// `[redacted]`, `[obfuscated]`, or nothing at all.
-    #[default]
+    /// `[redacted]` or `[obfuscated]`: there is a text, and the token may not see it.
     Hidden,
+    /// There is none.
+    #[default]
+    Absent,
 }
 
 impl Text {
@@ -17,7 +19,7 @@ impl Text {
     pub fn known(&self) -> Option<&str> {
         match self {
             Self::Known(text) => Some(text),
-            Self::Hidden => None,
+            Self::Hidden | Self::Absent => None,
         }
     }
 }
@@ -25,8 +27,9 @@ impl Text {
 impl From<Option<String>> for Text {
     fn from(text: Option<String>) -> Self {
         match text {
-            Some(text) if text != "[redacted]" && text != "[obfuscated]" => Self::Known(text),
-            _ => Self::Hidden,
+            Some(text) if text == "[redacted]" || text == "[obfuscated]" => Self::Hidden,
+            Some(text) => Self::Known(text),
+            None => Self::Absent,
         }
     }
 }

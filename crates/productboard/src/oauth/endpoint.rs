@@ -10,16 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
 
-use super::error::{NoAnswer, refused};
+use super::error::{NoAnswer, UNAUTHORIZED, is_refusal, refused};
 use super::grant::TokenResponse;
 use super::{App, ClientAuthentication, Error, Grant, TokenInfo};
-use crate::exchange::{http_client, read};
+use crate::transport::{USER_AGENT, http_client, read};
 use crate::{BoxError, decode, headers, host};
 
 const LARGEST_ANSWER: usize = 256 * 1024;
-const USER_AGENT: &str = concat!("tidemark/", env!("CARGO_PKG_VERSION"));
-/// How long to wait after a 429 that does not say.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct Endpoint {
     base: Url,
@@ -80,29 +77,42 @@ impl Endpoint {
     pub(super) async fn info(&self, attempted: &'static str, token: &SecretString) -> Result<Answer, Error> {
         let mut url = below(&self.base, "token/info");
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());
-        self.answer(attempted, self.http.get(url)).await
+        match self.answer(attempted, self.http.get(url)).await {
+            // Asking does nothing that could be in doubt, and who is asked about is refused by a bare 401, too.
+            Err(Error::InDoubt { attempted, status, source }) => {
+                Err(Error::Unavailable { attempted, status, source })
+            }
+            Err(Error::Refused { attempted, code, .. }) if code == UNAUTHORIZED => {
+                Err(Error::InvalidGrant { attempted, said: String::new() })
+            }
+            outcome => outcome,
+        }
     }
 
     async fn answer(&self, attempted: &'static str, request: RequestBuilder) -> Result<Answer, Error> {
         let (status, body) = self.send(request).await.map_err(|error| error.into_error(attempted))?;
-        if status.is_success() {
-            Ok(Answer { attempted, body })
-        } else {
-            Err(refused(attempted, status, &body))
-        }
+        if status.is_success() { Ok(Answer { attempted, body }) } else { Err(refused(attempted, &body)) }
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
         let response = request.send().await.map_err(|error| self.broken(error))?;
         let status = response.status();
-        let pause = headers::retry_after(response.headers()).unwrap_or(DEFAULT_RETRY_AFTER);
+        let pause = headers::retry_after(response.headers()).unwrap_or(headers::DEFAULT_RETRY_AFTER);
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(NoAnswer::RateLimited(pause));
         }
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
             return Err(NoAnswer::Status(status.as_u16()));
         }
+        if !status.is_success() && !status.is_client_error()
+            || [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&status)
+        {
+            return Err(NoAnswer::Elsewhere(status.as_u16()));
+        }
         let (body, whole) = read(response, LARGEST_ANSWER).await.map_err(NoAnswer::sent)?;
+        if status.is_client_error() && !is_refusal(&body) {
+            return Err(NoAnswer::Refused(status.as_u16()));
+        }
         if whole { Ok((status, body)) } else { Err(NoAnswer::Sent("the answer is too large".into())) }
     }
 

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use oauth2::RequestTokenError;
 use oauth2::basic::BasicErrorResponse;
-use reqwest::StatusCode;
 
 use crate::BoxError;
 use crate::credential::bounded;
+
+/// The code of a refusal by a bare 401.
+pub(super) const UNAUTHORIZED: &str = "status 401";
 
 /// Why the OAuth server gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,16 @@ pub enum Error {
         /// What broke, if there was no answer.
         source: Option<BoxError>,
     },
+    /// Trouble at the vendor while only asking: ask again later.
+    #[error("could not {attempted}: Productboard is in trouble")]
+    Unavailable {
+        /// What the request was for.
+        attempted: &'static str,
+        /// The HTTP status, if there was one.
+        status: Option<u16>,
+        /// What broke, if there was no answer.
+        source: Option<BoxError>,
+    },
     /// Nothing was sent: the name is unknown, nobody listens, or TLS failed.
     #[error("cannot reach {host}")]
     Unreachable {
@@ -64,7 +76,7 @@ pub enum Error {
         /// What the network said.
         source: BoxError,
     },
-    /// The answer is not of the documented shape.
+    /// Nobody answers there as documented: nothing was done.
     #[error("could not {attempted}: the API has changed: {problem}")]
     VendorChanged {
         /// What the request was for.
@@ -94,6 +106,12 @@ pub(super) enum NoAnswer {
     RateLimited(Duration),
     #[error("status {0}")]
     Status(u16),
+    /// A redirect, or nobody of that name: nothing was done.
+    #[error("status {0}")]
+    Elsewhere(u16),
+    /// Refused, and not in the words of OAuth: by a proxy, perhaps. Nothing was done.
+    #[error("status {0}")]
+    Refused(u16),
     #[error("no answer")]
     Sent(#[source] BoxError),
 }
@@ -109,6 +127,12 @@ impl NoAnswer {
             Self::Unreachable { host, source } => Error::Unreachable { host, source },
             Self::RateLimited(retry_after) => Error::RateLimited { attempted, retry_after },
             Self::Status(status) => Error::InDoubt { attempted, status: Some(status), source: None },
+            Self::Elsewhere(status) => {
+                Error::VendorChanged { attempted, problem: format!("status {status} instead of an answer") }
+            }
+            Self::Refused(status) => {
+                Error::Refused { attempted, code: format!("status {status}"), said: String::new() }
+            }
             Self::Sent(source) => Error::InDoubt { attempted, status: None, source: Some(source) },
         }
     }
@@ -144,17 +168,16 @@ impl Error {
     }
 }
 
+/// Whether a body is a refusal in the words of OAuth.
+pub(super) fn is_refusal(body: &[u8]) -> bool {
+    serde_json::from_slice::<BasicErrorResponse>(body).is_ok()
+}
+
 /// A refusal of a request that the library did not make.
-pub(super) fn refused(attempted: &'static str, status: StatusCode, body: &[u8]) -> Error {
+pub(super) fn refused(attempted: &'static str, body: &[u8]) -> Error {
     match serde_json::from_slice::<BasicErrorResponse>(body) {
         Ok(error) => sorted(attempted, &error),
-        Err(_) if status == StatusCode::UNAUTHORIZED => {
-            Error::InvalidGrant { attempted, said: String::new() }
-        }
-        Err(_) => {
-            let code = format!("status {}", status.as_u16());
-            Error::Refused { attempted, code, said: String::new() }
-        }
+        Err(_) => Error::VendorChanged { attempted, problem: "a refusal of another shape".to_owned() },
     }
 }
 
@@ -168,7 +191,7 @@ fn sorted(attempted: &'static str, error: &BasicErrorResponse) -> Error {
         _ => String::new(),
     };
     match code.as_str() {
-        "invalid_grant" => Error::InvalidGrant { attempted, said },
+        "invalid_grant" | "invalid_token" => Error::InvalidGrant { attempted, said },
         "invalid_client" => Error::InvalidClient { attempted, said },
         _ => Error::Refused { attempted, code, said },
     }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use oauth2::basic::BasicTokenType;
-use oauth2::{ExtraTokenFields, StandardTokenResponse, TokenResponse as _};
+use oauth2::{AccessToken, RefreshToken, Scope};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Text;
+use crate::decode::or_default;
 
 /// Tokens, and how long they live from the moment of the answer.
 #[derive(Debug)]
@@ -38,33 +40,80 @@ pub struct TokenInfo {
     pub resource_owner: Text,
 }
 
-pub(super) type TokenResponse = StandardTokenResponse<Beside, BasicTokenType>;
-
-/// What the vendor sends beside the standard's fields.
+/// The vendor's answer. Of all but the tokens it may be off: a rotated token must not be lost to an odd number.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Beside {
-    refresh_token_expires_in: Option<u64>,
+pub(super) struct TokenResponse {
+    access_token: AccessToken,
+    refresh_token: Option<RefreshToken>,
+    #[serde(skip, default = "bearer")]
+    token_type: BasicTokenType,
+    #[serde(default)]
+    expires_in: Value,
+    #[serde(default)]
+    refresh_token_expires_in: Value,
+    #[serde(default)]
+    scope: Value,
+    #[serde(skip)]
+    scopes: Option<Vec<Scope>>,
 }
 
-impl ExtraTokenFields for Beside {}
+fn bearer() -> BasicTokenType {
+    BasicTokenType::Bearer
+}
+
+/// Seconds as a number, or as a text with one.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Scopes as words in a text, or as a list.
+fn scopes(value: &Value) -> Vec<String> {
+    let words = value.as_str().into_iter().flat_map(str::split_whitespace);
+    let list = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    words.chain(list).map(str::to_owned).collect()
+}
+
+impl oauth2::TokenResponse for TokenResponse {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        seconds(&self.expires_in)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        self.scopes.as_ref()
+    }
+}
 
 impl From<TokenResponse> for Grant {
     fn from(response: TokenResponse) -> Self {
         let secret = |text: &String| SecretString::from(text.as_str());
-        let scopes = response.scopes().into_iter().flatten();
         Self {
-            access_token: secret(response.access_token().secret()),
-            expires_in: response.expires_in(),
-            refresh_token: response.refresh_token().map(|token| secret(token.secret())),
-            refresh_expires_in: response.extra_fields().refresh_token_expires_in.map(Duration::from_secs),
-            scopes: scopes.map(|scope| scope.to_string()).collect(),
+            access_token: secret(response.access_token.secret()),
+            expires_in: seconds(&response.expires_in),
+            refresh_token: response.refresh_token.as_ref().map(|token| secret(token.secret())),
+            refresh_expires_in: seconds(&response.refresh_token_expires_in),
+            scopes: scopes(&response.scope),
         }
     }
 }
 
 #[derive(Deserialize)]
 struct WireInfo {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     scopes: Vec<String>,
     space: Option<Space>,
     resource_owner: Option<Owner>,
@@ -91,5 +140,44 @@ impl From<WireInfo> for TokenInfo {
             workspace_name: name,
             resource_owner: wire.resource_owner.unwrap_or_default().email,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+    use serde_json::json;
+
+    use super::*;
+
+    fn grant(response: Value) -> Grant {
+        serde_json::from_value::<TokenResponse>(response).unwrap().into()
+    }
+
+    #[test]
+    fn a_rotated_token_survives_whatever_stands_beside_it() {
+        let usual = grant(json!({
+            "access_token": "a", "token_type": "Bearer", "expires_in": 86400, "refresh_token": "r",
+            "refresh_token_expires_in": 15552000, "created_at": 1, "scope": "members:read notes:read",
+        }));
+        let odd = grant(json!({
+            "access_token": "a", "token_type": 7, "expires_in": "86400", "refresh_token": "r",
+            "refresh_token_expires_in": "15552000", "scope": ["members:read", "notes:read"],
+        }));
+        for grant in [usual, odd] {
+            assert_eq!(grant.refresh_token.unwrap().expose_secret(), "r");
+            assert_eq!(grant.expires_in, Some(Duration::from_secs(86_400)));
+            assert_eq!(grant.refresh_expires_in, Some(Duration::from_secs(15_552_000)));
+            assert_eq!(grant.scopes, ["members:read", "notes:read"]);
+        }
+        let bare = grant(json!({ "access_token": "a", "expires_in": null, "scope": {} }));
+        assert_eq!((bare.expires_in, bare.refresh_token.is_none(), bare.scopes.len()), (None, true, 0));
+    }
+
+    #[test]
+    fn a_token_response_is_not_shown() {
+        let response: TokenResponse =
+            serde_json::from_value(json!({ "access_token": "hush", "refresh_token": "hush-too" })).unwrap();
+        assert!(!format!("{response:?}").contains("hush"));
     }
 }

@@ -153,8 +153,9 @@ pub(crate) struct Ledger {
 
 #[async_trait]
 impl RateBudget for Ledger {
-    async fn acquire(&self) {
+    async fn acquire(&self, _patience: Duration) -> Result<(), Duration> {
         *self.acquired.lock().unwrap() += 1;
+        Ok(())
     }
 
     fn freeze(&self, pause: Duration) {

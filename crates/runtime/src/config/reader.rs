@@ -126,6 +126,12 @@ impl Reader {
         self.text(key).into()
     }
 
+    /// Words separated by commas.
+    pub(super) fn list(&mut self, key: &str) -> Vec<String> {
+        let text = self.text(key);
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
     pub(super) fn name(&mut self, key: &str) -> String {
         let text = self.text(key);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -178,6 +184,34 @@ impl Reader {
             self.fault(key, format!("expected a URL with scheme {}, found `{text}`", schemes.join(" or ")));
             Url::placeholder()
         })
+    }
+
+    /// A URL, or nothing.
+    pub(super) fn optional_url(&mut self, key: &str, schemes: &[&str]) -> Option<Url> {
+        if self.text(key).trim().is_empty() { None } else { Some(self.url(key, schemes)) }
+    }
+
+    /// URLs separated by commas, or nothing.
+    pub(super) fn urls(&mut self, key: &str, schemes: &[&str]) -> Vec<Url> {
+        let text = self.text(key);
+        let mut urls = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match Url::parse(part).ok().filter(|url| schemes.contains(&url.scheme())) {
+                Some(url) => urls.push(url),
+                None => {
+                    self.fault(
+                        key,
+                        format!("expected URLs with scheme {}, found `{part}`", schemes.join(" or ")),
+                    );
+                }
+            }
+        }
+        urls
+    }
+
+    /// A URL that may hold a password, or nothing.
+    pub(super) fn optional_url_with_secret(&mut self, key: &str, schemes: &[&str]) -> Option<SecretString> {
+        if self.text(key).trim().is_empty() { None } else { Some(self.url_with_secret(key, schemes)) }
     }
 
     /// A URL that may hold a password: its text is never repeated.

@@ -38,3 +38,37 @@ fn a_file_overrides_and_a_secret_may_stand_in_a_file_of_its_own() {
     let missing = Config::load(Some(&folder.path().join("none.toml")), &[]).unwrap_err();
     assert!(missing.to_string().contains("none.toml"));
 }
+
+#[test]
+fn a_mail_server_and_a_console_are_optional_and_their_passwords_not_shown() {
+    let defaults = Config::load(None, &[]).unwrap();
+    assert!(defaults.console.public_url.is_none() && defaults.mail.smtp_url.is_none());
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("smtp");
+    std::fs::write(&secret, "smtps://user:canary@mail.example.com\n").unwrap();
+    let mut overrides = vec![
+        ("mail.smtp_url_file", secret.display().to_string()),
+        ("console.public_url", "https://app.example.com/tidemark".to_owned()),
+        ("console.return_urls", "https://a.example.com/x, https://b.example.com".to_owned()),
+    ];
+    let config = Config::load(None, &overrides).unwrap();
+    assert_eq!(config.console.return_urls.len(), 2);
+    assert_eq!(
+        config.mail.smtp_url.as_ref().unwrap().expose_secret(),
+        "smtps://user:canary@mail.example.com"
+    );
+    assert!(!format!("{config:?}").contains("canary"));
+    overrides[0] = ("mail.smtp_url", "imap://user:canary@mail.example.com".to_owned());
+    overrides[2].1 = "b.example.com".to_owned();
+    let faults = Config::load(None, &overrides).unwrap_err();
+    assert_eq!(faults.0.len(), 2, "{faults}");
+    assert!(!faults.to_string().contains("canary"), "{faults}");
+}
+
+#[test]
+fn a_list_is_separated_by_commas() {
+    let hosts = ("webhooks.trusted_hosts", " receiver.internal, 10.0.0.7 ,".to_owned());
+    let config = Config::load(None, &[hosts]).unwrap();
+    assert_eq!(config.events.trusted_webhook_hosts, ["receiver.internal", "10.0.0.7"]);
+    assert_eq!(Config::load(None, &[]).unwrap().events.trusted_webhook_hosts, [""; 0]);
+}

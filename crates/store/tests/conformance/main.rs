@@ -23,10 +23,14 @@ macro_rules! on_both_databases {
 mod activity;
 mod connections;
 mod credentials;
+mod feed;
 mod fence;
 mod fixture;
+mod invitations;
 mod messages;
 mod rollups;
 mod roster;
 mod runs;
 mod schema;
+mod sealed;
+mod webhooks;

@@ -22,6 +22,7 @@ on_both_databases! {
     two_claimers_never_get_the_same_message,
     sent_messages_are_forgotten_later,
     a_message_is_seen_for_the_first_time_once,
+    seen_messages_are_forgotten_later,
 }
 
 async fn send(store: &Store, messages: &[(&ConnectionId, &str)]) {
@@ -128,10 +129,28 @@ async fn sent_messages_are_forgotten_later(database: &TestDatabase) {
     let (store, a) = (database.store(), connection_id(1));
     send(&store, &[(&a, "a1"), (&a, "a2")]).await;
     store.mark_sent(&ids(&claim(&store, 0).await), now()).await.unwrap();
-    assert_eq!(store.delete_sent_before(now()).await.unwrap(), 0);
-    assert_eq!(store.delete_sent_before(now() + TimeDelta::milliseconds(1)).await.unwrap(), 1);
+    let later = now() + TimeDelta::milliseconds(1);
+    assert_eq!(store.delete_sent_before(now(), 10).await.unwrap(), 0);
+    assert_eq!(store.delete_sent_before(later, 0).await.unwrap(), 0, "as many as asked for");
+    assert_eq!(store.delete_sent_before(later, 10).await.unwrap(), 1);
     assert_eq!(names(&store.outgoing_of(&a).await.unwrap()), ["a2"], "unsent ones stay");
     store.mark_sent(&[], now()).await.unwrap();
+}
+
+async fn seen_messages_are_forgotten_later(database: &TestDatabase) {
+    let store = database.store();
+    let tx = store.begin().await.unwrap();
+    for message in ["m1", "m2", "m3"] {
+        assert!(tx.first_time("relay", message, now()).await.unwrap());
+    }
+    assert!(tx.first_time("other", "m1", now() + TimeDelta::days(1)).await.unwrap());
+    tx.commit().await.unwrap();
+    let later = now() + TimeDelta::milliseconds(1);
+    assert_eq!(store.delete_seen_before(now(), 10).await.unwrap(), 0);
+    assert_eq!(store.delete_seen_before(later, 2).await.unwrap(), 2);
+    assert_eq!(store.delete_seen_before(later, 10).await.unwrap(), 1);
+    let tx = store.begin().await.unwrap();
+    assert!(!tx.first_time("other", "m1", now()).await.unwrap(), "newer ones stay");
 }
 
 async fn a_message_is_seen_for_the_first_time_once(database: &TestDatabase) {

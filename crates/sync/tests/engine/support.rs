@@ -288,7 +288,7 @@ fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay {
     MemberDay {
         member_id: row.member_id,
         day: row.date,
-        role: row.role.clone().into(),
+        role: row.role.as_str().into(),
         active_flag: row.active_flag,
         counters: tidemark_domain::activity::Counters(row.counters),
     }

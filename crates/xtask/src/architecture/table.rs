@@ -121,9 +121,16 @@ pub(super) const LIBRARIES: &[Home] = &[
     },
     Home {
         names: &["reqwest"],
-        crates: &["productboard"],
+        crates: &["productboard", "credentials"],
         in_tests: &[],
-        why: "hosts are pinned and redirects refused in one place",
+        why: "the vendor's hosts are pinned in one place; webhooks go where callers say, and are refused private \
+              addresses in another",
+    },
+    Home {
+        names: &["lettre"],
+        crates: &["credentials"],
+        in_tests: &[],
+        why: "mails hold links that connect, and whoever makes those links sends them",
     },
     Home { names: &["figment"], crates: &["runtime"], in_tests: &[], why: "settings are read in one place" },
     Home {

@@ -35,9 +35,9 @@ fn a_service_that_sees_a_service_is_found_even_in_tests() {
 
 #[test]
 fn a_library_outside_its_home_is_found_with_the_reason() {
-    let found = found(member("credentials", &[("sea-orm", Normal), ("reqwest", Development)]));
+    let found = found(member("utilization", &[("sea-orm", Normal), ("reqwest", Development)]));
     assert!(found[0].contains("sea-orm") && found[0].contains("belongs in store: others use `Store`"));
-    assert!(found[1].contains("credentials may not use reqwest (dev dependency)"), "{found:?}");
+    assert!(found[1].contains("utilization may not use reqwest (dev dependency)"), "{found:?}");
 }
 
 #[test]

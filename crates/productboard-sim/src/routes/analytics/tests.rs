@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use chrono::Days;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
 use crate::access::Pii;
-use crate::{Faults, NextLink, WorkspaceSpec};
+use crate::index::Served;
+use crate::{COUNTER_NAMES, Faults, NextLink, Route, WorkspaceSpec};
 
 fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 8, 12).unwrap()
@@ -14,7 +16,8 @@ fn today() -> NaiveDate {
 fn call(page_size: usize, faults: Faults) -> Call {
     let workspace = Workspace::generate(&WorkspaceSpec::new("acme", 12, today()).days(40));
     Call {
-        workspace: Arc::new(workspace),
+        route: Route::MemberActivities,
+        workspace: Arc::new(Served::new(workspace)),
         faults: Arc::new(faults),
         access: Arc::default(),
         pii: Pii::Shown,
@@ -28,7 +31,7 @@ fn walk(call: &Call, dates: &str, resend_dates: bool) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut uri: Uri = format!("/v2/analytics/member-activities?{dates}").parse().unwrap();
     loop {
-        let page = page(call, &uri).unwrap();
+        let page: Value = serde_json::from_slice(&page(call, &uri).unwrap().0).unwrap();
         let data = page["data"].as_array().unwrap();
         assert!(data.len() <= call.page_size);
         rows.extend(data.iter().cloned());

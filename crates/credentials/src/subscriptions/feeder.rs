@@ -1,0 +1,93 @@
+//! Gives events their positions, makes their deliveries, tells the streams; and forgets what is old.
+
+use std::{error::Error as StdError, time::Duration};
+
+use tidemark_domain::id::WebhookDeliveryId;
+use tidemark_store::{self as store, Endpoint, FeedEvent, NewDelivery};
+
+use super::Shared;
+use crate::service::Parts;
+
+/// Events per transaction.
+const BATCH: u64 = 200;
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(3600);
+const BETWEEN_BATCHES: Duration = Duration::from_millis(50);
+/// Deletions per statement.
+const SWEEP: u64 = 1_000;
+
+/// Runs until the shutdown.
+pub(super) async fn feed(shared: &Shared) {
+    loop {
+        let pause = match round(shared).await {
+            Ok(numbered) if numbered == BATCH => Duration::ZERO,
+            Ok(_) => shared.settings.poll,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn StdError, "events not put in order, trying again");
+                AFTER_A_FAULT
+            }
+        };
+        if !shared.shutdown.pause(pause).await {
+            return;
+        }
+    }
+}
+
+async fn round(shared: &Shared) -> store::Result<u64> {
+    let parts = shared.parts();
+    let numbered = if parts.store.feed_waits().await? { number(parts).await? } else { 0 };
+    // Another replica may have given the positions.
+    let head = parts.store.feed_head().await?.position;
+    shared.head.send_if_modified(|known| std::mem::replace(known, head) != head);
+    Ok(numbered)
+}
+
+async fn number(parts: &Parts) -> store::Result<u64> {
+    let tx = parts.store.begin().await?;
+    let events = tx.number_feed(BATCH).await?;
+    if events.is_empty() {
+        return Ok(0);
+    }
+    let endpoints = tx.receiving_webhook_endpoints().await?;
+    tx.insert_deliveries(&deliveries(parts, &events, &endpoints), parts.clock.now()).await?;
+    tx.commit().await?;
+    Ok(events.len() as u64)
+}
+
+fn deliveries(parts: &Parts, events: &[FeedEvent], endpoints: &[Endpoint]) -> Vec<NewDelivery> {
+    let pairs = events.iter().flat_map(|event| endpoints.iter().map(move |endpoint| (event, endpoint)));
+    pairs
+        .filter(|(event, endpoint)| endpoint.wants(&event.organization_id, &event.kind))
+        .map(|(event, endpoint)| NewDelivery {
+            id: WebhookDeliveryId::generate(&*parts.clock, &*parts.entropy),
+            endpoint_id: endpoint.id.clone(),
+            event_id: event.event_id.clone(),
+            kind: event.kind.clone(),
+            body: event.body.clone(),
+        })
+        .collect()
+}
+
+/// Forgets old events and deliveries now and then, until the shutdown.
+pub(super) async fn forget(shared: &Shared) {
+    loop {
+        if let Err(error) = sweep(shared).await {
+            tracing::warn!(error = &error as &dyn StdError, "old events not deleted, trying again later");
+        }
+        if !shared.shutdown.pause(BETWEEN_SWEEPS).await {
+            return;
+        }
+    }
+}
+
+async fn sweep(shared: &Shared) -> store::Result<()> {
+    let parts = shared.parts();
+    let before = parts.clock.now() - shared.settings.keep;
+    loop {
+        let events = parts.store.forget_feed_before(before, SWEEP).await?;
+        let deliveries = parts.store.forget_deliveries_before(before, SWEEP).await?;
+        if events.max(deliveries) < SWEEP || !shared.shutdown.pause(BETWEEN_BATCHES).await {
+            return Ok(());
+        }
+    }
+}
