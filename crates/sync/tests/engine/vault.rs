@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tidemark_domain::{connection::Reason, id::ConnectionId};
 use tidemark_rpc::{
     connections::{
-        Connection, CreateConnectionRequest, CreateConnectionResponse, GetConnectionRequest,
-        GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse, ReconnectConnectionRequest,
-        ReconnectConnectionResponse, connections_service_server::ConnectionsService,
+        self as wire, Capability, Connection, CreateConnectionRequest, CreateConnectionResponse,
+        GetConnectionRequest, GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse,
+        ReconnectConnectionRequest, ReconnectConnectionResponse,
+        connections_service_server::ConnectionsService,
     },
     credentials::{
-        GetAccessTokenRequest, GetAccessTokenResponse, ReportRejectedRequest, ReportRejectedResponse,
-        Verdict, credentials_service_server::CredentialsService,
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportForbiddenResponse,
+        ReportRejectedRequest, ReportRejectedResponse, Verdict,
+        credentials_service_server::CredentialsService,
     },
     status::{RECONNECT_REQUIRED, Refusal},
 };
@@ -29,6 +31,8 @@ pub(crate) struct Answers {
     /// Overrides the verdict on reports.
     pub(crate) verdict: Option<Verdict>,
     pub(crate) reports: u32,
+    /// What was reported as forbidden.
+    pub(crate) forbidden: Vec<Capability>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +51,7 @@ impl Vault {
             is_broken: false,
             verdict: None,
             reports: 0,
+            forbidden: Vec::new(),
         };
         Self { connection, base_url, answers: Arc::new(Mutex::new(answers)) }
     }
@@ -84,6 +89,7 @@ impl CredentialsService for Vault {
             access_token: answers.token.clone(),
             generation: answers.generation,
             base_url: self.base_url.clone(),
+            ..GetAccessTokenResponse::default()
         }))
     }
 
@@ -102,6 +108,14 @@ impl CredentialsService for Vault {
             }
         };
         Ok(Response::new(ReportRejectedResponse { verdict: verdict.into() }))
+    }
+
+    async fn report_forbidden(
+        &self,
+        request: Request<ReportForbiddenRequest>,
+    ) -> Result<Response<ReportForbiddenResponse>, Status> {
+        self.answers().forbidden.push(request.get_ref().capability());
+        Ok(Response::new(ReportForbiddenResponse::default()))
     }
 }
 
@@ -138,5 +152,40 @@ impl ConnectionsService for Vault {
         _: Request<ReconnectConnectionRequest>,
     ) -> Result<Response<ReconnectConnectionResponse>, Status> {
         Err(Status::unimplemented("the sync service reconnects nothing"))
+    }
+
+    async fn begin_consent(
+        &self,
+        _: Request<wire::BeginConsentRequest>,
+    ) -> Result<Response<wire::BeginConsentResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn complete_consent(
+        &self,
+        _: Request<wire::CompleteConsentRequest>,
+    ) -> Result<Response<wire::CompleteConsentResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn connect_with_assertion(
+        &self,
+        _: Request<wire::ConnectWithAssertionRequest>,
+    ) -> Result<Response<wire::ConnectWithAssertionResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn disconnect_connection(
+        &self,
+        _: Request<wire::DisconnectConnectionRequest>,
+    ) -> Result<Response<wire::DisconnectConnectionResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn probe_connection(
+        &self,
+        _: Request<wire::ProbeConnectionRequest>,
+    ) -> Result<Response<wire::ProbeConnectionResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
     }
 }
