@@ -91,6 +91,8 @@ ids! {
     RunId = "run_";
     /// One event; consumers deduplicate by it.
     EventId = "evt_";
+    /// One service token; not its secret.
+    TokenId = "tok_";
 }
 
 #[cfg(test)]

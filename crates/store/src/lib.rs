@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod admin;
+mod audit;
 mod connections;
 mod dialect;
 mod digest;
@@ -15,8 +16,10 @@ mod roster;
 mod runs;
 mod statement;
 mod store;
+mod tokens;
 
 pub use activity::{CoveredDay, OwnedMemberFacts};
+pub use audit::{AuditEntry, AuditHead};
 pub use connections::{Connection, Sealed, SealedCredential};
 pub use error::{Cause, Error, Result};
 pub use fence::Fence;
@@ -27,3 +30,4 @@ pub use runs::{Run, StreamProgress};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;
+pub use tokens::ServiceToken;

@@ -14,16 +14,19 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Migration {
-            name: "0001_record",
-            ddl: &[
-                include_str!("migration/0001_connections.sql"),
-                include_str!("migration/0001_messages.sql"),
-                include_str!("migration/0001_runs.sql"),
-                include_str!("migration/0001_facts.sql"),
-                include_str!("migration/0001_rollups.sql"),
-            ],
-        })]
+        vec![
+            Box::new(Migration {
+                name: "0001_record",
+                ddl: &[
+                    include_str!("migration/0001_connections.sql"),
+                    include_str!("migration/0001_messages.sql"),
+                    include_str!("migration/0001_runs.sql"),
+                    include_str!("migration/0001_facts.sql"),
+                    include_str!("migration/0001_rollups.sql"),
+                ],
+            }),
+            Box::new(Migration { name: "0004_callers", ddl: &[include_str!("migration/0004_callers.sql")] }),
+        ]
     }
 }
 

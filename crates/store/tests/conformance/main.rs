@@ -21,6 +21,7 @@ macro_rules! on_both_databases {
 }
 
 mod activity;
+mod audit;
 mod connections;
 mod fence;
 mod fixture;
@@ -29,3 +30,4 @@ mod rollups;
 mod roster;
 mod runs;
 mod schema;
+mod tokens;

@@ -80,14 +80,15 @@ async fn everything_runs_in_a_task_of_its_own(database: &TestDatabase) {
 
 /// Two processes that start at once, on a database without a schema.
 async fn migrate_at_once(database: &TestDatabase) {
-    assert_eq!(database.store().check().await.unwrap().pending_migrations, ["0001_record"]);
+    let pending = database.store().check().await.unwrap().pending_migrations;
+    assert_eq!(pending[0], "0001_record");
     let stores = [database.store(), open_store(&database.url()).await, open_store(&database.url()).await];
     let tasks = stores.map(|store| tokio::spawn(async move { store.migrate().await }));
     let mut applied = 0;
     for task in tasks {
         applied += task.await.unwrap().unwrap().len();
     }
-    assert_eq!(applied, 1, "one migrates, the others wait");
+    assert_eq!(applied, pending.len(), "one migrates, the others wait");
     connected(&database.store(), 1).await;
 }
 
