@@ -28,6 +28,8 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
 pub(crate) const CANARY: &str = "cAnArY";
 const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
 const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
+/// The canary is in it, in base64.
+const AUDIT_KEY: &str = "Y0FuQXJZLWF1ZGl0LWtleS0wMDAwMDAwMDAwMDAwMDA=";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,7 @@ impl Cluster {
         set("WORKER__SWEEP_MS", "200".to_owned());
         set("RPC__TOKEN", SERVICE_TOKEN.to_owned());
         set("CREDENTIALS__KEYS", KEYS.to_owned());
+        set("AUDIT__KEY", AUDIT_KEY.to_owned());
         set("CREDENTIALS__LISTEN", format!("127.0.0.1:{}", ports[0]));
         set("CREDENTIALS__URL", format!("http://127.0.0.1:{}", ports[0]));
         set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));

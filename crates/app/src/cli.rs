@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tidemark_runtime::{Config, trace};
 
 use crate::{
-    command::{demo, doctor, migrate, report, simulator},
+    command::{audit, demo, doctor, migrate, report, simulator, token},
     node::{self, Roles},
 };
 
@@ -34,6 +34,10 @@ enum Command {
     All,
     /// Brings the database to this version's schema.
     Migrate,
+    /// Makes, lists and revokes the service tokens of callers.
+    Token(token::Args),
+    /// Checks and shows the audit log.
+    Audit(audit::Args),
     /// Asks every server for an answer and tells what to do where there is none.
     Doctor(doctor::Args),
     /// The whole system in one process, against a simulated vendor.
@@ -57,6 +61,8 @@ impl Cli {
             Command::Aggregator => node::run(load(&[])?, Roles::AGGREGATOR).await,
             Command::All => node::run(load(&[])?, Roles::ALL).await,
             Command::Migrate => migrate::run(&load(&[])?).await,
+            Command::Token(args) => token::run(&load(&[])?, args).await,
+            Command::Audit(args) => audit::run(&load(&[])?, args).await,
             Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,

@@ -4,21 +4,25 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
-use tidemark_credentials::{CredentialService, Settings as CredentialSettings, Vault};
+use tidemark_credentials::{
+    CredentialService, Settings as CredentialSettings, Vault,
+    audit::{Audit, AuditKey},
+};
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
 use tidemark_rpc::{
     client::Caller,
-    server::{self, Guard, Listen},
+    guard::Guard,
+    limit::{Limits, Rate},
+    server::{Listen, Server},
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
 use tidemark_store::Store;
 use tidemark_sync::{Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
-use tonic::service::Routes;
 
-use crate::{relay, wiring};
+use crate::{directory::StoreDirectory, relay, wiring};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -85,10 +89,11 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
 }
 
 fn check_token(config: &Config) -> Result<()> {
-    if config.rpc_token.expose_secret().len() < SHORTEST_TOKEN {
+    let mut values = config.rpc_token.expose_secret().split(',');
+    if values.any(|value| value.trim().len() < SHORTEST_TOKEN) {
         bail!(
             "the setting rpc.token needs at least {SHORTEST_TOKEN} characters: it is what internal services show each \
-             other; set it in the file, as TIDEMARK_RPC__TOKEN or TIDEMARK_RPC__TOKEN_FILE"
+             other; set it in the file, as TIDEMARK_RPC__TOKEN or TIDEMARK_RPC__TOKEN_FILE; two values have a comma between"
         );
     }
     Ok(())
@@ -104,10 +109,10 @@ pub(crate) async fn start(
     shutdown: &Shutdown,
 ) -> Result<JoinSet<Result<()>>> {
     let Ground { store, bus, leases, clock, entropy } = ground.clone();
-    let guard = Guard::new(config.rpc_token.clone());
+    let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
+    let (audit, written) = Audit::start(store.clone(), key, Arc::clone(&clock));
+    let mut server = Server::new(guard(config, &store, &audit, &clock)).reflection(config.rpc.reflection);
     let mut tasks = JoinSet::new();
-    let mut routes = Routes::builder();
-    let mut names = Vec::new();
     if roles.credentials {
         let vault = Vault::from_keys(&config.credentials.keys, Arc::clone(&entropy))
             .context("the setting credentials.keys cannot be used")?;
@@ -116,14 +121,9 @@ pub(crate) async fn start(
             eu_url: config.productboard.eu_url.clone(),
             requests_per_second: config.productboard.requests_per_second,
         };
-        let service =
-            CredentialService::new(store.clone(), vault, settings, Arc::clone(&clock), Arc::clone(&entropy));
-        routes.add_service(server::guard(service.connections_server(), &guard));
-        routes.add_service(server::guard(service.credentials_server(), &guard));
-        names.extend([
-            "tidemark.connections.v1.ConnectionsService",
-            "tidemark.credentials.v1.CredentialsService",
-        ]);
+        let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
+        let service = CredentialService::new(store.clone(), vault, audit, settings, clock, entropy);
+        server = server.add(service.connections_server()).add(service.credentials_server());
     }
     if roles.worker {
         let settings = SyncSettings {
@@ -144,8 +144,7 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        routes.add_service(server::guard(service.server(), &guard));
-        names.push("tidemark.syncs.v1.SyncsService");
+        server = server.add(service.server());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             service.run(shutdown).await;
@@ -159,23 +158,36 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        routes.add_service(server::guard(service.server(), &guard));
-        names.push("tidemark.utilization.v1.UtilizationService");
+        server = server.add(service.server());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             service.run(shutdown).await;
             Ok(())
         });
     }
-    let routes = routes.routes();
     let stop = shutdown.soft().clone();
-    tasks.spawn(async move { Ok(server::serve(routes, &names, listen, stop).await?) });
+    tasks.spawn(async move {
+        let served = server.serve(listen, stop).await;
+        // With the server, the last way into the audit log is gone.
+        written.drained().await;
+        Ok(served?)
+    });
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay::run(store, bus, clock, shutdown).await;
         Ok(())
     });
     Ok(tasks)
+}
+
+/// Knows the callers, and holds them to their limits.
+fn guard(config: &Config, store: &Store, audit: &Audit, clock: &Arc<dyn Clock>) -> Guard {
+    let rpc = &config.rpc;
+    let calls = Rate { per_second: rpc.calls_per_second, burst: rpc.calls_burst };
+    let releases = Rate { per_second: rpc.releases_per_second, burst: rpc.releases_burst };
+    let limits = Limits::new(rpc.calls_at_once, calls, releases);
+    let directory = StoreDirectory::new(store.clone(), audit.clone(), Arc::clone(clock));
+    Guard::with(&config.rpc_token, Arc::new(directory), limits)
 }
 
 /// Waits for the end. A task that ends by itself ends the process, with a failure.

@@ -11,6 +11,7 @@ use tidemark_domain::{
 use tidemark_rpc::{
     self as rpc,
     connections::{self as wire, connections_service_server::ConnectionsService},
+    identity::Identity,
     status::Refusal,
 };
 use tidemark_store::{Connection, SealedCredential};
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CredentialService,
+    audit::{Action, Entry},
     probe::{self, Found},
     refusal::{Fault, Kept, wrong_workspace},
     service::Parts,
@@ -35,9 +37,10 @@ impl ConnectionsService for CredentialService {
         &self,
         request: Request<wire::CreateConnectionRequest>,
     ) -> Result<Response<wire::CreateConnectionResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
         self.answer("CreateConnection", |parts| async move {
-            let connection = Some(shown(parts.create(request).await?));
+            let connection = Some(shown(parts.create(&caller, request).await?));
             Ok(wire::CreateConnectionResponse { connection })
         })
         .await
@@ -47,10 +50,11 @@ impl ConnectionsService for CredentialService {
         &self,
         request: Request<wire::GetConnectionRequest>,
     ) -> Result<Response<wire::GetConnectionResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
         self.answer("GetConnection", |parts| async move {
             let id = rpc::parse("connection_id", &request.connection_id)?;
-            Ok(wire::GetConnectionResponse { connection: Some(shown(parts.connection(&id).await?)) })
+            Ok(wire::GetConnectionResponse { connection: Some(shown(parts.seen(&caller, &id).await?)) })
         })
         .await
     }
@@ -59,17 +63,19 @@ impl ConnectionsService for CredentialService {
         &self,
         request: Request<wire::ListConnectionsRequest>,
     ) -> Result<Response<wire::ListConnectionsResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
-        self.answer("ListConnections", |parts| async move { parts.list(&request).await }).await
+        self.answer("ListConnections", |parts| async move { parts.list(&caller, &request).await }).await
     }
 
     async fn reconnect_connection(
         &self,
         request: Request<wire::ReconnectConnectionRequest>,
     ) -> Result<Response<wire::ReconnectConnectionResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
         self.answer("ReconnectConnection", |parts| async move {
-            let connection = Some(shown(parts.reconnect(request).await?));
+            let connection = Some(shown(parts.reconnect(&caller, request).await?));
             Ok(wire::ReconnectConnectionResponse { connection })
         })
         .await
@@ -77,9 +83,14 @@ impl ConnectionsService for CredentialService {
 }
 
 impl Parts {
-    async fn create(&self, request: wire::CreateConnectionRequest) -> Result<Connection, Fault> {
+    async fn create(
+        &self,
+        caller: &Identity,
+        request: wire::CreateConnectionRequest,
+    ) -> Result<Connection, Fault> {
         let key = api_key(request.api_key)?;
         let organization_id: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
+        caller.check(&organization_id, "organization")?;
         let region = region(request.region)?;
         let span = info_span!("create", organization = %organization_id);
         let found = self.examine(region, &key, Kept::Nothing).instrument(span).await?;
@@ -107,6 +118,7 @@ impl Parts {
         tx.insert_connection(&connection).await?;
         tx.insert_credential(&sealed).await?;
         tx.emit(&self.event(&connection, Data::Connected(connected))).await?;
+        self.audit.append(&tx, entry(caller, Action::Connect, &connection)).await?;
         tx.commit().await?;
         log(&connection, "connection created");
         Ok(connection)
@@ -114,9 +126,11 @@ impl Parts {
 
     async fn list(
         &self,
+        caller: &Identity,
         request: &wire::ListConnectionsRequest,
     ) -> Result<wire::ListConnectionsResponse, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
+        caller.check(&organization, "organization")?;
         let after = page_start(&request.page_token)?;
         let size = match request.page_size {
             0 => DEFAULT_PAGE,
@@ -135,10 +149,14 @@ impl Parts {
     }
 
     /// Staged: nothing of the old credential is touched before the new one is proven, and then all at once.
-    async fn reconnect(&self, request: wire::ReconnectConnectionRequest) -> Result<Connection, Fault> {
+    async fn reconnect(
+        &self,
+        caller: &Identity,
+        request: wire::ReconnectConnectionRequest,
+    ) -> Result<Connection, Fault> {
         let key = api_key(request.api_key)?;
         let id: ConnectionId = rpc::parse("connection_id", &request.connection_id)?;
-        let old = self.connection(&id).await?;
+        let old = self.seen(caller, &id).await?;
         let span = info_span!("reconnect", connection = %id);
         let found = self.examine(old.region, &key, Kept::OldKey).instrument(span).await?;
         if !found.identity.is_of(&old) {
@@ -160,6 +178,7 @@ impl Parts {
             let data = Data::Reconnected(Reconnected { organization_id, generation: new.generation });
             tx.emit(&self.event(&new, data)).await?;
         }
+        self.audit.append(&tx, entry(caller, Action::Reconnect, &new)).await?;
         tx.commit().await?;
         log(&new, "connection reconnected");
         Ok(new)
@@ -203,6 +222,12 @@ fn log(connection: &Connection, what: &'static str) {
     let Connection { id, organization_id, workspace, generation, .. } = connection;
     let workspace = workspace.as_deref().unwrap_or("unknown");
     tracing::info!(connection = %id, organization = %organization_id, workspace, generation, "{what}");
+}
+
+/// For the audit log.
+fn entry(caller: &Identity, action: Action, connection: &Connection) -> Entry {
+    Entry::new(Some(&connection.organization_id), caller.actor(), action, &connection.id)
+        .with("generation", connection.generation)
 }
 
 /// The key as pasted, without the white space around it. What is wrong with it is told without showing it.

@@ -7,12 +7,16 @@ use tidemark_domain::{Clock, Entropy, connection::Region, event, id::ConnectionI
 use tidemark_productboard::Client;
 use tidemark_rpc::{
     connections::connections_service_server::ConnectionsServiceServer,
-    credentials::credentials_service_server::CredentialsServiceServer, detached, status::Refusal,
+    credentials::credentials_service_server::CredentialsServiceServer,
+    detached,
+    identity::Identity,
+    server::{RECEIVE_LIMIT, SEND_LIMIT},
+    status::Refusal,
 };
 use tidemark_store::{Connection, Store};
 use tonic::{Response, Status};
 
-use crate::{Settings, Vault, probe, refusal::Fault};
+use crate::{Settings, Vault, audit::Audit, probe, refusal::Fault};
 
 /// The credential service. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +27,7 @@ pub(crate) struct Parts {
     pub(crate) vault: Vault,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
+    pub(crate) audit: Audit,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -31,21 +36,26 @@ impl CredentialService {
     pub fn new(
         store: Store,
         vault: Vault,
+        audit: Audit,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self(Arc::new(Parts { store, vault, clock, settings, entropy }))
+        Self(Arc::new(Parts { store, vault, clock, settings, audit, entropy }))
     }
 
     /// The server of `tidemark.connections.v1`. Whoever serves it puts a guard in front.
     pub fn connections_server(&self) -> ConnectionsServiceServer<Self> {
         ConnectionsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// The server of `tidemark.credentials.v1`. Whoever serves it puts a guard in front.
     pub fn credentials_server(&self) -> CredentialsServiceServer<Self> {
         CredentialsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// Runs a handler's work to its end, whatever becomes of the caller.
@@ -76,6 +86,13 @@ impl Parts {
     pub(crate) async fn connection(&self, id: &ConnectionId) -> Result<Connection, Fault> {
         let connection = self.store.connection(id).await?;
         connection.ok_or_else(|| Refusal::NotFound { what: "connection" }.into())
+    }
+
+    /// The connection of that id, if the caller may see it.
+    pub(crate) async fn seen(&self, caller: &Identity, id: &ConnectionId) -> Result<Connection, Fault> {
+        let connection = self.connection(id).await?;
+        caller.check(&connection.organization_id, "connection")?;
+        Ok(connection)
     }
 
     pub(crate) fn new_connection_id(&self) -> ConnectionId {

@@ -12,6 +12,7 @@ use tidemark_rpc::{
         GetAccessTokenRequest, GetAccessTokenResponse, ReportRejectedRequest, ReportRejectedResponse,
         Verdict, credentials_service_server::CredentialsService,
     },
+    identity::Identity,
     status::Refusal,
 };
 use tidemark_store::Connection;
@@ -20,6 +21,7 @@ use tracing::{Instrument as _, info_span};
 
 use crate::{
     CredentialService,
+    audit::{Action, Entry},
     probe::{self, Acceptance},
     refusal::{Fault, reconnect_required},
     service::Parts,
@@ -34,10 +36,11 @@ impl CredentialsService for CredentialService {
         &self,
         request: Request<GetAccessTokenRequest>,
     ) -> Result<Response<GetAccessTokenResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
         self.answer("GetAccessToken", |parts| async move {
             let id = rpc::parse("connection_id", &request.connection_id)?;
-            parts.token(&id).await
+            parts.token(&caller, &id).await
         })
         .await
     }
@@ -46,10 +49,11 @@ impl CredentialsService for CredentialService {
         &self,
         request: Request<ReportRejectedRequest>,
     ) -> Result<Response<ReportRejectedResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
         self.answer("ReportRejected", |parts| async move {
             let id = rpc::parse("connection_id", &request.connection_id)?;
-            let verdict = parts.verdict(&id, request.generation).await?;
+            let verdict = parts.verdict(&caller, &id, request.generation).await?;
             Ok(ReportRejectedResponse { verdict: verdict.into() })
         })
         .await
@@ -57,11 +61,14 @@ impl CredentialsService for CredentialService {
 }
 
 impl Parts {
-    async fn token(&self, id: &ConnectionId) -> Result<GetAccessTokenResponse, Fault> {
-        let (connection, key) = self.present(id).await?;
+    async fn token(&self, caller: &Identity, id: &ConnectionId) -> Result<GetAccessTokenResponse, Fault> {
+        let (connection, key) = self.present(caller, id).await?;
+        caller.admit_release(&connection.organization_id)?;
         let Some(key) = key else {
             return Err(reconnect_required(connection.reason.unwrap_or(Reason::KeyRejected)).into());
         };
+        let entry = Entry::new(Some(&connection.organization_id), caller.actor(), Action::Release, id);
+        self.audit.record(entry.with("generation", connection.generation)).await?;
         Ok(GetAccessTokenResponse {
             access_token: key.expose_secret().to_owned(),
             generation: connection.generation,
@@ -70,8 +77,12 @@ impl Parts {
     }
 
     /// The connection and its key as they are now; no key while a reconnect is required.
-    async fn present(&self, id: &ConnectionId) -> Result<(Connection, Option<SecretString>), Fault> {
-        let mut connection = self.connection(id).await?;
+    async fn present(
+        &self,
+        caller: &Identity,
+        id: &ConnectionId,
+    ) -> Result<(Connection, Option<SecretString>), Fault> {
+        let mut connection = self.seen(caller, id).await?;
         for _ in 0..READS {
             if connection.state == State::ReconnectRequired {
                 return Ok((connection, None));
@@ -86,8 +97,8 @@ impl Parts {
         Err(Fault::Missing { connection: id.clone(), generation: connection.generation })
     }
 
-    async fn verdict(&self, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
-        let (connection, key) = self.present(id).await?;
+    async fn verdict(&self, caller: &Identity, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
+        let (connection, key) = self.present(caller, id).await?;
         if let Some(verdict) = known(&connection, generation)? {
             return Ok(verdict);
         }

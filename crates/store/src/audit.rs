@@ -12,7 +12,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, Table, int, rows},
+    statement::{Row, Table, execute, int, rows},
     store::{Store, Tx},
 };
 
@@ -136,6 +136,12 @@ impl Tx {
             .iter()
             .map(|head| vec![head.chain.as_str().into(), head.sequence.into(), head.hash.as_slice().into()]);
         HEADS.put(&self.tx, "move the heads of the audit log", moved).await.map(drop)
+    }
+
+    /// Deletes an entry, which every later check of the chain will show. For the tests of those checks.
+    pub async fn delete_audit(&self, chain: &str, sequence: i64) -> Result<()> {
+        let sql = "delete from audit where organization = $1 and sequence = $2";
+        execute(&self.tx, "delete from the audit log", sql, [chain.into(), sequence.into()]).await.map(drop)
     }
 }
 

@@ -2,10 +2,7 @@
 
 use secrecy::SecretString;
 use tidemark_domain::id::ConnectionId;
-use tidemark_rpc::{
-    client::retry,
-    credentials::{GetAccessTokenRequest, ReportRejectedRequest, Verdict},
-};
+use tidemark_rpc::credentials::{GetAccessTokenRequest, ReportRejectedRequest, Verdict};
 use url::Url;
 
 use crate::{context::Context, decision::Failure};
@@ -20,7 +17,7 @@ pub(crate) struct Access {
 
 /// Asks for the present token.
 pub(crate) async fn access(cx: &Context, connection: &ConnectionId) -> Result<Access, Failure> {
-    let answer = retry(|| {
+    let answer = cx.credentials.retry(|| {
         let mut client = cx.credentials.credentials();
         let request = GetAccessTokenRequest { connection_id: connection.to_string() };
         async move { client.get_access_token(request).await }
@@ -36,7 +33,7 @@ pub(crate) async fn report_rejected(
     connection: &ConnectionId,
     generation: i64,
 ) -> Result<Verdict, Failure> {
-    let answer = retry(|| {
+    let answer = cx.credentials.retry(|| {
         let mut client = cx.credentials.credentials();
         let request = ReportRejectedRequest { connection_id: connection.to_string(), generation };
         async move { client.report_rejected(request).await }

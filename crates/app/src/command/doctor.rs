@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Result;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tidemark_credentials::Vault;
+use tidemark_credentials::{Vault, audit::AuditKey};
 use tidemark_rpc::client::Caller;
 use tidemark_runtime::{Config, OsEntropy};
 use tidemark_store::Store;
@@ -134,7 +134,10 @@ fn keys(config: &Config) -> Finding {
             "set rpc.token (TIDEMARK_RPC__TOKEN) to 16 characters or more",
         );
     }
-    Finding::well(SUBJECT, "the key-encryption keys and the service token are usable")
+    if let Err(error) = AuditKey::parse(&config.audit_key) {
+        return Finding::ill(SUBJECT, chain(&error), "set audit.key (TIDEMARK_AUDIT__KEY or …_KEY_FILE)");
+    }
+    Finding::well(SUBJECT, "the key-encryption keys, the audit key and the service token are usable")
 }
 
 async fn credential_service(config: &Config) -> Finding {

@@ -9,6 +9,7 @@ use tidemark_domain::connection::State;
 use tidemark_rpc::{
     connections::{CreateConnectionRequest, Region, connections_service_server::ConnectionsService as _},
     credentials::{GetAccessTokenRequest, credentials_service_server::CredentialsService as _},
+    identity::Identity,
 };
 use tidemark_runtime::config::Database;
 use tidemark_store::{SealedCredential, Store};
@@ -24,12 +25,19 @@ fn with_keys(world: &World, store: &Store, keys: &str) -> CredentialService {
     let url = world.simulator.base_url();
     let settings =
         Settings { us_url: url.parse().unwrap(), eu_url: url.parse().unwrap(), requests_per_second: 50 };
-    CredentialService::new(store.clone(), vault, settings, world.clock.clone(), entropy)
+    CredentialService::new(store.clone(), vault, world.audit.clone(), settings, world.clock.clone(), entropy)
+}
+
+/// A request as the guard lets it pass.
+fn from_a_caller<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(Identity::new("test", None));
+    request
 }
 
 async fn refusal(service: &CredentialService, id: &str) -> Status {
     let request = GetAccessTokenRequest { connection_id: id.to_owned() };
-    service.get_access_token(Request::new(request)).await.unwrap_err()
+    service.get_access_token(from_a_caller(request)).await.unwrap_err()
 }
 
 fn assert_internal(status: &Status) {
@@ -101,7 +109,7 @@ async fn a_caller_who_gives_up_does_not_cut_the_work() {
         region: Region::Us.into(),
         api_key: ACME.to_owned(),
     };
-    let call = world.service.create_connection(Request::new(request));
+    let call = world.service.create_connection(from_a_caller(request));
     assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err(), "the caller gave up");
     let stored = async {
         while world.stored().await == 0 {

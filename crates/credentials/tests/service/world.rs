@@ -5,7 +5,10 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::NaiveDate;
 use secrecy::SecretString;
-use tidemark_credentials::{CredentialService, Settings, Vault};
+use tidemark_credentials::{
+    CredentialService, Settings, Vault,
+    audit::{Audit, AuditKey},
+};
 use tidemark_domain::{Clock, id::OrganizationId};
 use tidemark_productboard_sim::{Options, Route, Simulator, Workspace, WorkspaceSpec};
 use tidemark_rpc::{
@@ -14,13 +17,14 @@ use tidemark_rpc::{
         Connection, CreateConnectionRequest, GetConnectionRequest, ReconnectConnectionRequest, Region,
     },
     credentials::{GetAccessTokenRequest, GetAccessTokenResponse, ReportRejectedRequest, Verdict},
-    inproc, server,
+    inproc,
+    server::{Guard, Listen, Server},
 };
 use tidemark_runtime::config::Database;
 use tidemark_store::Store;
 use tidemark_testkit::{ManualClock, SeededEntropy};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Status, service::Routes};
+use tonic::Status;
 
 /// The key of workspace `acme`.
 pub(crate) const ACME: &str = "acme-key-1";
@@ -32,6 +36,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: CredentialService,
+    pub(crate) audit: Audit,
     pub(crate) caller: Caller,
     pub(crate) organization: OrganizationId,
     _stop: DropGuard,
@@ -71,9 +76,12 @@ impl World {
         let entropy = Arc::new(SeededEntropy::new(1));
         let vault = Vault::from_keys(&SecretString::from(keys()), entropy.clone()).unwrap();
         let organization = OrganizationId::generate(&*clock, &*entropy);
-        let service = CredentialService::new(store.clone(), vault, settings, clock.clone(), entropy);
+        let key = AuditKey::parse(&SecretString::from(STANDARD.encode([43; 32]))).unwrap();
+        let (audit, _) = Audit::start(store.clone(), key, clock.clone());
+        let service =
+            CredentialService::new(store.clone(), vault, audit.clone(), settings, clock.clone(), entropy);
         let (caller, stop) = serve(&service);
-        Self { simulator, store, clock, service, caller, organization, _stop: stop }
+        Self { simulator, store, clock, service, audit, caller, organization, _stop: stop }
     }
 
     pub(crate) async fn create(&self, key: &str) -> Result<Connection, Status> {
@@ -153,12 +161,11 @@ pub(crate) async fn simulator() -> Simulator {
 
 fn serve(service: &CredentialService) -> (Caller, DropGuard) {
     let token = SecretString::from("a-service-token-for-tests");
-    let guard = server::Guard::new(token.clone());
-    let routes = Routes::new(server::guard(service.connections_server(), &guard))
-        .add_service(server::guard(service.credentials_server(), &guard));
+    let server =
+        Server::new(Guard::new(&token)).add(service.connections_server()).add(service.credentials_server());
     let (channel, incoming) = inproc::pair();
     let stop = CancellationToken::new();
-    tokio::spawn(server::serve(routes, &[], server::Listen::Inproc(incoming), stop.clone()));
+    tokio::spawn(server.serve(Listen::Inproc(incoming), stop.clone()));
     (Caller::over(channel, &token).unwrap(), stop.drop_guard())
 }
 
