@@ -11,7 +11,7 @@ mod check;
 mod tests;
 mod writer;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use tidemark_domain::{Clock, id::OrganizationId};
@@ -29,6 +29,9 @@ pub use check::{Anchor, Broken, Checked, anchors, verify};
 pub const PLATFORM: &str = "platform";
 /// Entries that wait for the writer; whoever comes then waits for a place.
 const WAITING: usize = 4_096;
+
+/// A process has 25 s to stop, of which open calls may take 20.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,10 +150,12 @@ pub struct Audit {
 pub struct Writer(JoinHandle<()>);
 
 impl Writer {
-    /// Waits until everything that was noted is written. Drop every [`Audit`] before.
+    /// Waits, for a bounded time, until everything that was noted is written. Drop every [`Audit`] before.
     pub async fn drained(self) {
-        if self.0.await.is_err() {
-            tracing::error!("the writer of the audit log crashed");
+        match tokio::time::timeout(DRAIN, self.0).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the writer of the audit log crashed"),
+            Err(_) => tracing::error!("denials may be missing in the audit log: it was not closed in time"),
         }
     }
 }
