@@ -82,7 +82,7 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     }
     let address = roles.listen(&config);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let caller = Caller::new(config.credentials.url.as_str(), &config.rpc_token)?;
+    let caller = wiring::caller(&config)?;
     tracing::info!(%address, ?roles, "serving gRPC");
     let tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
     finish(tasks, &shutdown).await
@@ -111,7 +111,9 @@ pub(crate) async fn start(
     let Ground { store, bus, leases, clock, entropy } = ground.clone();
     let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
     let (audit, written) = Audit::start(store.clone(), key, Arc::clone(&clock));
-    let mut server = Server::new(guard(config, &store, &audit, &clock)).reflection(config.rpc.reflection);
+    let mut server = Server::new(guard(config, &store, &audit, &clock))
+        .reflection(config.rpc.reflection)
+        .tls(wiring::server_tls(config)?);
     let mut tasks = JoinSet::new();
     if roles.credentials {
         let vault = Vault::from_keys(&config.credentials.keys, Arc::clone(&entropy))

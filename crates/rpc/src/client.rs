@@ -19,6 +19,7 @@ use crate::{
     credentials::credentials_service_client::CredentialsServiceClient,
     status::Refusal,
     syncs::syncs_service_client::SyncsServiceClient,
+    tls::{self, ClientFiles, TlsError},
     token,
     utilization::utilization_service_client::UtilizationServiceClient,
 };
@@ -26,6 +27,15 @@ use retry::Retries;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(3);
+
+fn endpoint(address: &str) -> Result<Endpoint, CallerError> {
+    let endpoint = Endpoint::from_shared(address.to_owned())
+        .map_err(|error| CallerError::Address(address.to_owned(), error))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10)))
+}
 
 /// A channel whose calls are signed.
 pub type Signed = InterceptedService<Channel, Signature>;
@@ -64,8 +74,11 @@ pub struct Caller {
 #[derive(Debug, thiserror::Error)]
 pub enum CallerError {
     /// Not an address.
-    #[error("`{0}` is not a gRPC address: expected `http://host:port`")]
+    #[error("`{0}` is not a gRPC address: expected `http://host:port` or `https://host:port`")]
     Address(String, #[source] tonic::transport::Error),
+    /// No TLS.
+    #[error("the TLS files of the client cannot be used")]
+    Tls(#[from] TlsError),
     /// Not a token.
     #[error("the service token has characters that a header cannot carry")]
     Token,
@@ -74,14 +87,14 @@ pub enum CallerError {
 impl Caller {
     /// A caller of the process at `address`; connects when first used, and again when needed.
     pub fn new(address: &str, token: &SecretString) -> Result<Self, CallerError> {
-        let endpoint = Endpoint::from_shared(address.to_owned())
-            .map_err(|error| CallerError::Address(address.to_owned(), error))?;
-        let channel = endpoint
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .connect_lazy();
-        Self::over(channel, token)
+        Self::over(endpoint(address)?.connect_lazy(), token)
+    }
+
+    /// A caller of the process at `address`, `https://host:port`, which has to prove that it is the one.
+    pub fn secured(address: &str, token: &SecretString, files: &ClientFiles) -> Result<Self, CallerError> {
+        let endpoint = endpoint(address)?.tls_config(tls::client(files)?);
+        let endpoint = endpoint.map_err(|error| CallerError::Address(address.to_owned(), error))?;
+        Self::over(endpoint.connect_lazy(), token)
     }
 
     /// A caller over an existing channel. Of two tokens separated by a comma it shows the first.

@@ -13,6 +13,7 @@ mod redact;
 pub mod scope;
 pub mod server;
 pub mod status;
+pub mod tls;
 pub mod token;
 
 use tracing::Instrument as _;

@@ -3,7 +3,6 @@
 use std::{convert::Infallible, time::Duration};
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
@@ -13,10 +12,16 @@ use tonic::{
     },
     server::NamedService,
     service::RoutesBuilder,
+    transport::server::TcpIncoming,
 };
 
 pub use crate::guard::Guard;
-use crate::{DESCRIPTORS, gate::GateLayer, inproc};
+use crate::{
+    DESCRIPTORS,
+    gate::GateLayer,
+    inproc,
+    tls::{self, ServerTls},
+};
 
 /// The largest request that is read.
 pub const RECEIVE_LIMIT: usize = 4 * 1024 * 1024;
@@ -45,12 +50,13 @@ pub struct Server {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
     reflection: bool,
+    tls: Option<ServerTls>,
 }
 
 impl Server {
     /// A server whose services only those may call whom the guard knows.
     pub fn new(guard: Guard) -> Self {
-        Self { guard, routes: RoutesBuilder::default(), names: Vec::new(), reflection: true }
+        Self { guard, routes: RoutesBuilder::default(), names: Vec::new(), reflection: true, tls: None }
     }
 
     /// Adds a service.
@@ -74,6 +80,13 @@ impl Server {
     #[must_use]
     pub fn reflection(mut self, reflection: bool) -> Self {
         self.reflection = reflection;
+        self
+    }
+
+    /// Speaks TLS on ports, where there is some.
+    #[must_use]
+    pub fn tls(mut self, tls: Option<ServerTls>) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -108,11 +121,17 @@ impl Server {
             tokio::time::sleep(DRAIN).await;
         };
         let served = async {
-            match listen {
-                Listen::Tcp(listener) => {
-                    router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await
+            match (listen, self.tls) {
+                (Listen::Tcp(listener), None) => {
+                    // Small frames must not wait for others.
+                    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                    router.serve_with_incoming_shutdown(incoming, stop).await
                 }
-                Listen::Inproc(incoming) => router.serve_with_incoming_shutdown(incoming, stop).await,
+                (Listen::Tcp(listener), Some(tls)) => {
+                    let incoming = Box::pin(tls::incoming(listener, tls));
+                    router.serve_with_incoming_shutdown(incoming, stop).await
+                }
+                (Listen::Inproc(incoming), _) => router.serve_with_incoming_shutdown(incoming, stop).await,
             }
         };
         tokio::select! {

@@ -4,7 +4,11 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use url::Url;
@@ -86,6 +90,21 @@ pub struct Rpc {
     pub releases_per_second: u32,
     /// The same, after a pause.
     pub releases_burst: u32,
+    /// On the wire.
+    pub tls: Tls,
+}
+
+/// TLS: PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The server's certificate and its key; plain HTTP/2 without.
+    pub server: Option<(PathBuf, PathBuf)>,
+    /// Authorities of callers' certificates; callers need none without.
+    pub client_ca: Option<PathBuf>,
+    /// Authorities of the servers that are called.
+    pub ca: Option<PathBuf>,
+    /// The certificate that is shown to servers, and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 /// The credential service.
@@ -181,6 +200,12 @@ impl Config {
                 calls_burst: read.number("rpc.calls_burst", 1..=1_000_000),
                 releases_per_second: read.number("rpc.releases_per_second", 0..=1_000_000),
                 releases_burst: read.number("rpc.releases_burst", 1..=1_000_000),
+                tls: Tls {
+                    server: read.pair("rpc.tls.certificate_file", "rpc.tls.key_file"),
+                    client_ca: read.path("rpc.tls.client_ca_file"),
+                    ca: read.path("rpc.tls.ca_file"),
+                    client: read.pair("rpc.tls.client_certificate_file", "rpc.tls.client_key_file"),
+                },
             },
             audit_key: read.secret("audit.key"),
             credentials: Credentials {

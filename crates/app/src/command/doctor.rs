@@ -6,7 +6,6 @@ use anyhow::Result;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tidemark_credentials::{Vault, audit::AuditKey};
-use tidemark_rpc::client::Caller;
 use tidemark_runtime::{Config, OsEntropy};
 use tidemark_store::Store;
 use tokio::time::timeout;
@@ -145,9 +144,9 @@ async fn credential_service(config: &Config) -> Finding {
     let url = &config.credentials.url;
     let mend =
         "start `tidemark credentials`, or correct credentials.url (TIDEMARK_CREDENTIALS__URL) and rpc.token";
-    let caller = match Caller::new(url.as_str(), &config.rpc_token) {
+    let caller = match wiring::caller(config) {
         Ok(caller) => caller,
-        Err(error) => return Finding::ill(SUBJECT, chain(&error), mend),
+        Err(error) => return Finding::ill(SUBJECT, format!("{error:#}"), mend),
     };
     // A connection that cannot exist: the answer "no such connection" proves address, token and database.
     let request = tidemark_rpc::connections::GetConnectionRequest {
