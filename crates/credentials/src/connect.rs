@@ -17,6 +17,7 @@ use tracing::{Instrument as _, info_span};
 use zeroize::Zeroizing;
 
 use crate::{
+    audit::{Action, Entry},
     moves::{Telling, signals},
     probe::{self, Acceptance, Found, Unfit},
     refusal::{Fault, Kept, wrong_workspace},
@@ -29,6 +30,8 @@ const LONGEST_KEY: usize = 4096;
 
 /// A credential that was proven, on its way into a connection.
 pub(crate) struct Proven {
+    /// Who brought it, for the audit log.
+    pub(crate) by: String,
     pub(crate) kind: CredentialKind,
     pub(crate) scheme: AuthScheme,
     pub(crate) secret: Secret,
@@ -59,12 +62,13 @@ impl Parts {
         request: wire::CreateConnectionRequest,
     ) -> Result<Connection, Fault> {
         may_begin(caller, &request.organization_id)?;
-        self.create(request, &Ticket::None).await
+        self.create(caller.actor(), request, &Ticket::None).await
     }
 
     /// As a caller, or the holder of a link, asks for it.
     pub(crate) async fn create(
         &self,
+        by: &str,
         request: wire::CreateConnectionRequest,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
@@ -75,7 +79,8 @@ impl Parts {
         let kind = CredentialKind::ApiKey;
         let found = self.examine(begun.region, kind, scheme, &secret, Kept::Nothing).instrument(span).await?;
         let life = Life::default();
-        self.install(None, begun, Proven { kind, scheme, secret, found, life }, ticket).await
+        let by = by.to_owned();
+        self.install(None, begun, Proven { by, kind, scheme, secret, found, life }, ticket).await
     }
 
     /// As a caller asks for it.
@@ -85,12 +90,13 @@ impl Parts {
         request: wire::ReconnectConnectionRequest,
     ) -> Result<Connection, Fault> {
         self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?;
-        self.reconnect(request, &Ticket::None).await
+        self.reconnect(caller.actor(), request, &Ticket::None).await
     }
 
     /// As a caller, or the holder of a link, asks for it.
     pub(crate) async fn reconnect(
         &self,
+        by: &str,
         request: wire::ReconnectConnectionRequest,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
@@ -102,7 +108,8 @@ impl Parts {
         let found = self.examine(old.region, kind, scheme, &secret, Kept::Old).instrument(span).await?;
         same_workspace(&old, kind, &found)?;
         let life = Life::default();
-        self.install(Some(&old), old.clone(), Proven { kind, scheme, secret, found, life }, ticket).await
+        let by = by.to_owned();
+        self.install(Some(&old), old.clone(), Proven { by, kind, scheme, secret, found, life }, ticket).await
     }
 
     /// A connection that is not in the database yet.
@@ -141,7 +148,7 @@ impl Parts {
         proven: Proven,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
-        let Proven { kind, scheme, secret, found, life } = proven;
+        let Proven { by, kind, scheme, secret, found, life } = proven;
         let matrix = match old {
             Some(old) => {
                 let holding = self.holding(&old.id).await.or_else(|fault| self.bare(old, fault))?;
@@ -181,6 +188,9 @@ impl Parts {
         }
         tx.insert_credential(&version).await?;
         tx.delete_credentials_before(&moved.to.id, kind, version.generation).await?;
+        let action = if first == Signal::Consented { Action::Connect } else { Action::Reconnect };
+        let entry = Entry::new(Some(&moved.to.organization_id), &by, action, &moved.to.id);
+        self.audit.append(&tx, entry.with("generation", version.generation)).await?;
         tx.commit().await?;
         moved.log();
         if old.is_some() {
@@ -223,11 +233,7 @@ impl Parts {
 /// Refuses who may not see the organization.
 pub(crate) fn may_begin(caller: &Identity, organization: &str) -> Result<(), Fault> {
     let organization: OrganizationId = rpc::parse("organization_id", organization)?;
-    if caller.may_see(&organization) {
-        Ok(())
-    } else {
-        Err(Refusal::NotFound { what: "organization" }.into())
-    }
+    Ok(caller.check(&organization, "organization")?)
 }
 
 /// A disconnected connection stays disconnected.

@@ -146,8 +146,9 @@ impl Parts {
         request: &wire::ListConnectionsRequest,
     ) -> Result<wire::ListConnectionsResponse, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
+        caller.check(&organization, "organization")?;
         let after = page_start(&request.page_token)?;
-        if !caller.may_see(&organization) {
+        if caller.check(&organization, "organization").is_err() {
             return Ok(wire::ListConnectionsResponse::default());
         }
         let size = match request.page_size {

@@ -104,7 +104,9 @@ impl Parts {
             oauth.exchange(&SecretString::from(code.as_str()), &verifier).await.map_err(Fault::OAuth)?;
         let span = info_span!("consent", connection = %connection.id);
         let secret = Secret::granted(&grant, None);
-        let granted = self.take_grant(&connection, CredentialKind::Oauth, secret, &grant).instrument(span);
+        let granted = self
+            .take_grant(caller.actor(), &connection, CredentialKind::Oauth, secret, &grant)
+            .instrument(span);
         match granted.await {
             Ok(connection) => Ok(connection),
             Err(fault) => {
@@ -118,6 +120,7 @@ impl Parts {
     /// Proves a grant and stores it.
     pub(crate) async fn take_grant(
         &self,
+        by: &str,
         connection: &Connection,
         kind: CredentialKind,
         secret: Secret,
@@ -134,8 +137,13 @@ impl Parts {
         let life = Life::of(grant);
         let is_stored = self.store.connection(&connection.id).await?.is_some();
         let old = is_stored.then_some(connection);
-        self.install(old, connection.clone(), Proven { kind, scheme, secret, found, life }, &Ticket::None)
-            .await
+        self.install(
+            old,
+            connection.clone(),
+            Proven { by: by.to_owned(), kind, scheme, secret, found, life },
+            &Ticket::None,
+        )
+        .await
     }
 
     fn check_issuer(&self, region: Region, told: &str) -> Result<(), Refusal> {

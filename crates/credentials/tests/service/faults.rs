@@ -9,6 +9,7 @@ use tidemark_inproc::InprocLeases;
 use tidemark_rpc::{
     connections::{CreateConnectionRequest, Region, connections_service_server::ConnectionsService as _},
     credentials::{GetAccessTokenRequest, credentials_service_server::CredentialsService as _},
+    identity::Identity,
 };
 use tidemark_runtime::config::Database;
 use tidemark_store::{Connection, SealedCredential, Store};
@@ -23,7 +24,8 @@ fn with_keys(world: &World, store: &Store, keys: &str) -> CredentialService {
     let vault = Vault::from_keys(&SecretString::from(keys), entropy.clone()).unwrap();
     let url = world.simulator.base_url();
     let (settings, leases) = (settings(&world.simulator, &url, &url), Arc::new(InprocLeases::new()));
-    CredentialService::new(store.clone(), vault, leases, settings, world.clock.clone(), entropy)
+    let audit = world.audit.clone();
+    CredentialService::new(store.clone(), vault, audit, leases, settings, world.clock.clone(), entropy)
 }
 
 async fn refusal(service: &CredentialService, id: &str) -> Status {
