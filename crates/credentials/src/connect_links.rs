@@ -145,7 +145,7 @@ impl Desk {
         let ConnectLink { organization_id, connection_id, .. } = &link;
         let (region, key) = (request.region, request.api_key);
         let made =
-            self.connect(&identity, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
+            self.connect(identity, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
         log(&link, "connect link used");
         let connection = Some(connections::shown(made));
         Ok(wire::ConnectThroughLinkResponse { connection, return_url: link.return_url })

@@ -9,7 +9,6 @@ use tidemark_inproc::InprocLeases;
 use tidemark_rpc::{
     connections::{CreateConnectionRequest, Region, connections_service_server::ConnectionsService as _},
     credentials::{GetAccessTokenRequest, credentials_service_server::CredentialsService as _},
-    identity::Identity,
 };
 use tidemark_runtime::config::Database;
 use tidemark_store::{Connection, SealedCredential, Store};

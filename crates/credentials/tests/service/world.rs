@@ -318,7 +318,9 @@ pub(crate) fn replica(
 ) -> CredentialService {
     let entropy = Arc::new(SeededEntropy::new(seed));
     let vault = Vault::from_keys(&SecretString::from(keys()), entropy.clone()).unwrap();
-    CredentialService::new(store.clone(), vault, leases, settings, clock, entropy)
+    let key = AuditKey::parse(&SecretString::from(STANDARD.encode([43; 32]))).unwrap();
+    let (audit, _) = Audit::start(store.clone(), key, Arc::clone(&clock));
+    CredentialService::new(store.clone(), vault, audit, leases, settings, clock, entropy)
 }
 
 /// The simulator's OAuth application, and the API at those addresses.

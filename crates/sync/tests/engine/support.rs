@@ -331,8 +331,8 @@ fn service(
 fn serve_vault(vault: &Vault, servers: &CancellationToken) -> Caller {
     let (channel, incoming) = inproc::pair();
     let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN)))
-        .add(ConnectionsServiceServer::new(vault.clone()))
-        .add(CredentialsServiceServer::new(vault.clone()));
+        .with(ConnectionsServiceServer::new(vault.clone()))
+        .with(CredentialsServiceServer::new(vault.clone()));
     tokio::spawn(serve(server, incoming, servers.clone()));
     Caller::over(channel, &SecretString::from(RPC_TOKEN)).unwrap()
 }
