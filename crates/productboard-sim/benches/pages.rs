@@ -48,7 +48,7 @@ fn serve(tell: &mpsc::Sender<String>, stop: CancellationToken) {
 }
 
 fn pages(criterion: &mut Criterion, client: &mut Client) {
-    let mut group = criterion.benchmark_group("pages");
+    let mut group = criterion.benchmark_group("simulator_pages");
     group.throughput(Throughput::Elements(1));
     for (name, target) in [
         ("activities", "/v2/analytics/member-activities?dateFrom=2026-01-01&dateTo=2026-08-12"),
@@ -62,6 +62,17 @@ fn pages(criterion: &mut Criterion, client: &mut Client) {
         assert!(bytes > 10_000, "{name}: a page of {bytes} bytes is none");
         group.bench_function(name, |bencher| bencher.iter(|| client.get(&request)));
     }
+    // More ways of asking than are kept: every row is made again.
+    let fields = ["description", "owner", "status", "teams", "timeframe", "health"];
+    let requests = fields.map(|without| {
+        let others = fields.iter().filter(|field| **field != without);
+        let query: String = others.map(|field| format!("&fields%5B%5D={field}")).collect();
+        client.request(&format!("/v2/entities?fields%5B%5D=name{query}"))
+    });
+    let mut turn = requests.iter().cycle();
+    group.bench_function("entities_made_anew", |bencher| {
+        bencher.iter(|| turn.next().map(|request| client.get(request)));
+    });
     group.finish();
 }
 

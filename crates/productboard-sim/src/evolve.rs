@@ -13,8 +13,11 @@ use crate::spec::fnv1a;
 
 mod activity;
 mod members;
+mod news;
 mod notes;
 mod plans;
+
+pub(crate) use self::news::news;
 
 /// What changed, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

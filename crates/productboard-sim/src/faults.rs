@@ -65,6 +65,8 @@ pub enum Route {
     NoteConfigurations,
     /// `GET /v2/notes/configurations/{type}`
     NoteConfiguration,
+    /// `GET /notes` of the first version
+    V1Notes,
 }
 
 impl Route {
@@ -88,7 +90,8 @@ impl Route {
             | Self::Note
             | Self::NoteRelationships
             | Self::NoteConfigurations
-            | Self::NoteConfiguration => "notes:read",
+            | Self::NoteConfiguration
+            | Self::V1Notes => "notes:read",
         }
     }
 }
@@ -107,6 +110,7 @@ pub enum NextLink {
 }
 
 /// The switches of one token, or of a workspace for its tokens.
+#[doc = include_str!("../docs/switches.md")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -153,6 +157,9 @@ pub struct Faults {
     pub empty_list: HashSet<Route>,
     /// These lists end after half of their rows.
     pub shrunken_list: HashSet<Route>,
+    /// These lists lose rows while they are read: each page after the first sees a tenth of a page (one row at least)
+    /// less of the list's end than the one before, so that the last pages are shorter, empty, or not linked at all.
+    pub shrinks_between_pages: HashSet<Route>,
     /// These routes answer 403, as for a token that lacks their scope.
     pub forbidden: HashSet<Route>,
     /// Revoke the token after this many more requests; of a workspace, all its tokens.
@@ -185,6 +192,8 @@ pub struct Faults {
     pub rate_headers: RateHeaders,
     /// The next so many answers are a proxy's 502 in HTML.
     pub html_error: u64,
+    /// The next so many requests are done, and then the connection drops without a byte.
+    pub reset_before_head: u64,
     /// The next so many answers end in the middle, with the connection.
     pub reset_mid_body: u64,
     /// The next so many answers are whole by their length, but half a JSON.
@@ -208,9 +217,24 @@ pub struct Faults {
     pub sunset: Option<String>,
     /// Webhooks may go to `http://127.0.0.1:…`, which the vendor refuses.
     pub local_webhooks: bool,
+    /// The first version still answers `GET /notes`, to requests with `X-Version: 1`.
+    pub v1_alive: bool,
+    /// Its last page gives the first page's `pageCursor` again.
+    pub v1_cursor_loops: bool,
+    /// Of a workspace: what `evolve` makes, updates and deletes among entities and notes is told to subscribers.
+    pub announce_evolution: bool,
 }
 
 impl Faults {
+    /// How many of a list's rows are left for the page that begins at `start`.
+    pub(crate) fn left(&self, route: Route, total: usize, start: usize, page_size: usize) -> usize {
+        let total = self.shown(route, total);
+        if !self.shrinks_between_pages.contains(&route) {
+            return total;
+        }
+        total.saturating_sub(start / page_size.max(1) * (page_size / 10).max(1))
+    }
+
     /// How many of a list's rows can be seen.
     pub(crate) fn shown(&self, route: Route, total: usize) -> usize {
         if self.empty_list.contains(&route) || self.empty_window && route == Route::MemberActivities {

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrono::NaiveDate;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ use crate::oauth::OAuth;
 use crate::tenants::{Admission, Knock, Mishap, Tenants};
 use crate::webhooks::{WebhookEvent, Webhooks};
 use crate::wire::{self, Asked};
-use crate::{Access, Faults, Region, Route};
+use crate::{Access, Changes, Faults, Region, Route};
 
 /// What the server shares with every request to one of its two hosts.
 #[derive(Clone)]
@@ -95,6 +96,10 @@ impl Call {
 
 /// The middleware of one route.
 pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Request, next: Next) -> Response {
+    // Where the first version is off, it is off before anything else, as all its other paths are.
+    if route == Route::V1Notes && !bearer(request.headers()).is_some_and(|token| api.tenants.has_v1(token)) {
+        return ApiError::v1_gone().into_response();
+    }
     let Some(admission) = bearer(request.headers()).and_then(|token| admit(&api, token, route)) else {
         return ApiError::unauthorized().into_response();
     };
@@ -151,8 +156,17 @@ impl Api {
 
     /// Sends an event to its subscribers. `None` when there is no such workspace.
     pub(crate) fn deliver(&self, domain: &str, event: &WebhookEvent) -> Option<usize> {
-        let region = self.tenants.region(domain)?;
-        Some(self.webhooks.deliver(domain, self.hosts.of(region), event))
+        let (region, workspace) = (self.tenants.region(domain)?, self.tenants.workspace(domain)?);
+        Some(self.webhooks.deliver(&workspace, self.hosts.of(region), event))
+    }
+
+    /// Lets a workspace live on, and tells its subscribers when that is switched on. `None` when there is none.
+    pub(crate) fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
+        let (changes, news) = self.tenants.evolve(domain, to, seed)?;
+        for event in &news {
+            self.deliver(domain, event);
+        }
+        Some(changes)
     }
 
     /// Where the client reached the simulator: by the name that it used.

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::rendered::Rendered;
 use crate::{Entity, Member, Note, Team, Workspace};
 
-/// A workspace with its lookups. The lookups are no facts: they never leave the process.
+/// A workspace with its lookups and the rows rendered so far. These are no facts: they never leave the process.
 pub(crate) struct Served {
     facts: Arc<Workspace>,
     members: HashMap<Uuid, usize>,
     teams: HashMap<Uuid, usize>,
     entities: HashMap<Uuid, usize>,
     notes: HashMap<Uuid, usize>,
+    pub(crate) rendered_entities: Rendered,
+    pub(crate) rendered_notes: Rendered,
     /// Places of each team's members, newest membership first.
     of_team: HashMap<Uuid, Vec<usize>>,
 }
@@ -35,6 +38,8 @@ impl Served {
             notes: places(facts.notes.iter().map(|note| note.id)),
             members,
             of_team,
+            rendered_entities: Rendered::default(),
+            rendered_notes: Rendered::default(),
             facts: Arc::new(facts),
         }
     }

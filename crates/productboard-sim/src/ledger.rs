@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::Route;
+use crate::{Route, TokenKind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,6 +32,20 @@ pub struct Ledger {
     pub first_used_at: Option<DateTime<Utc>>,
     /// By the vendor's clock.
     pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// One token that came, whether the simulator knows it or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenUse {
+    /// See [`fingerprint`](crate::fingerprint).
+    pub fingerprint: String,
+    /// The workspace that it opens, or opened. `None`: no such token was ever issued.
+    pub domain: Option<String>,
+    /// How it was made. `None`: it never was.
+    pub kind: Option<TokenKind>,
+    /// What came with it.
+    #[serde(flatten)]
+    pub ledger: Ledger,
 }
 
 /// A ledger that is being written.

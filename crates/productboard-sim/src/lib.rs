@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 
 mod access;
 mod calendar;
@@ -17,12 +18,14 @@ mod index;
 mod json;
 mod ledger;
 mod limit;
+pub mod manual;
 mod names;
 mod note;
 mod oauth;
 mod page;
 mod people;
 mod planning;
+mod rendered;
 mod routes;
 mod server;
 mod spec;
@@ -42,11 +45,11 @@ pub use entity::{
 pub use evolve::Changes;
 pub use faults::{Burst, Faults, NextLink, RateHeaders, RetryAfter, Route, Storm};
 pub use field::{CustomField, CustomKind, SelectOption, Status};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, TokenUse};
 pub use note::{Content, Message, Note, NoteKind, NoteSource, Property, Target};
 pub use oauth::{App, Consent, OAuthFaults, RefreshUse, fingerprint};
 pub use server::{Options, Simulator};
 pub use spec::{Health, WorkspaceSpec, showcase};
 pub use tenancy::{Plan, Region};
-pub use webhooks::{Attempt, Delivery, DeliveryState, Outcome, WebhookEvent};
+pub use webhooks::{Attempt, Delivery, DeliveryState, Outcome, WebhookEvent, WebhookState};
 pub use workspace::{Activity, COUNTER_NAMES, Member, Membership, Team, Workspace};

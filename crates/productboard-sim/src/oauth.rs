@@ -80,9 +80,10 @@ impl OAuth {
     /// The application of a client that proved who it is.
     pub(crate) fn authenticate(&self, credentials: &Credentials) -> Result<App, OAuthError> {
         let book = self.book();
-        let known = book.apps.get(&credentials.client_id).map(|known| &known.app);
-        let proven = known.filter(|app| app.client_secret == credentials.client_secret);
-        proven.cloned().ok_or_else(OAuthError::invalid_client)
+        let known = book.apps.get(&credentials.client_id);
+        let heard = known.filter(|known| !(credentials.basic && known.faults.refuse_basic));
+        let proven = heard.filter(|known| known.app.client_secret == credentials.client_secret);
+        proven.map(|known| known.app.clone()).ok_or_else(OAuthError::invalid_client)
     }
 
     /// What becomes of the next answer to this application.

@@ -156,6 +156,11 @@ impl PageRequest {
         value.transpose().map_err(|_| ApiError::invalid_parameter(name, format!("must be {form}")))
     }
 
+    /// Whether more than the fields was asked for; a search counts as such whatever its body.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.body.is_some() || self.query.iter().any(|(name, _)| !name.starts_with("fields"))
+    }
+
     /// Answers with the page of a list of `total` rows; `row` appends one of them.
     pub(crate) fn answer(
         &self,
@@ -164,21 +169,26 @@ impl PageRequest {
         style: NextLink,
         mut row: impl FnMut(&mut Vec<u8>, usize),
     ) -> Body {
-        let total = call.faults.shown(call.route, total);
+        let size = self.limit.unwrap_or(call.page_size);
+        let total = call.faults.left(call.route, total, self.position, size);
         let start = self.position.min(total);
-        let end = start.saturating_add(self.limit.unwrap_or(call.page_size)).min(total);
+        let end = start.saturating_add(size).min(total);
         let next = match end {
             end if end < total => Some(end),
             _ if call.faults.repeat_last_cursor => Some(self.position),
             _ => None,
         };
-        let mut out = Vec::with_capacity(ROW_BYTES * (end - start) + 512);
+        let mut out = Vec::with_capacity(2048);
         out.extend_from_slice(br#"{"data":["#);
         for index in start..end {
             if index > start {
                 out.push(b',');
             }
             row(&mut out, index);
+            if index == start {
+                // The others are about as long.
+                out.reserve(out.len() * (end - start));
+            }
         }
         out.extend_from_slice(br#"],"links":{"next":"#);
         json::write(&mut out, &next.map(|position| self.link(call, position, style)));
@@ -206,9 +216,6 @@ impl PageRequest {
         link + "pageCursor=" + &cursor
     }
 }
-
-/// About the size of an activity row, the most frequent one.
-const ROW_BYTES: usize = 640;
 
 fn with_unknown_fields(answer: Vec<u8>) -> Body {
     let Ok(mut answer) = serde_json::from_slice::<Value>(&answer) else { return Body(answer) };

@@ -10,7 +10,10 @@ mod oauth;
 mod pii;
 mod selection;
 mod teams;
+mod v1;
 mod webhooks;
+
+pub(crate) use self::selection::Selection;
 
 use axum::Router;
 use axum::http::Uri;
@@ -28,6 +31,8 @@ pub(crate) fn router(api: Api) -> Router {
         .merge(gated(Route::CreateWebhook, post(webhooks::create).with_state(api.clone())));
     let subscription = gated(Route::Webhook, get(webhooks::one).with_state(api.clone()))
         .merge(gated(Route::DeleteWebhook, delete(webhooks::delete).with_state(api.clone())));
+    let v1_notes =
+        gated(Route::V1Notes, get(v1::notes).with_state(api.clone())).fallback(async || ApiError::v1_gone());
     Router::new()
         .route("/v2/members", gated(Route::Members, get(members::list)))
         .route("/v2/members/search", gated(Route::MembersSearch, post(members::search::list)))
@@ -37,6 +42,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v2/teams/{id}", gated(Route::Team, get(teams::one)))
         .route("/v2/teams/{id}/members", gated(Route::TeamMembers, get(teams::members)))
         .route("/v2/analytics/member-activities", gated(Route::MemberActivities, get(analytics::list)))
+        .route("/notes", v1_notes)
         .route("/v2/webhooks", subscriptions)
         .route("/v2/webhooks/{id}", subscription)
         .merge(entities_router(gated))

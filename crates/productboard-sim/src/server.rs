@@ -98,9 +98,10 @@ impl Simulator {
         self.api.tenants.workspace(domain)
     }
 
-    /// Lets a workspace live on until a day, see [`Workspace::evolve`]. `None` when there is no such workspace.
+    /// Lets a workspace live on until a day, see [`Workspace::evolve`]. `None` when there is no such workspace. With
+    /// [`Faults::announce_evolution`] its subscribers hear of it; this needs the runtime, as [`Self::deliver`] does.
     pub fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
-        self.api.tenants.evolve(domain, to, seed)
+        self.api.evolve(domain, to, seed)
     }
 
     /// Stops accepting, lets running answers end, and waits for that.

@@ -3,11 +3,12 @@
 //! A revoked token keeps its ledger, so that a test can see who still uses it. Tokens are never printed.
 
 mod admission;
+mod seen;
 mod switches;
 mod token;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -16,7 +17,8 @@ use tokio::time::Instant;
 use self::switches::Switches;
 use self::token::Token;
 use crate::index::Served;
-use crate::{Access, Changes, Faults, Ledger, Plan, Region, Workspace};
+use crate::ledger::Entries;
+use crate::{Access, Changes, Faults, Ledger, Plan, Region, WebhookEvent, Workspace, evolve};
 
 pub(crate) use self::admission::{Admission, Knock, Mishap};
 
@@ -29,6 +31,8 @@ pub(crate) struct Tenants {
 struct Book {
     workspaces: HashMap<String, Tenant>,
     tokens: HashMap<String, Token>,
+    /// What came with tokens that were never issued, by fingerprint.
+    strangers: BTreeMap<String, Entries>,
 }
 
 struct Tenant {
@@ -61,12 +65,21 @@ impl Tenants {
         self.book().workspaces.get(domain).map(|tenant| tenant.data.facts())
     }
 
-    /// Lets a workspace live on; requests see it as it was until all of it is done. `None` without workspace.
-    pub(crate) fn evolve(&self, domain: &str, to: NaiveDate, seed: u64) -> Option<Changes> {
-        let mut workspace = Workspace::clone(&*self.workspace(domain)?);
+    /// Lets a workspace live on; requests see it as it was until all of it is done. With the changes come the events
+    /// that announce them, none where this is switched off. `None` without workspace.
+    pub(crate) fn evolve(
+        &self,
+        domain: &str,
+        to: NaiveDate,
+        seed: u64,
+    ) -> Option<(Changes, Vec<WebhookEvent>)> {
+        let before = self.workspace(domain)?;
+        let mut workspace = Workspace::clone(&before);
         let changes = workspace.evolve(to, seed);
+        let announced = self.book().workspaces.get(domain)?.switches.set().announce_evolution;
+        let news = if announced { evolve::news(&before, &workspace) } else { Vec::new() };
         self.put(workspace);
-        Some(changes)
+        Some((changes, news))
     }
 
     /// The workspaces of one data centre, by domain.
@@ -114,6 +127,14 @@ impl Tenants {
 
     pub(crate) fn is_live(&self, token: &str, now: DateTime<Utc>) -> bool {
         self.book().tokens.get(token).is_some_and(|token| token.dead(now).is_none())
+    }
+
+    /// Whether the first version is alive for a token.
+    pub(crate) fn has_v1(&self, token: &str) -> bool {
+        let book = self.book();
+        let Some(token) = book.tokens.get(token) else { return false };
+        let of_workspace = book.workspaces.get(&token.domain).map(|tenant| tenant.switches.set().v1_alive);
+        token.switches.set().v1_alive || of_workspace == Some(true)
     }
 
     pub(crate) fn requests(&self, token: &str) -> Option<u64> {

@@ -18,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::Access;
 use crate::clock::Clock;
+use crate::{Access, Workspace};
 
 pub use self::delivery::{Attempt, Delivery, DeliveryState, Outcome};
 pub use self::event::WebhookEvent;
+pub use self::subscription::WebhookState;
 
 pub(crate) use self::event::scope as event_scope;
 pub(crate) use self::subscription::{Draft, Subscription};
@@ -54,9 +55,8 @@ impl Webhooks {
     pub(crate) fn create(&self, domain: &str, access: &Access, draft: Draft) -> Uuid {
         let mut book = self.book();
         let id = uuid::Builder::from_random_bytes(book.rng.random()).into_uuid();
-        let created_at = self.clock.now();
-        let (domain, app) = (domain.to_owned(), access.app.clone());
-        book.subscriptions.push(Arc::new(Subscription { id, domain, app, created_at, draft }));
+        let subscription = Subscription::new(id, domain, access, self.clock.now(), draft);
+        book.subscriptions.push(Arc::new(subscription));
         id
     }
 
@@ -74,19 +74,36 @@ impl Webhooks {
         book.subscriptions.len() < before
     }
 
-    /// Sends an event to its subscribers and says how many these are.
-    pub(crate) fn deliver(self: &Arc<Self>, domain: &str, origin: &str, event: &WebhookEvent) -> usize {
-        let body = event.payload(origin).to_string();
+    /// Sends an event to its subscribers and says how many these are. A disabled one loses it.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        workspace: &Workspace,
+        origin: &str,
+        event: &WebhookEvent,
+    ) -> usize {
+        let domain = workspace.domain.as_str();
+        let body = event.payload(workspace, origin).to_string();
         let mut book = self.book();
         let listens = |known: &&Arc<Subscription>| known.listens(domain, &event.event_type);
         let listeners: Vec<_> = book.subscriptions.iter().filter(listens).cloned().collect();
         for listener in &listeners {
             let number = book.deliveries.len();
-            book.deliveries.push(Delivery::new(listener, &event.event_type, self.clock.now()));
+            let delivery = Delivery::new(listener, &event.event_type, self.clock.now());
+            if listener.is_disabled() {
+                book.deliveries.push(delivery.lost());
+                continue;
+            }
+            book.deliveries.push(delivery);
             let task = delivery::run(Arc::clone(self), number, Arc::clone(listener), body.clone());
             self.tasks.spawn(self.stopping.clone().run_until_cancelled_owned(task));
         }
-        listeners.len()
+        listeners.iter().filter(|listener| !listener.is_disabled()).count()
+    }
+
+    /// The subscriptions of a workspace, oldest first.
+    pub(crate) fn states(&self, domain: &str) -> Vec<WebhookState> {
+        let book = self.book();
+        book.subscriptions.iter().filter(|known| known.domain() == domain).map(|known| known.told()).collect()
     }
 
     /// What became of the events of a workspace, oldest first.
@@ -94,8 +111,8 @@ impl Webhooks {
         self.book().deliveries.iter().filter(|delivery| delivery.domain == domain).cloned().collect()
     }
 
-    fn is_subscribed(&self, id: Uuid) -> bool {
-        self.book().subscriptions.iter().any(|known| known.id == id)
+    fn is_live(&self, listener: &Subscription) -> bool {
+        !listener.is_disabled() && self.book().subscriptions.iter().any(|known| known.id == listener.id)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -39,6 +39,9 @@ pub(crate) async fn shape(
     asked: Asked,
     response: Response,
 ) -> Response {
+    if mishap == Mishap::Lost {
+        return lost();
+    }
     let (mut head, body) = response.into_parts();
     // A body of the simulator is in memory and never fails.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();

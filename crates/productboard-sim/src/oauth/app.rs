@@ -35,6 +35,8 @@ impl fmt::Debug for App {
 pub(crate) struct Credentials {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
+    /// They came as `client_secret_basic`.
+    pub(crate) basic: bool,
 }
 
 pub(super) struct Registered {
@@ -54,6 +56,9 @@ pub struct OAuthFaults {
     pub token_latency: Duration,
     /// The next so many times everything is done, rotation too, and then the connection drops without an answer.
     pub token_answer_lost: u64,
+    /// `client_secret_basic` is 401 `invalid_client`: every client known in the field posts its secret, and nothing says
+    /// that the vendor takes it in the header.
+    pub refuse_basic: bool,
 }
 
 /// What becomes of one answer of the token endpoint.

@@ -110,7 +110,7 @@ async fn evolve(
     if (to - today).num_days() > MOST_DAYS {
         return Err(ApiError::invalid(format!("No more than {MOST_DAYS} days at once")));
     }
-    let changes = tokio::task::spawn_blocking(move || api.tenants.evolve(&domain, to, seed)).await;
+    let changes = tokio::task::spawn_blocking(move || api.evolve(&domain, to, seed)).await;
     let changes = changes.map_err(|_| ApiError::invalid("The workspace cannot live on"))?;
     changes.map(Json).ok_or_else(|| ApiError::unknown_resource("The workspace"))
 }

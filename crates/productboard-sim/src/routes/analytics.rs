@@ -1,20 +1,19 @@
 //! `GET /v2/analytics/member-activities`: flat, sparse rows, sorted by date then member.
 
-use std::borrow::Cow;
-
 use axum::Extension;
 use axum::http::Uri;
 use chrono::{Days, NaiveDate};
 
 use self::row::Rows;
+use self::strangers::WithStrangers;
+use crate::Workspace;
 use crate::error::ApiError;
 use crate::gate::Call;
 use crate::json::Body;
 use crate::page::PageRequest;
-use crate::spec::fnv1a;
-use crate::{Activity, Workspace};
 
 mod row;
+mod strangers;
 
 pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<Body, ApiError> {
     page(&call, &uri)
@@ -33,10 +32,9 @@ fn page(call: &Call, uri: &Uri) -> Result<Body, ApiError> {
     let window = &workspace.activities[workspace.window(from, to)];
     let mut rows = Rows::new(call);
     if call.faults.unknown_member_ids {
-        let all = with_strangers(workspace, window);
-        return Ok(
-            request.answer(call, all.len(), call.faults.next_link, |out, at| rows.write(out, &all[at]))
-        );
+        let all = WithStrangers::new(workspace, window);
+        let row = |out: &mut Vec<u8>, at| rows.write(out, &all.row(at));
+        return Ok(request.answer(call, all.len(), call.faults.next_link, row));
     }
     Ok(request.answer(call, window.len(), call.faults.next_link, |out, at| rows.write(out, &window[at])))
 }
@@ -54,28 +52,6 @@ fn settled(workspace: &Workspace, late_days: u32, to: Option<NaiveDate>) -> Opti
     };
     let settled = newest.checked_sub_days(Days::new(late_days.into())).unwrap_or(NaiveDate::MIN);
     Some(to.map_or(settled, |to| to.min(settled)))
-}
-
-/// The rows with two more on each day, of people whom no members list has.
-fn with_strangers<'a>(workspace: &Workspace, window: &'a [Activity]) -> Vec<Cow<'a, Activity>> {
-    let strangers = ["voter", "former colleague"].map(|who| {
-        let bits = |salt: &str| fnv1a(format!("{}/{who}/{salt}", workspace.domain).as_bytes());
-        uuid::Builder::from_random_bytes(
-            (u128::from(bits("high")) << 64 | u128::from(bits("low"))).to_be_bytes(),
-        )
-        .into_uuid()
-    });
-    let mut rows: Vec<Cow<'a, Activity>> = window.iter().map(Cow::Borrowed).collect();
-    for day in window.chunk_by(|one, other| one.date == other.date) {
-        rows.extend(strangers.iter().map(|stranger| {
-            let mut counters = [Some(0); 19];
-            (counters[1], counters[14]) = (Some(1), Some(1));
-            let (date, role) = (day[0].date, "viewer".to_owned());
-            Cow::Owned(Activity { date, member_id: *stranger, role, active_flag: true, counters })
-        }));
-    }
-    rows.sort_by_key(|row| (row.date, row.member_id));
-    rows
 }
 
 #[cfg(test)]

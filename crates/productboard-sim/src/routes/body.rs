@@ -1,7 +1,7 @@
 //! The bodies of searches: `{"data": {…}}`, whose `data` refuses keys that the vendor does not know.
 
 use axum::extract::{FromRequest, Request};
-use axum::http::{Uri, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::{body::Bytes, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -27,34 +27,39 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Search<T>
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         use axum::response::IntoResponse as _;
-        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
-            kind.to_str()
-                .is_ok_and(|kind| kind.split(';').next().unwrap_or(kind).trim() == "application/json")
-        });
-        if !json {
-            return Err(ApiError::malformed("The content type must be application/json").into_response());
-        }
-        let uri = request.uri().clone();
+        let (uri, headers) = (request.uri().clone(), request.headers().clone());
         let body = Bytes::from_request(request, state).await.map_err(|error| error.into_response())?;
-        Self::read(&uri, &body).map_err(|error| error.into_response())
+        Self::read(&uri, &headers, &body).map_err(|error| error.into_response())
     }
 }
 
 impl<T: DeserializeOwned + Default> Search<T> {
-    fn read(uri: &Uri, body: &[u8]) -> Result<Self, ApiError> {
+    fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Envelope<T> {
             #[serde(default)]
             data: T,
         }
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|error| ApiError::malformed(format!("The body is no JSON: {error}")))?;
+        let body = json(headers, body)?;
         // Keys of a `Value` are sorted: the same search in another order is the same.
         let page = PageRequest::read_search(uri, fnv1a(body.to_string().as_bytes()))?;
-        let Envelope { data } =
-            serde_json::from_value(body).map_err(|error| ApiError::invalid(format!("The body: {error}")))?;
+        let Envelope { data } = fitting(body)?;
         Ok(Self { data, page })
     }
+}
+
+/// The body of any request that has one: JSON that says so.
+pub(super) fn json(headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().unwrap_or(kind).trim() != "application/json" {
+        return Err(ApiError::malformed("The content type must be application/json"));
+    }
+    serde_json::from_slice(body).map_err(|error| ApiError::malformed(format!("The body is no JSON: {error}")))
+}
+
+/// JSON of the wrong form is another error than no JSON.
+pub(super) fn fitting<T: DeserializeOwned>(body: Value) -> Result<T, ApiError> {
+    serde_json::from_value(body).map_err(|error| ApiError::invalid(format!("The body: {error}")))
 }
 
 /// A filter's value: one or any of several.

@@ -51,11 +51,16 @@ pub(super) async fn one(
 }
 
 fn answer(call: &Call, request: &PageRequest, filter: &Filter, selection: &Selection) -> Body {
-    let entities: Vec<&Entity> =
-        call.workspace.entities.iter().filter(|entity| filter.takes(entity)).collect();
-    request.answer(call, entities.len(), NextLink::Absolute, |out, at| {
-        json::write(out, &Resource::of(call, entities[at], selection));
-    })
+    let entities = &call.workspace.entities;
+    let rows = call.workspace.rendered_entities.of(call, selection, entities.len());
+    let write = |out: &mut Vec<u8>, at: usize| {
+        rows.write(out, at, |out| json::write(out, &Resource::of(call, &entities[at], selection)));
+    };
+    if !request.is_filtered() {
+        return request.answer(call, entities.len(), NextLink::Absolute, write);
+    }
+    let taken: Vec<usize> = (0..entities.len()).filter(|at| filter.takes(&entities[*at])).collect();
+    request.answer(call, taken.len(), NextLink::Absolute, |out, at| write(out, taken[at]))
 }
 
 fn find<'a>(call: &'a Call, id: &str) -> Result<&'a Entity, ApiError> {

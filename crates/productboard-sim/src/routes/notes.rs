@@ -48,10 +48,16 @@ fn is_field(id: &str) -> bool {
 }
 
 fn answer(call: &Call, request: &PageRequest, filter: &Filter, selection: &Selection) -> Body {
-    let notes: Vec<&Note> = call.workspace.notes.iter().filter(|note| filter.takes(note)).collect();
-    request.answer(call, notes.len(), NextLink::Absolute, |out, at| {
-        json::write(out, &Resource::of(call, notes[at], selection));
-    })
+    let notes = &call.workspace.notes;
+    let rows = call.workspace.rendered_notes.of(call, selection, notes.len());
+    let write = |out: &mut Vec<u8>, at: usize| {
+        rows.write(out, at, |out| json::write(out, &Resource::of(call, &notes[at], selection)));
+    };
+    if !request.is_filtered() {
+        return request.answer(call, notes.len(), NextLink::Absolute, write);
+    }
+    let taken: Vec<usize> = (0..notes.len()).filter(|at| filter.takes(&notes[*at])).collect();
+    request.answer(call, taken.len(), NextLink::Absolute, |out, at| write(out, taken[at]))
 }
 
 fn find<'a>(call: &'a Call, id: &str) -> Result<&'a Note, ApiError> {

@@ -3,8 +3,8 @@
 use crate::error::ApiError;
 
 /// What a request said about fields.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Selection {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Selection {
     NonEmpty,
     All,
     Named(Vec<String>),

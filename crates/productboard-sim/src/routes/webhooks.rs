@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::SecondsFormat;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::body;
 use crate::NextLink;
 use crate::error::ApiError;
 use crate::gate::{Api, Call};
@@ -31,9 +32,9 @@ pub(super) async fn create(
     State(api): State<Api>,
     Extension(call): Extension<Call>,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Bytes,
 ) -> Result<Response, ApiError> {
-    let Create { data: Data { fields: draft } } = read(&headers, &body)?;
+    let Create { data: Data { fields: draft } } = body::fitting(body::json(&headers, &sent)?)?;
     draft.check(call.faults.local_webhooks)?;
     let scopes = draft.events.iter().filter_map(|wanted| event_scope(&wanted.event_type));
     for scope in scopes {
@@ -44,15 +45,6 @@ pub(super) async fn create(
     let id = api.webhooks.create(&call.workspace.domain, &call.access, draft);
     let reference = json!({ "data": { "id": id, "type": "webhook", "links": { "self": link(&call, id) } } });
     Ok((StatusCode::CREATED, Json(reference)).into_response())
-}
-
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Create, ApiError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/json") {
-        return Err(ApiError::malformed("The content type must be application/json"));
-    }
-    let json: Value = serde_json::from_slice(body).map_err(|_| ApiError::malformed("The body is no JSON"))?;
-    serde_json::from_value(json).map_err(|error| ApiError::invalid(format!("The body does not fit: {error}")))
 }
 
 pub(super) async fn list(

@@ -1,7 +1,7 @@
 //! Workspaces, their tokens and the switches of both.
 
 use super::{Access, Faults, Plan, Region, Simulator, Workspace};
-use crate::Ledger;
+use crate::{Ledger, TokenUse};
 
 impl Simulator {
     /// Adds a workspace with its first API key. A workspace of the same domain gets the new data and keeps its tokens:
@@ -51,6 +51,12 @@ impl Simulator {
     /// What came with this token. `None` when it is unknown.
     pub fn ledger(&self, token: &str) -> Option<Ledger> {
         self.api.tenants.ledger(token)
+    }
+
+    /// Every token that came with at least one request, unknown ones too, by the time of the first: for the assertion
+    /// that nobody used a token that it should not. What came before a token was issued stands apart, as unknown.
+    pub fn ledgers(&self) -> Vec<TokenUse> {
+        self.api.tenants.uses()
     }
 
     /// How many requests came with this token, refused ones included.

@@ -43,6 +43,8 @@ pub(crate) enum Mishap {
     None,
     /// A proxy answers, in HTML.
     Proxy,
+    /// The connection ends before the head.
+    Lost,
     /// The connection ends in the middle.
     Reset,
     /// The JSON ends in the middle.
@@ -56,7 +58,11 @@ impl Tenants {
     pub(crate) fn admit(&self, knock: &Knock<'_>) -> Option<Admission> {
         let mut book = self.book();
         book.end_by_count(knock);
-        let Book { workspaces, tokens } = &mut *book;
+        if !book.tokens.contains_key(knock.token) {
+            book.note_stranger(knock);
+            return None;
+        }
+        let Book { workspaces, tokens, .. } = &mut *book;
         let token = tokens.get_mut(knock.token)?;
         let tenant = workspaces.get_mut(&token.domain)?;
         token.entries.note(knock.route, knock.at, knock.now);
@@ -85,18 +91,22 @@ impl Tenants {
 impl Book {
     /// `revoke_after` and `expire_after`: of a token they end that token, of a workspace each of its tokens.
     fn end_by_count(&mut self, knock: &Knock<'_>) {
-        let Self { workspaces, tokens } = self;
+        let Self { workspaces, tokens, .. } = self;
         let Some(token) = tokens.get_mut(knock.token) else { return };
-        if let Some(end) = token.switches.take_own(count_down) {
+        if let Some(end) = token.switches.take_own(counts_down, count_down) {
             token.end(end, knock.now);
         }
         let Some(tenant) = workspaces.get_mut(&token.domain) else { return };
-        if let Some(end) = tenant.switches.take_own(count_down) {
+        if let Some(end) = tenant.switches.take_own(counts_down, count_down) {
             let domain = token.domain.clone();
             let of_workspace = tokens.values_mut().filter(|token| token.domain == domain);
             of_workspace.for_each(|token| token.end(end, knock.now));
         }
     }
+}
+
+fn counts_down(faults: &Faults) -> bool {
+    faults.revoke_after.is_some() || faults.expire_after.is_some()
 }
 
 /// Some: it is over, with this request.
@@ -111,6 +121,13 @@ fn count_down(faults: &mut Faults) -> Option<Dead> {
     };
     let (revoked, expired) = (over(&mut faults.revoke_after), over(&mut faults.expire_after));
     revoked.then_some(Dead::Revoked).or_else(|| expired.then_some(Dead::Expired))
+}
+
+fn has_mishaps(faults: &Faults) -> bool {
+    let Faults { html_error, reset_before_head, reset_mid_body, truncated_json, malformed_json, .. } = faults;
+    [html_error, reset_before_head, reset_mid_body, truncated_json, malformed_json]
+        .iter()
+        .any(|left| **left > 0)
 }
 
 /// Takes one of a count; Some while there was one.
@@ -132,25 +149,28 @@ impl Token {
     fn outcome(&mut self, tenant: &mut Tenant, faults: &Faults, route: Route) -> Result<Mishap, ApiError> {
         self.forced(tenant, faults, route).map_or(Ok(()), Err)?;
         self.permitted(tenant.plan, faults, route)?;
-        let mishap = self.switches.take(&mut tenant.switches, |faults| {
+        let mishap = self.switches.take(&mut tenant.switches, has_mishaps, |faults| {
             let proxy = one(&mut faults.html_error).map(|()| Mishap::Proxy);
+            let lost = || one(&mut faults.reset_before_head).map(|()| Mishap::Lost);
             let reset = || one(&mut faults.reset_mid_body).map(|()| Mishap::Reset);
             let truncated = || one(&mut faults.truncated_json).map(|()| Mishap::Truncated);
             let malformed = || one(&mut faults.malformed_json).map(|()| Mishap::Malformed);
-            proxy.or_else(reset).or_else(truncated).or_else(malformed)
+            proxy.or_else(lost).or_else(reset).or_else(truncated).or_else(malformed)
         });
         Ok(mishap.unwrap_or(Mishap::None))
     }
 
     fn forced(&mut self, tenant: &mut Tenant, faults: &Faults, route: Route) -> Option<ApiError> {
-        let storm = self.switches.take(&mut tenant.switches, |faults| {
+        let storms = |faults: &Faults| faults.storm_429.is_some_and(|storm| storm.requests > 0);
+        let storm = self.switches.take(&mut tenant.switches, storms, |faults| {
             let storm = faults.storm_429.as_mut()?;
             one(&mut storm.requests).map(|()| storm.retry_after_secs)
         });
         if let Some(seconds) = storm {
             return Some(ApiError::too_many(seconds));
         }
-        let status = self.switches.take(&mut tenant.switches, |faults| faults.fail_next.pop_front());
+        let fails = |faults: &Faults| !faults.fail_next.is_empty();
+        let status = self.switches.take(&mut tenant.switches, fails, |faults| faults.fail_next.pop_front());
         let number = self.entries.requests();
         let burst = || faults.burst_5xx.is_some_and(|burst| burst.hits(number)).then_some(503);
         let unauthorized = || faults.unauthorized_on.contains(&route).then_some(401);

@@ -40,7 +40,7 @@ pub enum DeliveryState {
     Pending,
     /// Taken.
     Acknowledged,
-    /// Given up, or the subscription was deleted.
+    /// Given up, or the subscription was deleted or disabled: without attempts when that was so from the start.
     Dropped,
 }
 
@@ -76,12 +76,17 @@ impl Delivery {
             next_attempt_at: Some(now),
         }
     }
+
+    /// Nobody tries.
+    pub(super) fn lost(self) -> Self {
+        Self { state: DeliveryState::Dropped, next_attempt_at: None, ..self }
+    }
 }
 
 /// Tries until it is taken or dropped.
 pub(super) async fn run(webhooks: Arc<Webhooks>, number: usize, listener: Arc<Subscription>, body: String) {
     for failures in 0..ATTEMPTS {
-        if !webhooks.is_subscribed(listener.id) {
+        if !webhooks.is_live(&listener) {
             break;
         }
         let outcome = webhooks.send(&listener, body.clone()).await;
@@ -90,6 +95,11 @@ pub(super) async fn run(webhooks: Arc<Webhooks>, number: usize, listener: Arc<Su
         // 1, 3, 9, … minutes.
         let again = (failures + 1 < ATTEMPTS).then(|| at + TimeDelta::minutes(3_i64.pow(failures)));
         let next = again.filter(|_| !is_taken);
+        match next {
+            _ if is_taken => listener.note_taken(),
+            None => listener.note_dropped(),
+            Some(_) => {}
+        }
         webhooks.note(number, |delivery| {
             delivery.attempts.push(Attempt { at, outcome });
             delivery.next_attempt_at = next;

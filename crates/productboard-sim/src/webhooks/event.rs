@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::{EntityKind, Note, Workspace};
+
 /// All that can be subscribed to. There is none for members, teams or analytics.
 const TYPES: [&str; 26] = [
     "feature.created",
@@ -62,12 +64,18 @@ impl WebhookEvent {
         Self { event_type: event_type.into(), id, updated_attributes, links }
     }
 
-    pub(super) fn payload(&self, origin: &str) -> Value {
+    pub(super) fn payload(&self, workspace: &Workspace, origin: &str) -> Value {
         let Self { event_type, id, updated_attributes, links } = self;
         let (entity, note) = (format!("{origin}/v2/entities/{id}"), format!("{origin}/v2/notes/{id}"));
         let links = match event_type.split('.').next() {
             _ if !links.is_empty() => json!(links),
-            Some("insight") => json!({ "feature": entity, "note": note }),
+            Some("insight") => {
+                let [feature, note] = insight(workspace, *id);
+                json!({
+                    "feature": format!("{origin}/v2/entities/{feature}"),
+                    "note": format!("{origin}/v2/notes/{note}"),
+                })
+            }
             Some("note") => json!({ "target": note }),
             _ => json!({ "target": entity }),
         };
@@ -80,6 +88,20 @@ impl WebhookEvent {
         }
         json!({ "data": data })
     }
+}
+
+/// What an insight joins. The facts have links and no ids for them: an id stands for one of the links of notes to
+/// features, always the same, or for two things that do not exist where there is none.
+fn insight(workspace: &Workspace, id: Uuid) -> [Uuid; 2] {
+    let of = |note: &Note| {
+        let note_id = note.id;
+        let features = note.links.iter().filter(|link| link.kind == EntityKind::Feature);
+        features.map(move |link| [link.id, note_id]).collect::<Vec<_>>()
+    };
+    let joined: Vec<_> = workspace.notes.iter().flat_map(of).collect();
+    let nowhere = [1, 2].map(|other| Uuid::from_u128(id.as_u128() ^ other));
+    let at = usize::try_from(id.as_u128() % joined.len().max(1) as u128).unwrap_or(0);
+    joined.get(at).copied().unwrap_or(nowhere)
 }
 
 /// The scope without which an event cannot be subscribed to. `None`: there is no such event.

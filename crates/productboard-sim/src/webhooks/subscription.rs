@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -12,12 +13,33 @@ use super::event;
 use crate::error::ApiError;
 use crate::{Access, TokenKind};
 
+/// So many events in a row that had to be dropped disable a subscription. The vendor says "too many failures".
+const MOST_DROPPED: u32 = 3;
+
 pub(crate) struct Subscription {
     pub(crate) id: Uuid,
-    pub(super) domain: String,
-    pub(super) app: Option<String>,
+    domain: String,
+    app: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) draft: Draft,
+    dropped_in_a_row: AtomicU32,
+}
+
+/// A subscription as the vendor keeps it; its API tells none of the last two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WebhookState {
+    /// The subscription.
+    pub webhook_id: Uuid,
+    /// The application that made it, if one did.
+    pub app: Option<String>,
+    /// Where events go.
+    pub url: String,
+    /// Which ones.
+    pub events: Vec<String>,
+    /// So many of the last events had to be dropped after nine failures each.
+    pub dropped_in_a_row: u32,
+    /// Three were. It gets no more events, and those on their way are lost: delete it and subscribe again.
+    pub disabled: bool,
 }
 
 /// What a client asks for.
@@ -48,6 +70,42 @@ pub(super) struct Headers {
 }
 
 impl Subscription {
+    pub(super) fn new(
+        id: Uuid,
+        domain: &str,
+        access: &Access,
+        created_at: DateTime<Utc>,
+        draft: Draft,
+    ) -> Self {
+        let (domain, app) = (domain.to_owned(), access.app.clone());
+        Self { id, domain, app, created_at, draft, dropped_in_a_row: AtomicU32::new(0) }
+    }
+
+    pub(super) fn note_taken(&self) {
+        // What was on its way when it was disabled does not bring it back.
+        let again = |dropped| (dropped < MOST_DROPPED).then_some(0);
+        let _ = self.dropped_in_a_row.fetch_update(Ordering::Relaxed, Ordering::Relaxed, again);
+    }
+
+    pub(super) fn note_dropped(&self) {
+        self.dropped_in_a_row.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_disabled(&self) -> bool {
+        self.dropped_in_a_row.load(Ordering::Relaxed) >= MOST_DROPPED
+    }
+
+    pub(super) fn told(&self) -> WebhookState {
+        WebhookState {
+            webhook_id: self.id,
+            app: self.app.clone(),
+            url: self.draft.notification.url.clone(),
+            events: self.draft.events.iter().map(|wanted| wanted.event_type.clone()).collect(),
+            dropped_in_a_row: self.dropped_in_a_row.load(Ordering::Relaxed),
+            disabled: self.is_disabled(),
+        }
+    }
+
     pub(super) fn is_visible(&self, domain: &str, access: &Access) -> bool {
         let is_own = self.app.is_some() && self.app == access.app;
         self.domain == domain && (access.kind == TokenKind::ApiKey || is_own)

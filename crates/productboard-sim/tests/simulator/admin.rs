@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, acme, get, send, today};
 use serde_json::Value;
-use tidemark_productboard_sim::{Health, Simulator, Workspace, WorkspaceSpec};
+use tidemark_productboard_sim::{Faults, Health, OAuthFaults, Simulator, Workspace, WorkspaceSpec};
 
 async fn admin(simulator: &Simulator, method: &str, target: &str, body: &str) -> Answer {
     send(simulator, method, target, None, body).await
@@ -73,5 +73,16 @@ async fn bodies_that_cannot_be_read_say_why() {
         assert_eq!(answer.status, 400, "{target}");
         let detail = answer.body["errors"][0]["detail"].as_str().unwrap();
         assert!(detail.contains(why), "{detail}");
+    }
+}
+
+#[test]
+fn every_switch_is_in_the_manual() {
+    let text = concat!(include_str!("../../docs/switches.md"), include_str!("../../docs/oauth.md"));
+    let faults = serde_json::to_value(Faults::default()).unwrap();
+    let of_apps = serde_json::to_value(OAuthFaults::default()).unwrap();
+    for switch in faults.as_object().unwrap().keys().chain(of_apps.as_object().unwrap().keys()) {
+        let name = switch.trim_end_matches("_ms");
+        assert!(text.contains(&format!("`{name}`")) || text.contains(&format!("`{switch}`")), "{switch}");
     }
 }

@@ -1,10 +1,12 @@
 //! Entities: lists, searches, fields and relationships.
 
 use serde_json::{Value, json};
-use tidemark_productboard_sim::{CustomKind, CustomValue, Entity, EntityKind, RelationshipKind, Simulator};
+use tidemark_productboard_sim::{
+    Access, CustomKind, CustomValue, Entity, EntityKind, RelationshipKind, Simulator,
+};
 use uuid::Uuid;
 
-use crate::support::{acme, all, found, get, ids, search};
+use crate::support::{acme, all, found, get, ids, search, send};
 
 const LIST: &str = "/v2/entities";
 const SEARCH: &str = "/v2/entities/search";
@@ -249,4 +251,24 @@ async fn wrong_requests_say_what_is_wrong() {
         let answer = search(&simulator, SEARCH, data.clone()).await;
         assert_eq!((answer.status, answer.code()), (400, "request.invalid"), "{data}");
     }
+}
+
+#[tokio::test]
+async fn rows_rendered_before_are_nobody_elses() {
+    let simulator = acme().await;
+    simulator.issue("acme", "o", Access::oauth(["entities:read", "notes:read"]));
+    for target in ["/v2/entities?fields[]=all", "/v2/notes"] {
+        let first = get(&simulator, target).await;
+        assert_eq!(get(&simulator, target).await.bytes, first.bytes);
+        let masked = send(&simulator, "GET", target, Some("o"), "").await;
+        assert!(masked.text().contains("[redacted]") && !first.text().contains("[redacted]"));
+        simulator.faults("t", |faults| faults.relationships_as_array = true);
+        assert!(get(&simulator, target).await.data().iter().all(|row| row["relationships"].is_array()));
+        simulator.faults("t", |faults| faults.relationships_as_array = false);
+        assert_eq!(get(&simulator, target).await.bytes, first.bytes);
+    }
+    let mut changed = simulator.workspace("acme").unwrap().as_ref().clone();
+    changed.entities[0].name = "Something else".to_owned();
+    simulator.add(changed, "t");
+    assert_eq!(get(&simulator, "/v2/entities").await.data()[0]["fields"]["name"], "Something else");
 }

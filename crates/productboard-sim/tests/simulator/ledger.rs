@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{acme, get, send};
-use tidemark_productboard_sim::{Access, Route};
+use tidemark_productboard_sim::{Access, Route, TokenKind, fingerprint};
 
 #[tokio::test]
 async fn a_ledger_tells_what_came_and_how_fast() {
@@ -42,4 +42,32 @@ async fn what_comes_after_the_end_is_counted_apart() {
     assert_eq!((&revoked["after_expiry"], &revoked["after_revocation"]), (&0.into(), &1.into()));
     assert_eq!(revoked["routes"]["teams"], 1);
     assert_eq!(send(&simulator, "GET", "/admin/tokens/x/ledger", None, "").await.status, 404);
+}
+
+#[tokio::test]
+async fn every_token_that_came_is_listed_known_or_not() {
+    let simulator = acme().await;
+    simulator.issue("acme", "o", Access::oauth(["teams:read"]));
+    simulator.issue_token("acme", "never used");
+    for token in ["o", "guessed", "o", "guessed", "guessed"] {
+        send(&simulator, "GET", "/v2/teams", Some(token), "").await;
+    }
+    send(&simulator, "GET", "/v2/teams", None, "").await;
+    let uses = simulator.ledgers();
+    let told: Vec<_> = uses
+        .iter()
+        .map(|token| (token.fingerprint.clone(), token.domain.as_deref(), token.kind, token.ledger.requests))
+        .collect();
+    let expected = [
+        (fingerprint("o"), Some("acme"), Some(TokenKind::Oauth), 2),
+        (fingerprint("guessed"), None, None, 3),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((uses[1].ledger.refused, uses[1].ledger.routes[&Route::Teams]), (3, 3));
+    assert!((1..=3).contains(&uses[1].ledger.peak_per_second));
+
+    let listed = send(&simulator, "GET", "/admin/ledgers", None, "").await;
+    assert_eq!(listed.body, serde_json::to_value(simulator.ledgers()).unwrap());
+    assert_eq!((&listed.body[1]["requests"], &listed.body[1]["domain"]), (&3.into(), &().into()));
+    assert!(!listed.text().contains("guessed"));
 }

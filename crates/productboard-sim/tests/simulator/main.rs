@@ -17,5 +17,6 @@ mod quirks;
 mod searches;
 mod support;
 mod tokens;
+mod v1;
 mod webhooks;
 mod wire;

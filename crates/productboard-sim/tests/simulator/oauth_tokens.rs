@@ -70,6 +70,22 @@ async fn a_code_gives_a_pair_with_all_its_fields() {
 }
 
 #[tokio::test]
+async fn the_header_can_be_no_proof() {
+    let simulator = with_app().await;
+    let (access, refresh_token) = pair(&simulator).await;
+    simulator.app_faults("tide", |faults| faults.refuse_basic = true);
+    let basic = format!("Authorization: Basic {}\r\n", STANDARD.encode("tide:s3cret%2F%2B+%26"));
+    let grant = form(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]);
+    let revocation = form(&[("token", &access)]);
+    for (target, body) in [("/oauth2/token", &grant), ("/oauth2/revoke", &revocation)] {
+        let answer = call(&simulator.base_url(), "POST", target, &basic, body).await;
+        refused(&answer, 401, "invalid_client");
+    }
+    assert_eq!(refresh(&simulator, &refresh_token).await.status, 200, "in the body it is");
+    assert_eq!(status(&simulator, &access).await, 200);
+}
+
+#[tokio::test]
 async fn clients_prove_themselves_in_the_header_the_body_or_the_query() {
     let simulator = with_app().await;
     let (_, refresh_token) = pair(&simulator).await;

@@ -111,6 +111,27 @@ async fn the_newest_days_can_be_late() {
 }
 
 #[tokio::test]
+async fn lists_can_shrink_while_they_are_read() {
+    let simulator = acme().await;
+    let target = format!("{ALL_DAYS}?dateFrom=2026-06-15&dateTo=2026-08-12");
+    let whole = all(&simulator, &target).await;
+    let pages = whole.len().div_ceil(100);
+    assert!(pages > 3, "{}", whole.len());
+    simulator.faults("t", |faults| faults.shrinks_between_pages.extend([Route::MemberActivities]));
+    let first = get(&simulator, &target).await;
+    assert_eq!(first.data()[..], whole[..100], "the first page is as it was");
+    let rows = all(&simulator, &target).await;
+    assert_eq!(rows[..], whole[..rows.len()]);
+    // The page on which the list ends has seen it lose ten rows for each page before it.
+    let ends = |page: usize| (page + 1) * 100 >= whole.len() - 10 * page;
+    let last = (0..pages).find(|page| ends(*page)).unwrap();
+    assert_eq!(rows.len(), (whole.len() - 10 * last).max(last * 100));
+    assert!(rows.len() < whole.len());
+    simulator.faults("t", |faults| faults.shrinks_between_pages.clear());
+    assert_eq!(all(&simulator, &target).await, whole);
+}
+
+#[tokio::test]
 async fn lists_can_be_empty_or_half() {
     let simulator = acme().await;
     let (members, teams) = (all(&simulator, "/v2/members").await, all(&simulator, "/v2/teams").await);

@@ -1,6 +1,6 @@
 //! Subscriptions, and events on their way to a receiver that fails.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{Answer, acme, bearer, call, send};
-use tidemark_productboard_sim::{Access, Delivery, DeliveryState, Outcome, Simulator, WebhookEvent};
+use tidemark_productboard_sim::{
+    Access, Delivery, DeliveryState, Outcome, Simulator, WebhookEvent, Workspace,
+};
 
 fn draft(url: &str, events: &[&str]) -> Value {
     let events: Vec<_> = events.iter().map(|event| json!({ "eventType": event })).collect();
@@ -80,6 +82,11 @@ async fn drafts_are_checked() {
     let bare = bearer("t");
     let no_type = call(&simulator.base_url(), "POST", "/v2/webhooks", &bare, &good.to_string()).await;
     assert_eq!((no_type.status, no_type.code()), (400, "request.malformed"));
+    for (kind, status) in [("application/json;charset=utf-8", 201), ("application/jsonp", 400)] {
+        let headers = format!("{bare}Content-Type: {kind}\r\n");
+        let answer = call(&simulator.base_url(), "POST", "/v2/webhooks", &headers, &good.to_string()).await;
+        assert_eq!(answer.status, status, "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -174,7 +181,13 @@ async fn events_name_what_changed_and_carry_the_secret() {
         "id": id, "eventType": "feature.updated", "links": { "target": target }, "updatedAttributes": ["name"],
     });
     assert_eq!(bodies[0], &expected);
-    assert!(bodies[1]["links"]["note"].is_string() && bodies[1]["updatedAttributes"].is_null());
+    assert!(bodies[1]["updatedAttributes"].is_null());
+    let linked = |name: &str| -> Uuid {
+        bodies[1]["links"][name].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap()
+    };
+    let facts = simulator.workspace("acme").unwrap();
+    let note = facts.notes.iter().find(|note| note.id == linked("note")).unwrap();
+    assert!(note.links.iter().any(|link| link.id == linked("feature")), "two things that belong together");
     assert!(bodies[2]["id"].is_null());
 }
 
@@ -217,6 +230,75 @@ async fn after_nine_failures_an_event_is_dropped() {
     }
     let dropped = until(&simulator, "dropped", |last| last.state == DeliveryState::Dropped).await;
     assert_eq!((dropped.attempts.len(), dropped.next_attempt_at), (9, None));
+}
+
+/// One event more, through all nine failures.
+async fn drop_one(simulator: &Simulator) {
+    assert_eq!(simulator.deliver("acme", &WebhookEvent::new("feature.updated", Uuid::nil())), 1);
+    for attempts in 1..9 {
+        until(simulator, "waits", |last| last.attempts.len() == attempts && last.next_attempt_at.is_some())
+            .await;
+        simulator.advance(Duration::from_secs(60 * 3_u64.pow(8)));
+    }
+    until(simulator, "dropped", |last| last.state == DeliveryState::Dropped).await;
+}
+
+#[tokio::test]
+async fn three_dropped_events_in_a_row_disable_a_subscription() {
+    let simulator = acme().await;
+    let receiver = Receiver::subscribed(&simulator, [Some(503); 18]).await;
+    drop_one(&simulator).await;
+    drop_one(&simulator).await;
+    assert_eq!(simulator.webhooks("acme")[0].dropped_in_a_row, 2);
+    simulator.deliver("acme", &WebhookEvent::new("feature.updated", Uuid::nil()));
+    until(&simulator, "taken", |last| last.state == DeliveryState::Acknowledged).await;
+    assert_eq!(simulator.webhooks("acme")[0].dropped_in_a_row, 0, "in a row");
+
+    receiver.statuses.lock().unwrap().extend([Some(503); 27]);
+    for dropped in 1..=3 {
+        assert!(!simulator.webhooks("acme")[0].disabled);
+        drop_one(&simulator).await;
+        assert_eq!(simulator.webhooks("acme")[0].dropped_in_a_row, dropped);
+    }
+    let received = receiver.received.lock().unwrap().len();
+    assert_eq!(simulator.deliver("acme", &WebhookEvent::new("feature.updated", Uuid::nil())), 0);
+    let lost = simulator.deliveries("acme").pop().unwrap();
+    assert_eq!((lost.state, lost.attempts.len(), lost.next_attempt_at), (DeliveryState::Dropped, 0, None));
+    assert_eq!(receiver.received.lock().unwrap().len(), received);
+    let states = send(&simulator, "GET", "/admin/workspaces/acme/webhooks", None, "").await.body;
+    assert_eq!((&states[0]["disabled"], &states[0]["app"]), (&json!(true), &Value::Null));
+    assert_eq!(states[0]["webhook_id"], json!(lost.webhook_id));
+}
+
+#[tokio::test]
+async fn evolution_can_be_announced() {
+    let simulator = acme().await;
+    let target = draft("https://product.example/hook", &["note.created"]);
+    let all = ["feature", "note", "objective"]
+        .map(|it| ["created", "updated", "deleted"].map(|what| format!("{it}.{what}")));
+    let all: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
+    assert_eq!(create(&simulator, "t", &target).await.status, 201);
+    assert_eq!(create(&simulator, "t", &draft("https://other.example", &all)).await.status, 201);
+    let before = simulator.workspace("acme").unwrap();
+    simulator.evolve("acme", before.today + chrono::Days::new(10), 1);
+    assert!(simulator.deliveries("acme").is_empty(), "switched off");
+
+    simulator.workspace_faults("acme", |faults| faults.announce_evolution = true);
+    let before = simulator.workspace("acme").unwrap();
+    let changes = simulator.evolve("acme", before.today + chrono::Days::new(40), 1).unwrap();
+    let mut told = HashMap::new();
+    for delivery in simulator.deliveries("acme") {
+        *told.entry(delivery.event_type).or_insert(0) += 1;
+    }
+    // A note that was made and deleted since is no news; both subscribers hear of those that were made.
+    let after = simulator.workspace("acme").unwrap();
+    let ids = |workspace: &Workspace| workspace.notes.iter().map(|note| note.id).collect::<HashSet<_>>();
+    let (was, is) = (ids(&before), ids(&after));
+    assert_eq!(told["note.created"], 2 * is.difference(&was).count());
+    assert_eq!(told["note.deleted"], was.difference(&is).count());
+    assert!((1..=changes.notes_updated).contains(&told["note.updated"]));
+    assert!(told["feature.updated"] > 0 && told["feature.created"] > 0);
+    assert!(!told.keys().any(|event| event.starts_with("company")));
 }
 
 #[tokio::test]

@@ -23,6 +23,17 @@ async fn a_body_can_end_with_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_can_drop_before_the_head() {
+    let simulator = acme().await;
+    simulator.workspace_faults("acme", |faults| faults.reset_before_head = 2);
+    for _ in 0..2 {
+        assert!(raw(&simulator.base_url(), "GET", "/v2/members", &bearer("t"), "").await.is_empty());
+    }
+    assert_eq!(get(&simulator, "/v2/members").await.status, 200);
+    assert_eq!(simulator.ledger("t").unwrap().requests, 3);
+}
+
+#[tokio::test]
 async fn a_body_can_be_half_a_json_or_none() {
     let simulator = acme().await;
     simulator.faults("t", |faults| (faults.truncated_json, faults.malformed_json) = (1, 1));

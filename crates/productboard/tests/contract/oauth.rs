@@ -205,6 +205,11 @@ async fn faults_of_the_token_endpoint_are_sorted_by_what_to_do() {
     assert!(matches!(error, Error::InvalidClient { .. }), "{error:?}");
     oauth.refresh(refresh_token(&grant)).await.expect("nothing was spent");
 
+    simulator.app_faults(CLIENT, |faults| faults.refuse_basic = true);
+    let basic = oauth_with(&simulator.base_url(), SECRET, ClientAuthentication::Basic);
+    let error = basic.refresh(refresh_token(&grant)).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidClient { .. }), "{error:?}");
+
     let base_url = simulator.base_url();
     simulator.shutdown().await;
     let nobody = oauth_with(&base_url, SECRET, ClientAuthentication::Post);

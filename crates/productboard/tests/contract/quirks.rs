@@ -124,6 +124,11 @@ fn links_and_shapes() -> Vec<Quirk> {
             |it| it.shrunken_list = [Route::Members].into(),
             |its| matches!(&its.members, Ok(members) if members[..] == its.everybody[..30]),
         ),
+        quirk(
+            "a list that shrinks while it is read",
+            |it| it.shrinks_between_pages = [Route::Members].into(),
+            |its| matches!(&its.members, Ok(members) if !members.is_empty() && members.len() < its.everybody.len()),
+        ),
         quirk("zipped", |it| it.gzip = true, Outcome::is_faithful),
     ]
 }
@@ -231,6 +236,7 @@ fn bad_moments() -> Vec<Quirk> {
         ),
         quirk("a proxy's page", |it| it.html_error = 1, Outcome::is_faithful),
         quirk("cut off in the body", |it| it.reset_mid_body = 1, Outcome::is_faithful),
+        quirk("cut off before the head", |it| it.reset_before_head = 1, Outcome::is_faithful),
         quirk("half a JSON", |it| it.truncated_json = 1, Outcome::is_faithful),
         quirk(
             "no JSON",

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{found, read, read_faults};
 use crate::error::ApiError;
 use crate::gate::Api;
-use crate::{Access, Ledger, TokenKind};
+use crate::{Access, Ledger, TokenKind, TokenUse};
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
@@ -23,6 +23,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/admin/tokens/{token}/requests", get(requests))
         .route("/admin/tokens/{token}/ledger", get(ledger))
         .route("/admin/tokens/{token}/faults", put(faults))
+        .route("/admin/ledgers", get(ledgers))
 }
 
 #[derive(Deserialize)]
@@ -69,6 +70,10 @@ async fn requests(State(api): State<Api>, Path(token): Path<String>) -> Result<J
 
 async fn ledger(State(api): State<Api>, Path(token): Path<String>) -> Result<Json<Ledger>, ApiError> {
     api.tenants.ledger(&token).map(Json).ok_or_else(|| ApiError::unknown_resource("The token"))
+}
+
+async fn ledgers(State(api): State<Api>) -> Json<Vec<TokenUse>> {
+    Json(api.tenants.uses())
 }
 
 async fn faults(

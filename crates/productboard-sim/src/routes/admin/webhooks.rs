@@ -11,12 +11,13 @@ use serde_json::json;
 use super::read;
 use crate::error::ApiError;
 use crate::gate::Api;
-use crate::webhooks::{Delivery, WebhookEvent};
+use crate::webhooks::{Delivery, WebhookEvent, WebhookState};
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
         .route("/admin/workspaces/{domain}/events", post(deliver))
         .route("/admin/workspaces/{domain}/deliveries", get(deliveries))
+        .route("/admin/workspaces/{domain}/webhooks", get(states))
 }
 
 async fn deliver(
@@ -28,6 +29,10 @@ async fn deliver(
     let subscribers = api.deliver(&domain, &event);
     let subscribers = subscribers.ok_or_else(|| ApiError::unknown_resource("The workspace"))?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "subscribers": subscribers }))).into_response())
+}
+
+async fn states(State(api): State<Api>, Path(domain): Path<String>) -> Json<Vec<WebhookState>> {
+    Json(api.webhooks.states(&domain))
 }
 
 async fn deliveries(State(api): State<Api>, Path(domain): Path<String>) -> Json<Vec<Delivery>> {

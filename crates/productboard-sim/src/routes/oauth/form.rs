@@ -31,7 +31,8 @@ impl Form {
     pub(super) fn credentials(&self, headers: &HeaderMap) -> Result<Credentials, OAuthError> {
         let posted = || {
             let client_id = self.get("client_id")?.to_owned();
-            Some(Credentials { client_id, client_secret: self.get("client_secret")?.to_owned() })
+            let client_secret = self.get("client_secret")?.to_owned();
+            Some(Credentials { client_id, client_secret, basic: false })
         };
         basic(headers).or_else(posted).ok_or_else(OAuthError::invalid_client)
     }
@@ -45,7 +46,8 @@ fn basic(headers: &HeaderMap) -> Option<Credentials> {
     }
     let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (client_id, client_secret) = pair.split_once(':')?;
-    Some(Credentials { client_id: decoded(client_id), client_secret: decoded(client_secret) })
+    let (client_id, client_secret) = (decoded(client_id), decoded(client_secret));
+    Some(Credentials { client_id, client_secret, basic: true })
 }
 
 fn decoded(text: &str) -> String {
