@@ -161,7 +161,7 @@ async fn what_is_due_is_claimed_once(database: &TestDatabase) {
     let tx = store.begin().await.unwrap();
     tx.insert_connection(&waiting).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(store.claim_probes(now(), 10, claim).await.unwrap(), [never_tried.clone()]);
+    assert_eq!(store.claim_probes(now(), 10, claim).await.unwrap(), std::slice::from_ref(&never_tried));
     assert!(store.claim_probes(now(), 10, claim).await.unwrap().is_empty());
     let after = store.claim_probes(now() + TimeDelta::hours(2), 10, claim).await.unwrap();
     assert_eq!(after.len(), 2, "the one was due, the other's claimer died");
