@@ -333,7 +333,11 @@ async fn audited(cluster: &Cluster, organization: &str) {
         );
     }
     let denied: Vec<_> = entries.iter().filter(|entry| is(entry, "action", "call.deny")).collect();
-    assert_eq!(denied.len(), ISOLATED.len(), "one for each method that was called from elsewhere");
+    assert_eq!(
+        denied.len(),
+        ISOLATED.len(),
+        "one for each method that was called from elsewhere: {denied:#?}"
+    );
     assert!(denied.iter().all(|entry| is(entry, "outcome", "WRONG_ORGANIZATION")));
     let list = cluster.succeed(&["audit", "list", "--json", "--limit", "1000"]).await;
     let entries: Vec<Value> = serde_json::from_slice(&list).unwrap();

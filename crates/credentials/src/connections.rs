@@ -148,9 +148,6 @@ impl Parts {
         let organization: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
         caller.check(&organization, "organization")?;
         let after = page_start(&request.page_token)?;
-        if caller.check(&organization, "organization").is_err() {
-            return Ok(wire::ListConnectionsResponse::default());
-        }
         let size = match request.page_size {
             0 => DEFAULT_PAGE,
             size => size.min(LARGEST_PAGE),
