@@ -180,6 +180,7 @@ impl Parts {
         }
         self.audit.append(&tx, entry(caller, Action::Reconnect, &new)).await?;
         tx.commit().await?;
+        self.present.forget(&new.id);
         log(&new, "connection reconnected");
         Ok(new)
     }

@@ -3,6 +3,7 @@
 pub mod audit;
 mod connections;
 mod host;
+mod present;
 mod probe;
 mod refusal;
 mod service;

@@ -16,7 +16,7 @@ use tidemark_rpc::{
 use tidemark_store::{Connection, Store};
 use tonic::{Response, Status};
 
-use crate::{Settings, Vault, audit::Audit, probe, refusal::Fault};
+use crate::{Settings, Vault, audit::Audit, present::Present, probe, refusal::Fault};
 
 /// The credential service. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) audit: Audit,
+    pub(crate) present: Present,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -41,7 +42,7 @@ impl CredentialService {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self(Arc::new(Parts { store, vault, clock, settings, audit, entropy }))
+        Self(Arc::new(Parts { store, vault, clock, settings, audit, present: Present::default(), entropy }))
     }
 
     /// The server of `tidemark.connections.v1`. Whoever serves it puts a guard in front.

@@ -1,5 +1,7 @@
 //! Releases the key of a connection, and gives the verdict on a reported 401.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use tidemark_domain::{
     connection::{Change, Reason, Signal, State},
@@ -22,6 +24,7 @@ use tracing::{Instrument as _, info_span};
 use crate::{
     CredentialService,
     audit::{Action, Entry},
+    present::Working,
     probe::{self, Acceptance},
     refusal::{Fault, reconnect_required},
     service::Parts,
@@ -76,25 +79,38 @@ impl Parts {
         })
     }
 
-    /// The connection and its key as they are now; no key while a reconnect is required.
+    /// The connection and its key as they are now, or were less than a second ago in another process; no key while a
+    /// reconnect is required.
     async fn present(
         &self,
         caller: &Identity,
         id: &ConnectionId,
     ) -> Result<(Connection, Option<SecretString>), Fault> {
+        if let Some(working) = self.present.get(id) {
+            caller.check(&working.connection.organization_id, "connection")?;
+            return self.opened(&working);
+        }
+        let before = self.present.before();
         let mut connection = self.seen(caller, id).await?;
         for _ in 0..READS {
             if connection.state == State::ReconnectRequired {
                 return Ok((connection, None));
             }
             if let Some(credential) = self.store.credential(id, connection.generation).await? {
-                let key = self.vault.open((&connection).into(), &credential.sealed);
-                let key = key.map_err(|error| Fault::Sealed { connection: id.clone(), error })?;
-                return Ok((connection, Some(key)));
+                let working = Arc::new(Working { connection, sealed: credential.sealed });
+                self.present.keep(&working, before);
+                return self.opened(&working);
             }
             connection = self.connection(id).await?;
         }
         Err(Fault::Missing { connection: id.clone(), generation: connection.generation })
+    }
+
+    fn opened(&self, working: &Working) -> Result<(Connection, Option<SecretString>), Fault> {
+        let Working { connection, sealed } = working;
+        let key = self.vault.open(connection.into(), sealed);
+        let key = key.map_err(|error| Fault::Sealed { connection: connection.id.clone(), error })?;
+        Ok((connection.clone(), Some(key)))
     }
 
     async fn verdict(&self, caller: &Identity, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
@@ -126,6 +142,7 @@ impl Parts {
         if tx.update_connection(&new, old.state, old.generation).await? {
             tx.emit(&self.event(&new, Data::ReconnectRequired(data))).await?;
             tx.commit().await?;
+            self.present.forget(&new.id);
             let workspace = new.workspace.as_deref().unwrap_or("unknown");
             let (connection, organization) = (&new.id, &new.organization_id);
             let reason = reason.as_str();
