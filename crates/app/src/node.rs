@@ -125,7 +125,7 @@ pub(crate) async fn start(
         };
         let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
         let service = CredentialService::new(store.clone(), vault, audit, settings, clock, entropy);
-        server = server.add(service.connections_server()).add(service.credentials_server());
+        server = server.with(service.connections_server()).with(service.credentials_server());
     }
     if roles.worker {
         let settings = SyncSettings {
@@ -146,7 +146,7 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        server = server.add(service.server());
+        server = server.with(service.server());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             service.run(shutdown).await;
@@ -160,7 +160,7 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        server = server.add(service.server());
+        server = server.with(service.server());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             service.run(shutdown).await;

@@ -31,7 +31,10 @@ use tidemark_rpc::{
     server::{Listen, Server},
     token,
 };
-use tidemark_runtime::{OsEntropy, SystemClock, config::Database};
+use tidemark_runtime::{
+    OsEntropy, SystemClock,
+    config::{Database, Log, LogFormat},
+};
 use tidemark_store::Store;
 use tidemark_testkit::TestDatabase;
 use tokio::net::TcpListener;
@@ -116,7 +119,7 @@ async fn service(store: &Store) -> (String, SecretString, Vec<String>) {
     let book = Book(BTreeMap::from([(minted.id, registered)]));
     let rate = Rate { per_second: 1_000_000, burst: 1_000_000 };
     let guard = Guard::with(&SecretString::from(""), Arc::new(book), Limits::new(1024, rate, rate));
-    let server = Server::new(guard).add(service.connections_server()).add(service.credentials_server());
+    let server = Server::new(guard).with(service.connections_server()).with(service.credentials_server());
     let (listener, address) = listen().await;
     tokio::spawn(server.serve(Listen::Tcp(listener), CancellationToken::new()));
     let caller = Caller::new(&address, &minted.text).unwrap();
@@ -197,6 +200,7 @@ async fn compare(name: &str, database: &TestDatabase) {
     let bare = figures("bare tonic echo", &mut bare);
     let real_throughput = figures(&format!("GetAccessToken, {name}"), &mut real);
     println!("{:<24} {:>7.0} %", "of the echo", 100.0 * real_throughput / bare);
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let checked = verify(&store, &audit_key(), None, &[]).await.unwrap();
     assert_eq!(checked.broken, []);
     assert!(checked.entries as usize >= real.len(), "every release is in the audit log");
@@ -206,6 +210,9 @@ async fn compare(name: &str, database: &TestDatabase) {
 #[tokio::main]
 async fn main() {
     let only = std::env::args().nth(1).filter(|name| !name.starts_with('-'));
+    // As a process logs: every call has its span.
+    let log = Log { filter: "info".to_owned(), format: LogFormat::Json };
+    tidemark_runtime::trace::init(&log);
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     println!("{CALLERS} callers, {CHANNELS} TCP connections, {TURNS} turns of {TURN:?} each\n");
     if wanted("postgres") {

@@ -71,7 +71,7 @@ impl Parts {
             return Err(reconnect_required(connection.reason.unwrap_or(Reason::KeyRejected)).into());
         };
         let entry = Entry::new(Some(&connection.organization_id), caller.actor(), Action::Release, id);
-        self.audit.record(entry.with("generation", connection.generation)).await?;
+        self.audit.entrust(entry.with("generation", connection.generation)).await?;
         Ok(GetAccessTokenResponse {
             access_token: key.expose_secret().to_owned(),
             generation: connection.generation,

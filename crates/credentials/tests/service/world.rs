@@ -162,7 +162,7 @@ pub(crate) async fn simulator() -> Simulator {
 fn serve(service: &CredentialService) -> (Caller, DropGuard) {
     let token = SecretString::from("a-service-token-for-tests");
     let server =
-        Server::new(Guard::new(&token)).add(service.connections_server()).add(service.credentials_server());
+        Server::new(Guard::new(&token)).with(service.connections_server()).with(service.credentials_server());
     let (channel, incoming) = inproc::pair();
     let stop = CancellationToken::new();
     tokio::spawn(server.serve(Listen::Inproc(incoming), stop.clone()));

@@ -92,7 +92,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let tls = ServerTls::watch(files.clone()).unwrap();
-        let server = Server::new(Guard::new(&TOKEN.into())).add(SyncsServiceServer::new(Silent));
+        let server = Server::new(Guard::new(&TOKEN.into())).with(SyncsServiceServer::new(Silent));
         let stop = CancellationToken::new();
         tokio::spawn(server.tls(Some(tls)).serve(Listen::Tcp(listener), stop.clone()));
         Self { folder, authority, address, ca, files, _stop: stop.drop_guard() }

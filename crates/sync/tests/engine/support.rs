@@ -122,7 +122,7 @@ impl Harness {
         let mut tasks = vec![AbortOnDropHandle::new(tokio::spawn(relaying))];
         let (channel, incoming) = inproc::pair();
         let service = service(&store, &credentials, &bus, &leases, &settings, &clock, &entropy);
-        let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN))).add(service.server());
+        let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN))).with(service.server());
         let serving = serve(server, incoming, servers.clone());
         tasks.push(AbortOnDropHandle::new(tokio::spawn(serving)));
         let syncs = Caller::over(channel, &SecretString::from(RPC_TOKEN)).unwrap();
@@ -337,8 +337,8 @@ fn service(
 fn serve_vault(vault: &Vault, servers: &CancellationToken) -> Caller {
     let (channel, incoming) = inproc::pair();
     let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN)))
-        .add(ConnectionsServiceServer::new(vault.clone()))
-        .add(CredentialsServiceServer::new(vault.clone()));
+        .with(ConnectionsServiceServer::new(vault.clone()))
+        .with(CredentialsServiceServer::new(vault.clone()));
     tokio::spawn(serve(server, incoming, servers.clone()));
     Caller::over(channel, &SecretString::from(RPC_TOKEN)).unwrap()
 }

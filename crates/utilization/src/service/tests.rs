@@ -35,7 +35,7 @@ impl Process {
         let (shutdown, token) = (Shutdown::new(), "a-token-for-tests-only".into());
         let (channel, incoming) = inproc::pair();
         let client = Caller::over(channel, &token).unwrap().utilization();
-        let server = Server::new(Guard::new(&token)).add(service.server());
+        let server = Server::new(Guard::new(&token)).with(service.server());
         let stop = shutdown.soft().clone();
         let server = tokio::spawn(async move {
             server.serve(Listen::Inproc(incoming), stop).await.unwrap();
