@@ -157,8 +157,23 @@ impl PageRequest {
     }
 
     /// Whether more than the fields was asked for; a search counts as such whatever its body.
-    pub(crate) fn is_filtered(&self) -> bool {
+    fn is_filtered(&self) -> bool {
         self.body.is_some() || self.query.iter().any(|(name, _)| !name.starts_with("fields"))
+    }
+
+    /// Answers with the page of those of `total` rows that the filters take; without filters nobody asks for each.
+    pub(crate) fn answer_taken(
+        &self,
+        call: &Call,
+        total: usize,
+        takes: impl Fn(usize) -> bool,
+        row: impl Fn(&mut Vec<u8>, usize),
+    ) -> Body {
+        if !self.is_filtered() {
+            return self.answer(call, total, NextLink::Absolute, row);
+        }
+        let taken: Vec<usize> = (0..total).filter(|at| takes(*at)).collect();
+        self.answer(call, taken.len(), NextLink::Absolute, |out, at| row(out, taken[at]))
     }
 
     /// Answers with the page of a list of `total` rows; `row` appends one of them.

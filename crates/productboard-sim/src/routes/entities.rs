@@ -13,7 +13,7 @@ use crate::field::Field;
 use crate::gate::Call;
 use crate::json::{self, Body};
 use crate::page::PageRequest;
-use crate::{Entity, EntityKind, NextLink, Workspace};
+use crate::{Entity, EntityKind, Workspace};
 
 pub(super) mod configuration;
 mod custom;
@@ -53,14 +53,10 @@ pub(super) async fn one(
 fn answer(call: &Call, request: &PageRequest, filter: &Filter, selection: &Selection) -> Body {
     let entities = &call.workspace.entities;
     let rows = call.workspace.rendered_entities.of(call, selection, entities.len());
-    let write = |out: &mut Vec<u8>, at: usize| {
+    let takes = |at: usize| filter.takes(&entities[at]);
+    request.answer_taken(call, entities.len(), takes, |out, at| {
         rows.write(out, at, |out| json::write(out, &Resource::of(call, &entities[at], selection)));
-    };
-    if !request.is_filtered() {
-        return request.answer(call, entities.len(), NextLink::Absolute, write);
-    }
-    let taken: Vec<usize> = (0..entities.len()).filter(|at| filter.takes(&entities[*at])).collect();
-    request.answer(call, taken.len(), NextLink::Absolute, |out, at| write(out, taken[at]))
+    })
 }
 
 fn find<'a>(call: &'a Call, id: &str) -> Result<&'a Entity, ApiError> {

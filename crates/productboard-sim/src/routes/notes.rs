@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::gate::Call;
 use crate::json::{self, Body};
 use crate::page::PageRequest;
-use crate::{NextLink, Note, NoteKind};
+use crate::{Note, NoteKind};
 
 pub(super) mod configuration;
 mod filter;
@@ -50,14 +50,10 @@ fn is_field(id: &str) -> bool {
 fn answer(call: &Call, request: &PageRequest, filter: &Filter, selection: &Selection) -> Body {
     let notes = &call.workspace.notes;
     let rows = call.workspace.rendered_notes.of(call, selection, notes.len());
-    let write = |out: &mut Vec<u8>, at: usize| {
+    let takes = |at: usize| filter.takes(&notes[at]);
+    request.answer_taken(call, notes.len(), takes, |out, at| {
         rows.write(out, at, |out| json::write(out, &Resource::of(call, &notes[at], selection)));
-    };
-    if !request.is_filtered() {
-        return request.answer(call, notes.len(), NextLink::Absolute, write);
-    }
-    let taken: Vec<usize> = (0..notes.len()).filter(|at| filter.takes(&notes[*at])).collect();
-    request.answer(call, taken.len(), NextLink::Absolute, |out, at| write(out, taken[at]))
+    })
 }
 
 fn find<'a>(call: &'a Call, id: &str) -> Result<&'a Note, ApiError> {

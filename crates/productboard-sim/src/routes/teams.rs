@@ -53,15 +53,8 @@ fn find<'a>(call: &'a Call, id: &str) -> Result<&'a Team, ApiError> {
 
 fn answer(call: &Call, request: &PageRequest, takes: impl Fn(&Team) -> bool) -> Body {
     let all = &call.workspace.teams;
-    if !request.is_filtered() {
-        return request.answer(call, all.len(), NextLink::Absolute, |out, at| {
-            json::write(out, &Resource::of(call, &all[at]));
-        });
-    }
-    let teams: Vec<&Team> = all.iter().filter(|team| takes(team)).collect();
-    request.answer(call, teams.len(), NextLink::Absolute, |out, at| {
-        json::write(out, &Resource::of(call, teams[at]));
-    })
+    let takes = |at: usize| takes(&all[at]);
+    request.answer_taken(call, all.len(), takes, |out, at| json::write(out, &Resource::of(call, &all[at])))
 }
 
 #[derive(Serialize)]

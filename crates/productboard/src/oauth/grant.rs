@@ -45,21 +45,16 @@ pub struct TokenInfo {
 pub(super) struct TokenResponse {
     access_token: AccessToken,
     refresh_token: Option<RefreshToken>,
-    #[serde(skip, default = "bearer")]
-    token_type: BasicTokenType,
     #[serde(default)]
     expires_in: Value,
     #[serde(default)]
     refresh_token_expires_in: Value,
     #[serde(default)]
     scope: Value,
-    #[serde(skip)]
-    scopes: Option<Vec<Scope>>,
 }
 
-fn bearer() -> BasicTokenType {
-    BasicTokenType::Bearer
-}
+/// The only type there is.
+static BEARER: BasicTokenType = BasicTokenType::Bearer;
 
 /// Seconds as a number, or as a text with one.
 fn seconds(value: &Value) -> Option<Duration> {
@@ -74,6 +69,7 @@ fn scopes(value: &Value) -> Vec<String> {
     words.chain(list).map(str::to_owned).collect()
 }
 
+/// For the library to hand it on; what a grant says is read from the fields themselves.
 impl oauth2::TokenResponse for TokenResponse {
     type TokenType = BasicTokenType;
 
@@ -82,7 +78,7 @@ impl oauth2::TokenResponse for TokenResponse {
     }
 
     fn token_type(&self) -> &BasicTokenType {
-        &self.token_type
+        &BEARER
     }
 
     fn expires_in(&self) -> Option<Duration> {
@@ -94,7 +90,7 @@ impl oauth2::TokenResponse for TokenResponse {
     }
 
     fn scopes(&self) -> Option<&Vec<Scope>> {
-        self.scopes.as_ref()
+        None
     }
 }
 
