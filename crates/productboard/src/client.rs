@@ -23,6 +23,7 @@ use crate::exchange::Exchange;
 use crate::operation::Operation;
 use crate::paging::{Cursor, Page, Pages, Trail};
 use crate::request::Request;
+use crate::transport::Transport;
 use crate::transport::USER_AGENT;
 use crate::{AuthScheme, Error, LocalBudget, RateBudget, host};
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub trusted_hosts: Vec<String>,
     /// What the vendor sees of us.
     pub user_agent: String,
+    /// Connections to share with other clients of the same host; it has a time-out and a user agent of its own.
+    pub transport: Option<Transport>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             auth_scheme: AuthScheme::default(),
             trusted_hosts: Vec::new(),
             user_agent: USER_AGENT.to_owned(),
+            transport: None,
         }
     }
 }

@@ -28,6 +28,8 @@ const LARGEST_REFUSAL: usize = 64 * 1024;
 
 pub(crate) struct Exchange {
     http: reqwest::Client,
+    /// Of every request; the connections may be shared with clients of other tokens.
+    headers: HeaderMap,
     credential: Credential,
     budget: Arc<dyn RateBudget>,
     retries: RetryBudget,
@@ -58,12 +60,14 @@ impl fmt::Debug for Exchange {
 impl Exchange {
     pub(crate) fn new(base: &Url, token: &SecretString, options: Options) -> Result<Self, Error> {
         let credential = Credential::new(token, options.auth_scheme)?;
-        let defaults = HeaderMap::from_iter([
-            (header::AUTHORIZATION, credential.header()?),
-            (header::ACCEPT, HeaderValue::from_static("application/json")),
-        ]);
+        let own = || http_client(base, options.request_timeout, &options.user_agent, HeaderMap::new());
+        let shared = options.transport.map(|transport| Ok(transport.0));
         Ok(Self {
-            http: http_client(base, options.request_timeout, &options.user_agent, defaults)?,
+            http: shared.unwrap_or_else(own)?,
+            headers: HeaderMap::from_iter([
+                (header::AUTHORIZATION, credential.header()?),
+                (header::ACCEPT, HeaderValue::from_static("application/json")),
+            ]),
             credential,
             budget: options.budget,
             retries: RetryBudget::new(),
@@ -172,7 +176,8 @@ impl Exchange {
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, Error> {
-        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        let url = request.url.clone();
+        let mut builder = self.http.request(request.method.clone(), url).headers(self.headers.clone());
         if let Some(body) = &request.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }

@@ -48,3 +48,4 @@ pub use tidemark_domain::{
 };
 
 pub use query::{FieldSelection, MemberIs, Named, Period, SourceIs};
+pub use transport::Transport;

@@ -66,18 +66,24 @@ impl OAuth {
         let attempted = "exchange an authorization code";
         let code = AuthorizationCode::new(code.expose_secret().to_owned());
         let verifier = PkceCodeVerifier::new(verifier.expose_secret().to_owned());
-        let http = |request| self.endpoint.call(request);
         let request = self.registered.client().exchange_code(code).set_pkce_verifier(verifier);
-        request.request_async(&http).await.map(Grant::from).map_err(|error| Error::of(attempted, error))
+        request
+            .request_async(&self.endpoint)
+            .await
+            .map(Grant::from)
+            .map_err(|error| Error::of(attempted, error))
     }
 
     /// Spends a refresh token for a new grant. After [`Error::InDoubt`] the old token may work for another 60 minutes.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Grant, Error> {
         let attempted = "refresh a token";
         let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let http = |request| self.endpoint.call(request);
         let request = self.registered.client().exchange_refresh_token(&token);
-        request.request_async(&http).await.map(Grant::from).map_err(|error| Error::of(attempted, error))
+        request
+            .request_async(&self.endpoint)
+            .await
+            .map(Grant::from)
+            .map_err(|error| Error::of(attempted, error))
     }
 
     /// Asks for an access token in the name of a member, by a signed assertion instead of a consent. It lives 300 s,

@@ -16,6 +16,18 @@ pub(crate) const USER_AGENT: &str = concat!("tidemark/", env!("CARGO_PKG_VERSION
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// Connections that several clients share: to make them anew for each token costs more than a request. A host's transport
+/// fits every client of that host.
+#[derive(Debug, Clone)]
+pub struct Transport(pub(crate) reqwest::Client);
+
+impl Transport {
+    /// Connections to `base_url` for requests of that length at most. Sends nothing yet.
+    pub fn new(base_url: &Url, request_timeout: Duration) -> Result<Self, Error> {
+        http_client(base_url, request_timeout, USER_AGENT, HeaderMap::new()).map(Self)
+    }
+}
+
 /// A client that keeps its connections, unpacks gzip, and never follows a redirect.
 pub(crate) fn http_client(
     base: &Url,

@@ -1,8 +1,9 @@
 //! One request to the OAuth server. It is never repeated here: codes and refresh tokens are spent by being sent.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use oauth2::{HttpRequest, HttpResponse};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -41,15 +42,6 @@ impl Endpoint {
         &self.base
     }
 
-    /// Sends what the OAuth library wants sent.
-    pub(super) async fn call(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        let request = reqwest::Request::try_from(request).map_err(NoAnswer::sent)?;
-        let (status, body) = self.send(RequestBuilder::from_parts(self.http.clone(), request)).await?;
-        let mut response = HttpResponse::new(body);
-        *response.status_mut() = status;
-        Ok(response)
-    }
-
     /// Posts a form with the application's proof.
     pub(super) async fn post(
         &self,
@@ -57,6 +49,12 @@ impl Endpoint {
         path: &str,
         form: &[(&str, &str)],
     ) -> Result<Answer, Error> {
+        let request = self.form(path, form);
+        self.answer(attempted, request).await
+    }
+
+    /// Apart from the wait for the answer: a serializer must not cross it, or no task could own the call.
+    fn form(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
         let (id, secret) = (self.app.client_id.as_str(), self.app.client_secret.expose_secret());
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
@@ -72,7 +70,7 @@ impl Endpoint {
             }
         }
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.answer(attempted, request.body(body.finish())).await
+        request.body(body.finish())
     }
 
     /// Asks about a token. The vendor wants it in the query: it must never get into an error.
@@ -124,6 +122,22 @@ impl Endpoint {
             return NoAnswer::Unreachable { host: host::shown(&self.base), source };
         }
         NoAnswer::sent(error)
+    }
+}
+
+/// Sends what the OAuth library wants sent. A boxed future, so that a task can own the whole call.
+impl<'c> AsyncHttpClient<'c> for Endpoint {
+    type Error = NoAnswer;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let request = reqwest::Request::try_from(request).map_err(NoAnswer::sent)?;
+            let (status, body) = self.send(RequestBuilder::from_parts(self.http.clone(), request)).await?;
+            let mut response = HttpResponse::new(body);
+            *response.status_mut() = status;
+            Ok(response)
+        })
     }
 }
 
