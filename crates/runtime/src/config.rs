@@ -38,6 +38,8 @@ pub struct Config {
     pub events: Events,
     /// The vendor.
     pub productboard: Productboard,
+    /// The application registered with the vendor, if there is one.
+    pub oauth: Option<OAuth>,
     /// The console, as people reach it.
     pub console: Console,
     /// Invitations.
@@ -86,6 +88,38 @@ pub struct Credentials {
     pub url: Url,
     /// `id:base64` pairs, the first seals.
     pub keys: SecretString,
+    /// How long a connection that nobody uses goes untried.
+    pub probe_interval: Duration,
+}
+
+/// The application registered with the vendor.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// The client id.
+    pub client_id: String,
+    /// The client secret.
+    pub client_secret: SecretString,
+    /// How the two are sent.
+    pub authentication: ClientAuthentication,
+    /// Where the vendor sends people back to.
+    pub redirect_url: Url,
+    /// Where people of the default region consent.
+    pub us_host: Url,
+    /// Where people of the European region consent.
+    pub eu_host: Url,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// What signs assertions, as PEM.
+    pub assertion_key: Option<SecretString>,
+}
+
+/// How the application proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// Id and secret in the form.
+    Post,
+    /// HTTP Basic.
+    Basic,
 }
 
 /// The sync workers.
@@ -143,6 +177,38 @@ pub enum LogFormat {
     Json,
 }
 
+/// Nothing without a client id: the rest then stands for nothing.
+fn oauth(read: &mut Reader) -> Option<OAuth> {
+    let (client_id, redirect) = (read.text("oauth.client_id"), read.text("oauth.redirect_url"));
+    let authentication = |text: &str| match text {
+        "post" => Some(ClientAuthentication::Post),
+        "basic" => Some(ClientAuthentication::Basic),
+        _ => None,
+    };
+    let wanted = !client_id.is_empty();
+    let assertion_key = read.text("oauth.assertion_key");
+    let settings = OAuth {
+        client_secret: read.secret("oauth.client_secret"),
+        authentication: read.choice(
+            "oauth.authentication",
+            "`post` or `basic`",
+            authentication,
+            ClientAuthentication::Post,
+        ),
+        us_host: read.url("oauth.us_host", &["https", "http"]),
+        eu_host: read.url("oauth.eu_host", &["https", "http"]),
+        scopes: read.text("oauth.scopes").split_whitespace().map(str::to_owned).collect(),
+        assertion_key: (!assertion_key.is_empty()).then(|| assertion_key.into()),
+        redirect_url: if wanted || !redirect.is_empty() {
+            read.url("oauth.redirect_url", &["https", "http"])
+        } else {
+            read.url("oauth.us_host", &["https", "http"])
+        },
+        client_id,
+    };
+    wanted.then_some(settings)
+}
+
 impl Config {
     /// Reads defaults, the file if one is named, the environment, and `overrides` (dotted key, value) on top.
     pub fn load(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, Faults> {
@@ -171,6 +237,7 @@ impl Config {
                 listen: read.parsed("credentials.listen", "an address such as 127.0.0.1:7401"),
                 url: read.url("credentials.url", &["http", "https"]),
                 keys: read.secret("credentials.keys"),
+                probe_interval: read.millis("credentials.probe_interval_ms", 1_000..=604_800_000),
             },
             worker: Worker {
                 listen: read.parsed("worker.listen", "an address such as 127.0.0.1:7402"),
@@ -191,6 +258,7 @@ impl Config {
                 eu_url: read.url("productboard.eu_url", &["https", "http"]),
                 requests_per_second: read.number("productboard.requests_per_second", 1..=10_000),
             },
+            oauth: oauth(&mut read),
             console: Console::read(&mut read),
             invitations: Invitations::read(&mut read),
             mail: Mail::read(&mut read),
