@@ -22,6 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .skip_debug([
             "tidemark.connections.v1.CreateConnectionRequest",
             "tidemark.connections.v1.ReconnectConnectionRequest",
+            "tidemark.connections.v1.BeginConsentRequest",
+            "tidemark.connections.v1.BeginConsentResponse",
+            "tidemark.connections.v1.CompleteConsentRequest",
             "tidemark.connections.v1.CreateInvitationResponse",
             "tidemark.connections.v1.ResendInvitationResponse",
             "tidemark.connections.v1.OpenInvitationRequest",

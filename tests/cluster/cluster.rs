@@ -163,8 +163,11 @@ impl Cluster {
 
     pub(crate) async fn connect(&self, api_key: &str) -> ConnectionId {
         let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy).to_string();
-        let request =
-            connections::CreateConnectionRequest { organization_id, region: 0, api_key: api_key.to_owned() };
+        let request = connections::CreateConnectionRequest {
+            organization_id,
+            api_key: api_key.to_owned(),
+            ..Default::default()
+        };
         let response = self.caller(0).connections().create_connection(request).await.unwrap();
         response.into_inner().connection.unwrap().id.parse().unwrap()
     }

@@ -109,6 +109,7 @@ impl Cycle {
             organization_id: organization.to_string(),
             region: region.into(),
             api_key,
+            ..CreateConnectionRequest::default()
         };
         let mut pauses = CONNECT_PAUSES.iter();
         let response = loop {

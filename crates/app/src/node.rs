@@ -5,8 +5,8 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_credentials::{
-    CredentialService, InvitationSettings, Mailer, ReturnUrls, Settings as CredentialSettings,
-    SubscriptionService, SubscriptionSettings, Vault,
+    Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, ReturnUrls,
+    Settings as CredentialSettings, SubscriptionService, SubscriptionSettings, Vault,
 };
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
@@ -114,13 +114,14 @@ pub(crate) async fn start(
     if roles.credentials {
         let vault = Vault::from_keys(&config.credentials.keys, Arc::clone(&entropy))
             .context("the setting credentials.keys cannot be used")?;
-        let settings = CredentialSettings {
-            us_url: config.productboard.us_url.clone(),
-            eu_url: config.productboard.eu_url.clone(),
-            requests_per_second: config.productboard.requests_per_second,
-        };
-        let service =
-            CredentialService::new(store.clone(), vault, settings, Arc::clone(&clock), Arc::clone(&entropy));
+        let service = CredentialService::new(
+            store.clone(),
+            vault,
+            Arc::clone(&leases),
+            credential_settings(config),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
         routes.add_service(server::guard(service.connections_server(), &guard));
         routes.add_service(server::guard(service.credentials_server(), &guard));
         let invitations = service.invitations(invitation_settings(config)?);
@@ -137,6 +138,12 @@ pub(crate) async fn start(
             "tidemark.connections.v1.ConnectLinksService",
             "tidemark.credentials.v1.CredentialsService",
         ]);
+        let stop = shutdown.clone();
+        let detector = service.clone();
+        tasks.spawn(async move {
+            detector.run(stop).await;
+            Ok(())
+        });
         let events = &config.events;
         let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone(), events.keep_days);
         let subscriptions = SubscriptionService::new(&service, settings, shutdown.clone());
@@ -205,6 +212,29 @@ pub(crate) async fn start(
         Ok(())
     });
     Ok(tasks)
+}
+
+fn credential_settings(config: &Config) -> CredentialSettings {
+    let oauth = config.oauth.clone().map(|oauth| Application {
+        client_id: oauth.client_id,
+        client_secret: oauth.client_secret,
+        authentication: match oauth.authentication {
+            tidemark_runtime::config::ClientAuthentication::Post => ClientAuthentication::Post,
+            tidemark_runtime::config::ClientAuthentication::Basic => ClientAuthentication::Basic,
+        },
+        redirect_url: oauth.redirect_url,
+        us_host: oauth.us_host,
+        eu_host: oauth.eu_host,
+        scopes: oauth.scopes,
+        assertion_key: oauth.assertion_key,
+    });
+    CredentialSettings {
+        us_url: config.productboard.us_url.clone(),
+        eu_url: config.productboard.eu_url.clone(),
+        requests_per_second: config.productboard.requests_per_second,
+        probe_interval: config.credentials.probe_interval,
+        oauth,
+    }
 }
 
 fn invitation_settings(config: &Config) -> Result<InvitationSettings> {

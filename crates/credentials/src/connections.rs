@@ -1,32 +1,18 @@
-//! Makes, shows and reconnects connections. A key is tried before anything is stored, and what was stored stays until
-//! the new key is proven.
+//! The server of `tidemark.connections.v1`: makes, shows, reconnects, tries and ends connections.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrecy::SecretString;
-use tidemark_domain::{
-    connection::{Change, Region, Signal, State},
-    event::{Connected, Data, Reconnected},
-    id::{ConnectionId, OrganizationId},
-};
+use tidemark_domain::id::{ConnectionId, OrganizationId};
 use tidemark_rpc::{
     self as rpc,
     connections::{self as wire, connections_service_server::ConnectionsService},
+    identity::Identity,
     status::Refusal,
 };
 use tidemark_store::{Connection, SealedCredential};
 use tonic::{Request, Response, Status};
-use tracing::{Instrument as _, info_span};
-use zeroize::Zeroizing;
 
-use crate::{
-    CredentialService,
-    probe::{self, Found},
-    refusal::{Fault, Kept, wrong_workspace},
-    service::Parts,
-    ticket::Ticket,
-};
+use crate::{CredentialService, holding::Holding, refusal::Fault, service::Parts};
 
-const LONGEST_KEY: usize = 4096;
 const DEFAULT_PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 500;
 
@@ -36,9 +22,9 @@ impl ConnectionsService for CredentialService {
         &self,
         request: Request<wire::CreateConnectionRequest>,
     ) -> Result<Response<wire::CreateConnectionResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("CreateConnection", |parts| async move {
-            let connection = Some(shown(parts.create(request, &Ticket::None).await?));
+            let connection = Some(shown(parts.create_for(&caller, request).await?));
             Ok(wire::CreateConnectionResponse { connection })
         })
         .await
@@ -48,10 +34,11 @@ impl ConnectionsService for CredentialService {
         &self,
         request: Request<wire::GetConnectionRequest>,
     ) -> Result<Response<wire::GetConnectionResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("GetConnection", |parts| async move {
             let id = rpc::parse("connection_id", &request.connection_id)?;
-            Ok(wire::GetConnectionResponse { connection: Some(shown(parts.connection(&id).await?)) })
+            parts.visible(&caller, &id).await?;
+            Ok(wire::GetConnectionResponse { connection: Some(whole(&parts.shown_holding(&id).await?)) })
         })
         .await
     }
@@ -60,70 +47,109 @@ impl ConnectionsService for CredentialService {
         &self,
         request: Request<wire::ListConnectionsRequest>,
     ) -> Result<Response<wire::ListConnectionsResponse>, Status> {
-        let request = request.into_inner();
-        self.answer("ListConnections", |parts| async move { parts.list(&request).await }).await
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("ListConnections", |parts| async move { parts.list(&caller, &request).await }).await
     }
 
     async fn reconnect_connection(
         &self,
         request: Request<wire::ReconnectConnectionRequest>,
     ) -> Result<Response<wire::ReconnectConnectionResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("ReconnectConnection", |parts| async move {
-            let connection = Some(shown(parts.reconnect(request, &Ticket::None).await?));
+            let connection = Some(shown(parts.reconnect_for(&caller, request).await?));
             Ok(wire::ReconnectConnectionResponse { connection })
+        })
+        .await
+    }
+
+    async fn begin_consent(
+        &self,
+        request: Request<wire::BeginConsentRequest>,
+    ) -> Result<Response<wire::BeginConsentResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("BeginConsent", |parts| async move {
+            let begun = parts.begin_consent(&caller, request).await?;
+            Ok(wire::BeginConsentResponse {
+                connection: Some(shown(begun.connection)),
+                authorize_url: begun.url.into(),
+                expires_at: Some(rpc::timestamp(begun.expires_at)),
+            })
+        })
+        .await
+    }
+
+    async fn complete_consent(
+        &self,
+        request: Request<wire::CompleteConsentRequest>,
+    ) -> Result<Response<wire::CompleteConsentResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("CompleteConsent", |parts| async move {
+            let connection = Some(shown(parts.complete_consent(&caller, request).await?));
+            Ok(wire::CompleteConsentResponse { connection })
+        })
+        .await
+    }
+
+    async fn connect_with_assertion(
+        &self,
+        request: Request<wire::ConnectWithAssertionRequest>,
+    ) -> Result<Response<wire::ConnectWithAssertionResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("ConnectWithAssertion", |parts| async move {
+            let connection = Some(shown(parts.connect_with_assertion(&caller, request).await?));
+            Ok(wire::ConnectWithAssertionResponse { connection })
+        })
+        .await
+    }
+
+    async fn disconnect_connection(
+        &self,
+        request: Request<wire::DisconnectConnectionRequest>,
+    ) -> Result<Response<wire::DisconnectConnectionResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("DisconnectConnection", |parts| async move {
+            let (connection, not_revoked) = parts.disconnect(&caller, &request).await?;
+            let connection = Some(shown(connection));
+            Ok(wire::DisconnectConnectionResponse { connection, not_revoked })
+        })
+        .await
+    }
+
+    async fn probe_connection(
+        &self,
+        request: Request<wire::ProbeConnectionRequest>,
+    ) -> Result<Response<wire::ProbeConnectionResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("ProbeConnection", |parts| async move {
+            let id = rpc::parse("connection_id", &request.connection_id)?;
+            parts.visible(&caller, &id).await?;
+            parts.probe(&id).await?;
+            Ok(wire::ProbeConnectionResponse { connection: Some(whole(&parts.shown_holding(&id).await?)) })
         })
         .await
     }
 }
 
 impl Parts {
-    pub(crate) async fn create(
-        &self,
-        request: wire::CreateConnectionRequest,
-        ticket: &Ticket,
-    ) -> Result<Connection, Fault> {
-        let key = api_key(request.api_key)?;
-        let organization_id: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
-        let region = region(request.region)?;
-        let span = info_span!("create", organization = %organization_id);
-        let found = self.examine(region, &key, Kept::Nothing).instrument(span).await?;
-
-        let now = self.clock.now();
-        let connection = Connection {
-            id: self.new_connection_id(),
-            organization_id,
-            region,
-            anchors: found.identity.anchors(),
-            workspace: found.identity.workspace,
-            state: State::Connected,
-            reason: None,
-            generation: 1,
-            capabilities: found.findings,
-            created_at: now,
-            updated_at: now,
-        };
-        let sealed = self.sealed(&connection, &key);
-        let connected = Connected {
-            organization_id: connection.organization_id.clone(),
-            workspace: connection.workspace.clone(),
-        };
-        let tx = self.store.begin().await?;
-        ticket.spend(&tx, &connection.id, now).await?;
-        tx.insert_connection(&connection).await?;
-        tx.insert_credential(&sealed).await?;
-        tx.emit(&self.event(&connection, Data::Connected(connected))).await?;
-        tx.commit().await?;
-        log(&connection, "connection created");
-        Ok(connection)
+    /// For a person: a connection whose credential is missing can be looked at all the same.
+    async fn shown_holding(&self, id: &ConnectionId) -> Result<Holding, Fault> {
+        match self.holding(id).await {
+            Err(Fault::Missing { .. }) => Ok(Holding::bare(self.connection(id).await?)),
+            holding => holding,
+        }
     }
 
     async fn list(
         &self,
+        caller: &Identity,
         request: &wire::ListConnectionsRequest,
     ) -> Result<wire::ListConnectionsResponse, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
         let after = page_start(&request.page_token)?;
+        if !caller.may_see(&organization) {
+            return Ok(wire::ListConnectionsResponse::default());
+        }
         let size = match request.page_size {
             0 => DEFAULT_PAGE,
             size => size.min(LARGEST_PAGE),
@@ -139,106 +165,6 @@ impl Parts {
             next_page_token,
         })
     }
-
-    /// Staged: nothing of the old credential is touched before the new one is proven, and then all at once.
-    pub(crate) async fn reconnect(
-        &self,
-        request: wire::ReconnectConnectionRequest,
-        ticket: &Ticket,
-    ) -> Result<Connection, Fault> {
-        let key = api_key(request.api_key)?;
-        let id: ConnectionId = rpc::parse("connection_id", &request.connection_id)?;
-        let old = self.connection(&id).await?;
-        let span = info_span!("reconnect", connection = %id);
-        let found = self.examine(old.region, &key, Kept::OldKey).instrument(span).await?;
-        if !found.identity.is_of(&old) {
-            let (old, new) = (old.workspace.as_deref(), found.identity.workspace.as_deref());
-            return Err(wrong_workspace(old, new).into());
-        }
-        let new = self.replaced(&old, found);
-        let sealed = self.sealed(&new, &key);
-        let (_, change) = old.state.on(Signal::Replaced);
-
-        let tx = self.store.begin().await?;
-        ticket.spend(&tx, &new.id, new.updated_at).await?;
-        if !tx.update_connection(&new, old.state, old.generation).await? {
-            return Err(Fault::Overtaken);
-        }
-        tx.insert_credential(&sealed).await?;
-        tx.delete_credentials_before(&new.id, new.generation).await?;
-        if let Some(Change::Reconnected) = change {
-            let organization_id = new.organization_id.clone();
-            let data = Data::Reconnected(Reconnected { organization_id, generation: new.generation });
-            tx.emit(&self.event(&new, data)).await?;
-        }
-        tx.commit().await?;
-        log(&new, "connection reconnected");
-        Ok(new)
-    }
-
-    /// The present key of a connection, sealed.
-    fn sealed(&self, connection: &Connection, key: &SecretString) -> SealedCredential {
-        SealedCredential {
-            connection_id: connection.id.clone(),
-            generation: connection.generation,
-            sealed: self.vault.seal(connection.into(), key),
-            created_at: connection.updated_at,
-        }
-    }
-
-    fn replaced(&self, old: &Connection, found: Found) -> Connection {
-        let anchors = found.identity.anchors();
-        let (state, _) = old.state.on(Signal::Replaced);
-        Connection {
-            // What the new key does not show stays known from the old one: it is the same workspace.
-            anchors: if anchors.is_empty() { old.anchors.clone() } else { anchors },
-            workspace: found.identity.workspace.or_else(|| old.workspace.clone()),
-            state,
-            reason: None,
-            generation: old.generation + 1,
-            capabilities: found.findings,
-            updated_at: self.clock.now(),
-            ..old.clone()
-        }
-    }
-
-    async fn examine(&self, region: Region, key: &SecretString, kept: Kept) -> Result<Found, Fault> {
-        let client = self.client(region, key)?;
-        let found = probe::examine(&client, self.clock.today()).await;
-        let host = self.settings.host(region);
-        found.map_err(|unfit| unfit.refusal(region, &host, kept).into())
-    }
-}
-
-fn log(connection: &Connection, what: &'static str) {
-    let Connection { id, organization_id, workspace, generation, .. } = connection;
-    let workspace = workspace.as_deref().unwrap_or("unknown");
-    tracing::info!(connection = %id, organization = %organization_id, workspace, generation, "{what}");
-}
-
-/// The key as pasted, without the white space around it. What is wrong with it is told without showing it.
-fn api_key(pasted: String) -> Result<SecretString, Refusal> {
-    let pasted = Zeroizing::new(pasted);
-    let key = pasted.trim();
-    let problem = if key.is_empty() {
-        "there is no key"
-    } else if key.len() > LONGEST_KEY {
-        "this is longer than any key"
-    } else if key.contains(char::is_whitespace) {
-        "there is white space inside the key"
-    } else if !key.chars().all(|c| c.is_ascii_graphic()) {
-        "there are characters in it that no key has"
-    } else {
-        return Ok(SecretString::from(key));
-    };
-    let what = "paste the access token alone, without `Bearer` in front, \
-                as Productboard shows it (Settings, Integrations, Public APIs)";
-    Err(Refusal::invalid("api_key", format!("{problem}; {what}")))
-}
-
-fn region(number: i32) -> Result<Region, Refusal> {
-    let region = wire::Region::try_from(number);
-    region.map(Region::from).map_err(|_| Refusal::invalid("region", "expected REGION_US or REGION_EU"))
 }
 
 fn page_start(token: &str) -> Result<Option<ConnectionId>, Refusal> {
@@ -263,5 +189,31 @@ pub(crate) fn shown(connection: Connection) -> wire::Connection {
         capabilities: connection.capabilities.into_iter().map(Into::into).collect(),
         created_at: Some(rpc::timestamp(connection.created_at)),
         updated_at: Some(rpc::timestamp(connection.updated_at)),
+        auth_scheme: wire::AuthScheme::from(connection.auth_scheme).into(),
+        lost: connection
+            .lost
+            .into_iter()
+            .map(|capability| wire::Capability::from(capability).into())
+            .collect(),
+        probed_at: connection.probed_at.map(rpc::timestamp),
+        credentials: Vec::new(),
+    }
+}
+
+/// With its credentials.
+fn whole(holding: &Holding) -> wire::Connection {
+    let credentials = holding.all().map(credential).collect();
+    wire::Connection { credentials, ..shown(holding.connection.clone()) }
+}
+
+fn credential(version: &SealedCredential) -> wire::Credential {
+    wire::Credential {
+        kind: wire::CredentialKind::from(version.kind).into(),
+        generation: version.generation,
+        capabilities: version.capabilities.iter().copied().map(Into::into).collect(),
+        created_at: Some(rpc::timestamp(version.created_at)),
+        access_expires_at: version.access_expires_at.map(rpc::timestamp),
+        refresh_expires_at: version.refresh_expires_at.map(rpc::timestamp),
+        rejected: version.rejected.map(Into::into),
     }
 }

@@ -1,33 +1,42 @@
-//! Tries a key at the vendor: what it can read, whose workspace it is, whether it is still accepted.
+//! Tries a credential at the vendor: what it can read, whose workspace it is, whether it is still accepted.
 //!
 //! Nothing is guessed: what the vendor could not be asked stays unknown. A caller holds no transaction meanwhile.
+
+#[cfg(test)]
+mod tests;
 
 use std::{error::Error as StdError, time::Duration};
 
 use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
 use secrecy::SecretString;
-use tidemark_domain::capability::{Availability, Capability, Finding};
-use tidemark_productboard::{Client, Error, LocalBudget, Member, MembersQuery, Options, Pages, TeamsQuery};
+use tidemark_domain::{
+    capability::{Availability, Capability, Finding},
+    connection::CredentialKind,
+};
+use tidemark_productboard::{
+    AuthScheme, Client, EntitiesQuery, Error, LocalBudget, Member, MembersQuery, NotesQuery, Options, Pages,
+    TeamsQuery, Transport,
+};
 use tidemark_store::Connection;
 use url::Url;
 use uuid::Uuid;
 
 /// Two attempts of this length leave a caller with a deadline of 20 s an answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
 /// How many members a connection is recognized by.
 const ANCHORS: usize = 10;
 const ACTIVITY_DAYS: u64 = 7;
 
-/// What a key was found to be.
+/// What a credential was found to be.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) findings: Vec<Finding>,
     pub(crate) identity: Identity,
 }
 
-/// Which workspace a key belongs to, as far as it shows.
+/// Which workspace a credential belongs to, as far as it shows.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
     /// Its domain at the vendor.
@@ -36,22 +45,26 @@ pub(crate) struct Identity {
     members: Vec<Uuid>,
 }
 
-/// Why a key cannot carry a connection.
+/// Why a credential cannot carry a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// The vendor does not accept it.
     Rejected,
-    /// It may not list members, and without those nothing can be counted.
-    MembersForbidden,
-    /// The workspace's plan does not let a key list members.
-    MembersNotInPlan,
+    /// The vendor accepts it in its other data centre.
+    WrongRegion,
+    /// Its maker may not list members, and without those nothing can be counted.
+    NotAdmin,
+    /// It lacks the permission to list members.
+    WithoutMembers,
+    /// The workspace's plan does not let a key read anything.
+    WithoutApi,
     /// The vendor's answer makes no sense to this version.
     NotUnderstood,
-    /// The vendor could not be asked enough to know whose key it is.
+    /// The vendor could not be asked enough to know whose credential it is.
     Unreachable,
 }
 
-/// Whether a key is still accepted.
+/// Whether a credential is still accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Acceptance {
     Accepted,
@@ -61,73 +74,149 @@ pub(crate) enum Acceptance {
 
 /// What one request said about a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Available,
+    /// 403 that names no permission: the maker lacks the role.
     Forbidden,
+    /// 403 that names the permission.
+    LacksScope,
     NotInPlan,
     Rejected,
     NotUnderstood,
     Unreachable,
 }
 
+/// What all requests said.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// In the order of [`Capability::ALL`].
+    answers: [Answer; 6],
+    pub(crate) identity: Identity,
+}
+
 /// A client for a few quick requests.
-pub(crate) fn client(base_url: &Url, key: &SecretString, requests_per_second: u32) -> Result<Client, Error> {
+pub(crate) fn client(
+    base_url: &Url,
+    token: &SecretString,
+    auth_scheme: AuthScheme,
+    requests_per_second: u32,
+    transport: Transport,
+) -> Result<Client, Error> {
     let options = Options {
         request_timeout: REQUEST_TIMEOUT,
         max_attempts: ATTEMPTS,
         budget: std::sync::Arc::new(LocalBudget::new(requests_per_second)),
+        auth_scheme,
+        transport: Some(transport),
         ..Options::default()
     };
-    Client::new(base_url, key.clone(), options.trust(base_url))
+    Client::new(base_url, token.clone(), options.trust(base_url))
 }
 
-/// Asks for one page of everything a connection lives on.
-pub(crate) async fn examine(client: &Client, today: NaiveDate) -> Result<Found, Unfit> {
-    let (from, to) = (today - Days::new(ACTIVITY_DAYS), today - Days::new(1));
-    let (members, teams, activities) = tokio::join!(
+/// Asks for one page of everything.
+pub(crate) async fn look(client: &Client, today: NaiveDate) -> Look {
+    let (from, to) = week(today);
+    let (members, teams, activities, notes, entities) = tokio::join!(
         first_page(client.members(&MembersQuery::everyone(), None)),
         first_page(client.teams(&TeamsQuery::default(), None)),
         first_page(client.member_activities(from, to, None)),
+        first_page(client.notes(&NotesQuery::default(), None)),
+        first_page(client.entities(&EntitiesQuery::default(), None)),
     );
     let answers = [
         answer(Capability::Members, &members),
         answer(Capability::Teams, &teams),
         answer(Capability::Activity, &activities),
+        names(&members),
+        answer(Capability::Notes, &notes),
+        answer(Capability::Entities, &entities),
     ];
     let active = activities.unwrap_or_default();
     let identity = Identity::of(active.first().and_then(|row| row.domain()), &members.unwrap_or_default());
-    if let Some(unfit) = unfit(answers, identity.is_known()) {
-        return Err(unfit);
-    }
-    let finding = |(capability, answer): (Capability, Answer)| Finding {
-        capability,
-        availability: answer.availability(),
-    };
-    Ok(Found { findings: Capability::ALL.into_iter().zip(answers).map(finding).collect(), identity })
+    Look { answers, identity }
 }
 
-fn unfit(answers: [Answer; 3], identified: bool) -> Option<Unfit> {
-    // A single 401 beside an answer with data is the vendor's bad moment, not a verdict on the key.
-    if answers.contains(&Answer::Rejected) && !answers.contains(&Answer::Available) {
-        return Some(Unfit::Rejected);
-    }
-    match answers[0] {
-        Answer::Available => None,
-        Answer::Forbidden => Some(Unfit::MembersForbidden),
-        Answer::NotInPlan => Some(Unfit::MembersNotInPlan),
-        Answer::NotUnderstood => Some(Unfit::NotUnderstood),
-        // A connection that nothing is known of could never be reconnected.
-        Answer::Rejected | Answer::Unreachable => (!identified).then_some(Unfit::Unreachable),
+/// Asks once more about one capability.
+pub(crate) async fn ask(client: &Client, capability: Capability, today: NaiveDate) -> Answer {
+    let (from, to) = week(today);
+    match capability {
+        Capability::Members => {
+            answer(capability, &first_page(client.members(&MembersQuery::everyone(), None)).await)
+        }
+        Capability::PersonalData => names(&first_page(client.members(&MembersQuery::everyone(), None)).await),
+        Capability::Teams => {
+            answer(capability, &first_page(client.teams(&TeamsQuery::default(), None)).await)
+        }
+        Capability::Activity => {
+            answer(capability, &first_page(client.member_activities(from, to, None)).await)
+        }
+        Capability::Notes => {
+            answer(capability, &first_page(client.notes(&NotesQuery::default(), None)).await)
+        }
+        Capability::Entities => {
+            answer(capability, &first_page(client.entities(&EntitiesQuery::default(), None)).await)
+        }
     }
 }
 
-/// Tries a key once more after a reported 401. Only another 401 is a verdict against it.
+/// Tries a credential once more after a reported 401. Only another 401 is a verdict against it.
 pub(crate) async fn acceptance(client: &Client) -> Acceptance {
-    match answer(Capability::Members, &first_page(client.members(&MembersQuery::everyone(), None)).await) {
-        Answer::Rejected => Acceptance::Rejected,
-        // Who is told what they may not do was recognized first.
-        Answer::Available | Answer::Forbidden | Answer::NotInPlan => Acceptance::Accepted,
-        Answer::NotUnderstood | Answer::Unreachable => Acceptance::Undecided,
+    ask(client, Capability::Members, NaiveDate::MIN).await.acceptance()
+}
+
+fn week(today: NaiveDate) -> (NaiveDate, NaiveDate) {
+    let back = |days| today.checked_sub_days(Days::new(days)).unwrap_or(today);
+    (back(ACTIVITY_DAYS), back(1))
+}
+
+impl Look {
+    /// With what the vendor's OAuth server says of the workspace.
+    pub(crate) fn told(self, workspace: Option<&str>) -> Self {
+        Self { identity: self.identity.told(workspace), ..self }
+    }
+
+    /// Whether the vendor refuses the credential as a whole. A single 401 beside an answer with data is the vendor's bad
+    /// moment, not a verdict.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.answers.contains(&Answer::Rejected) && !self.answers.contains(&Answer::Available)
+    }
+
+    /// Whether the vendor accepts it, as far as the answers tell.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.answers.iter().any(|answer| answer.acceptance() == Acceptance::Accepted)
+    }
+
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let lines = Capability::ALL.into_iter().zip(self.answers);
+        lines.map(|(capability, answer)| answer.finding(capability)).collect()
+    }
+
+    /// What it was found to be, unless it cannot carry a connection. A consent need not list members: the vendor does
+    /// not let every grant do so, and a key beside it can.
+    pub(crate) fn judged(self, kind: CredentialKind) -> Result<Found, Unfit> {
+        match self.unfit(kind) {
+            Some(unfit) => Err(unfit),
+            None => Ok(Found { findings: self.findings(), identity: self.identity }),
+        }
+    }
+
+    fn unfit(&self, kind: CredentialKind) -> Option<Unfit> {
+        if self.is_rejected() {
+            return Some(Unfit::Rejected);
+        }
+        let known = self.identity.is_known();
+        match self.answers[0] {
+            Answer::Available => None,
+            Answer::Forbidden | Answer::LacksScope | Answer::NotInPlan if kind != CredentialKind::ApiKey => {
+                (!known).then_some(Unfit::Unreachable)
+            }
+            Answer::Forbidden => Some(Unfit::NotAdmin),
+            Answer::LacksScope => Some(Unfit::WithoutMembers),
+            Answer::NotInPlan => Some(Unfit::WithoutApi),
+            Answer::NotUnderstood => Some(Unfit::NotUnderstood),
+            // A connection that nothing is known of could never be reconnected.
+            Answer::Rejected | Answer::Unreachable => (!known).then_some(Unfit::Unreachable),
+        }
     }
 }
 
@@ -140,6 +229,7 @@ fn answer<T>(capability: Capability, outcome: &Result<Vec<T>, Error>) -> Answer 
     let error = match outcome {
         Ok(_) => return Answer::Available,
         Err(Error::Rejected { .. }) => return Answer::Rejected,
+        Err(Error::Forbidden { missing_scope: Some(_), .. }) => return Answer::LacksScope,
         Err(Error::Forbidden { .. }) => return Answer::Forbidden,
         Err(Error::NotAvailable { .. }) => return Answer::NotInPlan,
         Err(error) => error,
@@ -148,7 +238,7 @@ fn answer<T>(capability: Capability, outcome: &Result<Vec<T>, Error>) -> Answer 
     tracing::warn!(
         capability,
         error = error as &(dyn StdError + 'static),
-        "a key could not be tried at Productboard"
+        "a credential could not be tried at Productboard"
     );
     match error {
         Error::VendorChanged { .. } | Error::Invalid { .. } | Error::Configuration(_) => {
@@ -158,13 +248,38 @@ fn answer<T>(capability: Capability, outcome: &Result<Vec<T>, Error>) -> Answer 
     }
 }
 
+/// Whether people can be named: a list without a single name or mail address is one that hides them.
+fn names(members: &Result<Vec<Member>, Error>) -> Answer {
+    match members {
+        Ok(members) if members.is_empty() => Answer::Unreachable,
+        Ok(members) => {
+            let shown = |member: &Member| member.name.known().or(member.email.known()).is_some();
+            if members.iter().any(shown) { Answer::Available } else { Answer::LacksScope }
+        }
+        Err(Error::Rejected { .. }) => Answer::Rejected,
+        Err(Error::Forbidden { .. }) => Answer::Forbidden,
+        Err(Error::NotAvailable { .. }) => Answer::NotInPlan,
+        Err(_) => Answer::Unreachable,
+    }
+}
+
 impl Answer {
-    fn availability(self) -> Availability {
-        match self {
+    pub(crate) fn finding(self, capability: Capability) -> Finding {
+        let availability = match self {
             Self::Available => Availability::Available,
-            Self::Forbidden => Availability::Forbidden,
+            Self::Forbidden | Self::LacksScope => Availability::Forbidden,
             Self::NotInPlan => Availability::NotInPlan,
             Self::Rejected | Self::NotUnderstood | Self::Unreachable => Availability::Unknown,
+        };
+        Finding { capability, availability }
+    }
+
+    pub(crate) fn acceptance(self) -> Acceptance {
+        match self {
+            Self::Rejected => Acceptance::Rejected,
+            // Who is told what they may not do was recognized first.
+            Self::Available | Self::Forbidden | Self::LacksScope | Self::NotInPlan => Acceptance::Accepted,
+            Self::NotUnderstood | Self::Unreachable => Acceptance::Undecided,
         }
     }
 }
@@ -173,10 +288,13 @@ impl Identity {
     fn of(active_domain: Option<&str>, members: &[Member]) -> Self {
         let linked = || members.iter().find_map(|member| member.workspace.as_deref());
         let domain = active_domain.map(str::trim).filter(|domain| !domain.is_empty()).or_else(linked);
-        Self {
-            workspace: domain.map(str::to_lowercase),
-            members: members.iter().map(|member| member.id).collect(),
-        }
+        Self { workspace: domain.map(spelled), members: members.iter().map(|member| member.id).collect() }
+    }
+
+    /// With what the vendor's OAuth server says, which knows best.
+    pub(crate) fn told(self, workspace: Option<&str>) -> Self {
+        let told = workspace.filter(|domain| !domain.trim().is_empty()).map(spelled);
+        Self { workspace: told.or(self.workspace), ..self }
     }
 
     fn is_known(&self) -> bool {
@@ -198,76 +316,6 @@ impl Identity {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use tidemark_domain::connection::{Region, State};
-    use tidemark_testkit::{ManualClock, SeededEntropy};
-
-    use super::*;
-
-    fn connection(workspace: Option<&str>, anchors: &[u128]) -> Connection {
-        let clock = ManualClock::noon("2026-08-12".parse().unwrap());
-        let entropy = SeededEntropy::new(1);
-        Connection {
-            id: tidemark_domain::id::ConnectionId::generate(&clock, &entropy),
-            organization_id: tidemark_domain::id::OrganizationId::generate(&clock, &entropy),
-            region: Region::Us,
-            workspace: workspace.map(str::to_owned),
-            anchors: anchors.iter().copied().map(Uuid::from_u128).collect(),
-            state: State::Connected,
-            reason: None,
-            generation: 1,
-            capabilities: Vec::new(),
-            created_at: chrono::DateTime::UNIX_EPOCH,
-            updated_at: chrono::DateTime::UNIX_EPOCH,
-        }
-    }
-
-    fn identity(workspace: Option<&str>, members: &[u128]) -> Identity {
-        Identity {
-            workspace: workspace.map(str::to_owned),
-            members: members.iter().copied().map(Uuid::from_u128).collect(),
-        }
-    }
-
-    #[test]
-    fn the_same_workspace_is_proven_and_not_assumed() {
-        let old = connection(Some("acme"), &[1, 2]);
-        assert!(identity(Some("acme"), &[]).is_of(&old));
-        assert!(!identity(Some("globex"), &[1, 2]).is_of(&old), "domains decide");
-        assert!(identity(None, &[9, 2]).is_of(&old), "a common member");
-        assert!(!identity(None, &[9]).is_of(&old));
-        assert!(!identity(None, &[]).is_of(&old));
-        assert!(identity(Some("acme"), &[1]).is_of(&connection(None, &[1])));
-        assert!(!identity(Some("acme"), &[1]).is_of(&connection(None, &[])), "nothing to compare with");
-    }
-
-    #[test]
-    fn at_most_ten_anchors_are_kept_and_the_domain_has_one_spelling() {
-        let many: Vec<u128> = (0..40).collect();
-        assert_eq!(identity(None, &many).anchors().len(), ANCHORS);
-        assert_eq!(Identity::of(Some(" Acme "), &[]).workspace.as_deref(), Some("acme"));
-        assert_eq!(Identity::of(Some(" "), &[]).workspace, None);
-    }
-
-    #[test]
-    fn what_makes_a_key_unfit() {
-        use Answer::{Available, Forbidden, NotInPlan, NotUnderstood, Rejected, Unreachable};
-        let cases = [
-            ([Available, Available, NotInPlan], true, None),
-            ([Available, Rejected, Unreachable], true, None),
-            ([Rejected, Rejected, Rejected], false, Some(Unfit::Rejected)),
-            ([Unreachable, Rejected, Unreachable], false, Some(Unfit::Rejected)),
-            ([Rejected, Available, NotInPlan], false, Some(Unfit::Unreachable)),
-            ([Forbidden, Available, Available], true, Some(Unfit::MembersForbidden)),
-            ([NotInPlan, NotInPlan, NotInPlan], false, Some(Unfit::MembersNotInPlan)),
-            ([NotUnderstood, Available, Available], true, Some(Unfit::NotUnderstood)),
-            ([Unreachable, Unreachable, Unreachable], false, Some(Unfit::Unreachable)),
-            ([Unreachable, Available, NotInPlan], false, Some(Unfit::Unreachable)),
-            ([Unreachable, Available, Available], true, None),
-        ];
-        for (answers, identified, expected) in cases {
-            assert_eq!(unfit(answers, identified), expected, "{answers:?}");
-        }
-    }
+fn spelled(domain: &str) -> String {
+    domain.trim().to_lowercase()
 }

@@ -3,9 +3,10 @@
 use std::{error::Error as StdError, time::Duration};
 
 use tidemark_domain::{
-    connection::{Reason, Region},
+    connection::{CredentialKind, Reason, Region},
     id::ConnectionId,
 };
+use tidemark_productboard::oauth;
 use tidemark_rpc::status::{RECONNECT_REQUIRED, Refusal};
 use tidemark_store as store;
 use tonic::Status;
@@ -18,7 +19,7 @@ pub(crate) enum Kept {
     /// A new connection was asked for.
     Nothing,
     /// A reconnect was asked for.
-    OldKey,
+    Old,
 }
 
 /// Why a handler has no answer.
@@ -36,6 +37,8 @@ pub(crate) enum Fault {
     Overtaken,
     /// The configured host cannot be used.
     Client(tidemark_productboard::Error),
+    /// The vendor's OAuth server gave nothing.
+    OAuth(oauth::Error),
 }
 
 impl From<Status> for Fault {
@@ -98,7 +101,52 @@ impl Fault {
                 );
                 Refusal::Internal.into()
             }
+            Self::OAuth(error) => {
+                let told = refused_by_oauth(&error);
+                let error: &(dyn StdError + 'static) = &error;
+                tracing::warn!(rpc, error, "Productboard's OAuth server gave nothing");
+                told.into()
+            }
         }
+    }
+}
+
+/// What the person who wanted to consent is told.
+fn refused_by_oauth(error: &oauth::Error) -> Refusal {
+    match error {
+        oauth::Error::InvalidGrant { .. } => Refusal::Precondition {
+            reason: "CONSENT_REJECTED",
+            sentence: "Productboard did not accept what the consent brought back: it is too old, or was used before. \
+                       Start the consent again."
+                .to_owned(),
+        },
+        oauth::Error::RateLimited { retry_after, .. } => {
+            Refusal::Unavailable { what: "Productboard's login".into(), retry_after: *retry_after }
+        }
+        oauth::Error::InDoubt { .. } | oauth::Error::Unavailable { .. } | oauth::Error::Unreachable { .. } => {
+            Refusal::Unavailable { what: "Productboard's login".into(), retry_after: Duration::from_secs(30) }
+        }
+        oauth::Error::InvalidClient { .. }
+        | oauth::Error::Refused { .. }
+        | oauth::Error::VendorChanged { .. }
+        | oauth::Error::Configuration(_) => Refusal::Precondition {
+            reason: "OAUTH_MISCONFIGURED",
+            sentence: "Productboard refused this deployment's OAuth application; the details were logged. \
+                       The operator should check the settings `oauth.*` against the application registered with \
+                       Productboard."
+                .to_owned(),
+        },
+    }
+}
+
+/// This deployment has no OAuth application.
+pub(crate) fn not_configured() -> Refusal {
+    Refusal::Precondition {
+        reason: "OAUTH_NOT_CONFIGURED",
+        sentence: "This deployment has no Productboard OAuth application, so that nobody can consent. Connect with an \
+                   API key, or let the operator register an application and set `oauth.client_id`, \
+                   `oauth.client_secret` and `oauth.redirect_url`."
+            .to_owned(),
     }
 }
 
@@ -113,16 +161,17 @@ pub(crate) fn reconnect_required(reason: Reason) -> Refusal {
 }
 
 /// The new key opens another workspace than the connection's.
-pub(crate) fn wrong_workspace(old: Option<&str>, new: Option<&str>) -> Refusal {
+pub(crate) fn wrong_workspace(kind: CredentialKind, old: Option<&str>, new: Option<&str>) -> Refusal {
     let named = |name: Option<&str>| {
         name.map_or_else(|| "a workspace whose name is not known".to_owned(), |name| format!("`{name}`"))
     };
     let sentence = format!(
-        "This API key is for {}, and nothing proves that this is the workspace of the connection, {}. {} \
-         Paste a key of the connection's own workspace, or connect the other one as a new connection.",
+        "This {} is for {}, and nothing proves that this is the workspace of the connection, {}. {} \
+         Use one of the connection's own workspace, or connect the other one as a new connection.",
+        kind.noun(),
         named(new),
         named(old),
-        Kept::OldKey.sentence(),
+        Kept::Old.sentence(),
     );
     Refusal::Precondition { reason: "WRONG_WORKSPACE", sentence }
 }
@@ -131,7 +180,7 @@ impl Kept {
     fn sentence(self) -> &'static str {
         match self {
             Self::Nothing => "Nothing was stored.",
-            Self::OldKey => "The connection and its stored key are as they were.",
+            Self::Old => "The connection and its stored credentials are as they were.",
         }
     }
 }
@@ -152,17 +201,33 @@ impl Unfit {
                 );
                 ("KEY_REJECTED", sentence)
             }
-            Self::MembersForbidden => {
+            Self::WrongRegion => {
+                let (here, there) = (region.as_str().to_uppercase(), region.other().as_str().to_uppercase());
+                let sentence = format!(
+                    "This API key works in Productboard's {there} region and not in the {here} region, where it was \
+                     tried. {kept} Choose {there} as the region and paste the same key again."
+                );
+                ("WRONG_REGION", sentence)
+            }
+            Self::NotAdmin => {
                 let sentence = format!(
                     "Productboard accepts this API key, but does not let it list members, and without them no seat \
-                     can be counted. {kept} Create the key as an admin of the workspace (Settings, Integrations, \
-                     Public APIs) and paste that one."
+                     can be counted: its maker is no admin. {kept} Create the key as an admin of the workspace \
+                     (Settings, Integrations, Public APIs) and paste that one."
                 );
                 ("NOT_AN_ADMIN_KEY", sentence)
             }
-            Self::MembersNotInPlan => {
+            Self::WithoutMembers => {
                 let sentence = format!(
-                    "The plan of this workspace does not let an API key list members. {kept} \
+                    "Productboard accepts this API key, but it lacks the permission to list members, and without \
+                     them no seat can be counted. {kept} Create a key with the permission `members:read` as an admin \
+                     of the workspace (Settings, Integrations, Public APIs) and paste that one."
+                );
+                ("KEY_WITHOUT_MEMBERS", sentence)
+            }
+            Self::WithoutApi => {
+                let sentence = format!(
+                    "The plan of this workspace does not let an API key read it. {kept} \
                      Connect a workspace on the Pro plan or higher, or upgrade the plan and try again."
                 );
                 ("PLAN_WITHOUT_API", sentence)

@@ -1,28 +1,39 @@
-//! What the handlers share: the record, the vault, the vendor. And the two servers made of them.
+//! What the handlers share: the record, the vault, the leases, the vendor. And the two servers made of them.
 
 use std::{fmt, sync::Arc};
 
-use secrecy::SecretString;
 use tidemark_domain::{Clock, Entropy, connection::Region, event, id::ConnectionId};
-use tidemark_productboard::Client;
+use tidemark_ports::Leases;
+use tidemark_productboard::{AuthScheme, Client, oauth::OAuth};
 use tidemark_rpc::{
     connections::connections_service_server::ConnectionsServiceServer,
-    credentials::credentials_service_server::CredentialsServiceServer, detached, status::Refusal,
+    credentials::credentials_service_server::CredentialsServiceServer, detached, identity::Identity,
+    status::Refusal,
 };
-use tidemark_store::{Connection, Store};
+use tidemark_store::{Connection, SealedCredential, Store};
 use tonic::{Response, Status};
 
-use crate::{InvitationService, InvitationSettings, Settings, Vault, probe, refusal::Fault};
+use crate::{
+    InvitationService, InvitationSettings, Settings, Vault, probe,
+    refresh::Flights,
+    refusal::{Fault, not_configured},
+    secret::Secret,
+    settings::{Application, Servers},
+};
+use tidemark_domain::connection::{self, CredentialKind};
 
 /// The credential service. Cheap to clone.
 #[derive(Clone)]
-pub struct CredentialService(Arc<Parts>);
+pub struct CredentialService(pub(crate) Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) vault: Vault,
+    pub(crate) leases: Arc<dyn Leases>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
+    pub(crate) flights: Flights,
+    servers: Servers,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
@@ -31,11 +42,13 @@ impl CredentialService {
     pub fn new(
         store: Store,
         vault: Vault,
+        leases: Arc<dyn Leases>,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self(Arc::new(Parts { store, vault, clock, settings, entropy }))
+        let (flights, servers) = (Flights::default(), Servers::default());
+        Self(Arc::new(Parts { store, vault, leases, clock, settings, flights, servers, entropy }))
     }
 
     /// The server of `tidemark.connections.v1`. Whoever serves it puts a guard in front.
@@ -87,6 +100,16 @@ impl Parts {
         connection.ok_or_else(|| Refusal::NotFound { what: "connection" }.into())
     }
 
+    /// The connection, if the caller may see it. What it may not see does not exist for it.
+    pub(crate) async fn visible(&self, caller: &Identity, id: &ConnectionId) -> Result<Connection, Fault> {
+        let connection = self.connection(id).await?;
+        if caller.may_see(&connection.organization_id) {
+            Ok(connection)
+        } else {
+            Err(Refusal::NotFound { what: "connection" }.into())
+        }
+    }
+
     pub(crate) fn new_connection_id(&self) -> ConnectionId {
         ConnectionId::generate(&*self.clock, &*self.entropy)
     }
@@ -95,8 +118,47 @@ impl Parts {
         event::Event::new(&*self.clock, &*self.entropy, connection.id.clone(), data)
     }
 
-    pub(crate) fn client(&self, region: Region, key: &SecretString) -> Result<Client, Fault> {
+    /// A random share, of 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
+    }
+
+    /// A client of the connection's region with the secret of one of its versions.
+    pub(crate) fn client_of(
+        &self,
+        connection: &Connection,
+        version: &SealedCredential,
+        secret: &Secret,
+    ) -> Result<Client, Fault> {
+        self.client(connection.region, version.kind, connection.auth_scheme, secret)
+    }
+
+    pub(crate) fn client(
+        &self,
+        region: Region,
+        kind: CredentialKind,
+        scheme: connection::AuthScheme,
+        secret: &Secret,
+    ) -> Result<Client, Fault> {
+        // Only keys can be sent otherwise: access tokens are bearer tokens by their standard.
+        let scheme = match (kind, scheme) {
+            (CredentialKind::ApiKey, connection::AuthScheme::Basic) => AuthScheme::Basic,
+            _ => AuthScheme::Bearer,
+        };
         let Settings { requests_per_second, .. } = self.settings;
-        probe::client(self.settings.base_url(region), key, requests_per_second).map_err(Fault::Client)
+        let transport = self.servers.api(&self.settings, region).map_err(Fault::Client)?;
+        let base_url = self.settings.base_url(region);
+        probe::client(base_url, &secret.access, scheme, requests_per_second, transport).map_err(Fault::Client)
+    }
+
+    pub(crate) fn application(&self) -> Result<&Application, Refusal> {
+        self.settings.oauth.as_ref().ok_or_else(not_configured)
+    }
+
+    /// The vendor's OAuth server of a region.
+    pub(crate) fn oauth(&self, region: Region) -> Result<Arc<OAuth>, Fault> {
+        self.servers.oauth(self.application()?, region).map_err(Fault::OAuth)
     }
 }

@@ -1,32 +1,31 @@
-//! Releases the key of a connection, and gives the verdict on a reported 401.
+//! The server of `tidemark.credentials.v1`: releases what can be called with, and hears what callers saw refused.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tidemark_domain::{
-    connection::{Change, Reason, Signal, State},
-    event::{Data, ReconnectRequired},
+    capability::Capability,
+    connection::{AuthScheme, CredentialKind},
+    expiry,
     id::ConnectionId,
 };
 use tidemark_rpc::{
-    self as rpc,
+    self as rpc, connections as wire,
     credentials::{
-        GetAccessTokenRequest, GetAccessTokenResponse, ReportRejectedRequest, ReportRejectedResponse,
-        Verdict, credentials_service_server::CredentialsService,
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportForbiddenResponse,
+        ReportRejectedRequest, ReportRejectedResponse, credentials_service_server::CredentialsService,
     },
+    identity::Identity,
     status::Refusal,
 };
-use tidemark_store::Connection;
+use tidemark_store::{Connection, SealedCredential};
 use tonic::{Request, Response, Status};
-use tracing::{Instrument as _, info_span};
 
 use crate::{
     CredentialService,
-    probe::{self, Acceptance},
+    refresh::{LONGEST_WAIT, SHORT_WAIT, Unrefreshed},
     refusal::{Fault, reconnect_required},
+    secret::Secret,
     service::Parts,
 };
-
-/// A reconnect can replace the credential between the two reads; it does not do so three times in a row.
-const READS: usize = 3;
 
 #[tonic::async_trait]
 impl CredentialsService for CredentialService {
@@ -34,10 +33,11 @@ impl CredentialsService for CredentialService {
         &self,
         request: Request<GetAccessTokenRequest>,
     ) -> Result<Response<GetAccessTokenResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("GetAccessToken", |parts| async move {
             let id = rpc::parse("connection_id", &request.connection_id)?;
-            parts.token(&id).await
+            let wanted = rpc::capability(request.capability)?;
+            parts.token(&caller, &id, wanted).await
         })
         .await
     }
@@ -46,98 +46,91 @@ impl CredentialsService for CredentialService {
         &self,
         request: Request<ReportRejectedRequest>,
     ) -> Result<Response<ReportRejectedResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
         self.answer("ReportRejected", |parts| async move {
             let id = rpc::parse("connection_id", &request.connection_id)?;
-            let verdict = parts.verdict(&id, request.generation).await?;
+            parts.visible(&caller, &id).await?;
+            let verdict = parts.judge(&id, request.generation).await?;
             Ok(ReportRejectedResponse { verdict: verdict.into() })
+        })
+        .await
+    }
+
+    async fn report_forbidden(
+        &self,
+        request: Request<ReportForbiddenRequest>,
+    ) -> Result<Response<ReportForbiddenResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        self.answer("ReportForbidden", |parts| async move {
+            let id = rpc::parse("connection_id", &request.connection_id)?;
+            let capability = rpc::capability(request.capability)?
+                .ok_or_else(|| Refusal::invalid("capability", "expected what could not be read"))?;
+            parts.visible(&caller, &id).await?;
+            let finding = parts.forbidden(&id, request.generation, capability).await?;
+            Ok(ReportForbiddenResponse { finding: Some(finding.into()) })
         })
         .await
     }
 }
 
 impl Parts {
-    async fn token(&self, id: &ConnectionId) -> Result<GetAccessTokenResponse, Fault> {
-        let (connection, key) = self.present(id).await?;
-        let Some(key) = key else {
-            return Err(reconnect_required(connection.reason.unwrap_or(Reason::KeyRejected)).into());
+    async fn token(
+        &self,
+        caller: &Identity,
+        id: &ConnectionId,
+        wanted: Option<Capability>,
+    ) -> Result<GetAccessTokenResponse, Fault> {
+        let holding = self.holding(id).await?;
+        let connection = &holding.connection;
+        if !caller.may_see(&connection.organization_id) {
+            return Err(Refusal::NotFound { what: "connection" }.into());
+        }
+        let (version, secret) = self.usable(connection, holding.credential_for(wanted)?).await?;
+        let scheme = match version.kind {
+            CredentialKind::ApiKey => connection.auth_scheme,
+            CredentialKind::Oauth | CredentialKind::Assertion => AuthScheme::Bearer,
         };
         Ok(GetAccessTokenResponse {
-            access_token: key.expose_secret().to_owned(),
-            generation: connection.generation,
+            access_token: secret.access.expose_secret().to_owned(),
+            generation: version.generation,
             base_url: self.settings.base_url(connection.region).to_string(),
+            expires_at: version.access_expires_at.map(rpc::timestamp),
+            auth_scheme: wire::AuthScheme::from(scheme).into(),
         })
     }
 
-    /// The connection and its key as they are now; no key while a reconnect is required.
-    async fn present(&self, id: &ConnectionId) -> Result<(Connection, Option<SecretString>), Fault> {
-        let mut connection = self.connection(id).await?;
-        for _ in 0..READS {
-            if connection.state == State::ReconnectRequired {
-                return Ok((connection, None));
-            }
-            if let Some(credential) = self.store.credential(id, connection.generation).await? {
-                let key = self.vault.open((&connection).into(), &credential.sealed);
-                let key = key.map_err(|error| Fault::Sealed { connection: id.clone(), error })?;
-                return Ok((connection, Some(key)));
-            }
-            connection = self.connection(id).await?;
-        }
-        Err(Fault::Missing { connection: id.clone(), generation: connection.generation })
-    }
-
-    async fn verdict(&self, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
-        let (connection, key) = self.present(id).await?;
-        if let Some(verdict) = known(&connection, generation)? {
-            return Ok(verdict);
-        }
-        let Some(key) = key else { return Ok(Verdict::ReconnectRequired) };
-        let client = self.client(connection.region, &key)?;
-        let span = info_span!("verdict", connection = %id);
-        match probe::acceptance(&client).instrument(span).await {
-            Acceptance::Accepted => Ok(Verdict::StillValid),
-            Acceptance::Undecided => Ok(Verdict::Undecided),
-            Acceptance::Rejected => self.confirm(connection).await,
-        }
-    }
-
-    /// Ends the connection, unless somebody was faster; then says what is true now.
-    async fn confirm(&self, old: Connection) -> Result<Verdict, Fault> {
-        let (state, change) = old.state.on(Signal::Rejected(Reason::KeyRejected));
-        let Some(Change::ReconnectRequired(reason)) = change else { return Ok(Verdict::ReconnectRequired) };
-        let new = Connection { state, reason: Some(reason), updated_at: self.clock.now(), ..old.clone() };
-        let data = ReconnectRequired {
-            organization_id: new.organization_id.clone(),
-            reason,
-            generation: new.generation,
+    /// A version that can be called with now, renewed if its end is near. Never one whose end may be behind us: where it
+    /// cannot be renewed, the caller is told when to come again.
+    pub(crate) async fn usable(
+        &self,
+        connection: &Connection,
+        version: &SealedCredential,
+    ) -> Result<(SealedCredential, Secret), Fault> {
+        let now = self.clock.now();
+        let Some(end) = version.access_expires_at else {
+            return Ok((version.clone(), self.open(connection, version)?));
         };
-        let tx = self.store.begin().await?;
-        if tx.update_connection(&new, old.state, old.generation).await? {
-            tx.emit(&self.event(&new, Data::ReconnectRequired(data))).await?;
-            tx.commit().await?;
-            let workspace = new.workspace.as_deref().unwrap_or("unknown");
-            let (connection, organization) = (&new.id, &new.organization_id);
-            let reason = reason.as_str();
-            tracing::info!(%connection, %organization, workspace, reason, "connection lost, it needs a reconnect");
-            return Ok(Verdict::ReconnectRequired);
+        let life = (end - version.created_at).to_std().unwrap_or_default();
+        let is_usable = expiry::is_usable(now, end);
+        if is_usable && now < expiry::refresh_at(version.created_at, life, 0.0) {
+            return Ok((version.clone(), self.open(connection, version)?));
         }
-        // The transaction goes back before the next read: on SQLite it holds the only connection.
-        drop(tx);
-        let now = self.connection(&old.id).await?;
-        Ok(known(&now, old.generation)?.unwrap_or(Verdict::Undecided))
+        // Who has a token that is sure does not wait long for another's renewal.
+        let patience = if is_usable { SHORT_WAIT } else { LONGEST_WAIT };
+        match self.renewed(connection, version, patience).await {
+            Ok(renewed) => {
+                let secret = self.open(connection, &renewed)?;
+                Ok((renewed, secret))
+            }
+            Err(Unrefreshed::Later(_) | Unrefreshed::Fault(_)) if is_usable => {
+                Ok((version.clone(), self.open(connection, version)?))
+            }
+            Err(Unrefreshed::Later(retry_after)) => {
+                Err(Refusal::Unavailable { what: "the renewal of the access".into(), retry_after }.into())
+            }
+            Err(Unrefreshed::Ended(reason)) => Err(reconnect_required(reason).into()),
+            Err(Unrefreshed::Gone) => Err(Fault::Overtaken),
+            Err(Unrefreshed::Fault(fault)) => Err(fault),
+        }
     }
-}
-
-/// The verdict that needs no probe, if there is one.
-fn known(connection: &Connection, generation: i64) -> Result<Option<Verdict>, Refusal> {
-    let present = connection.generation;
-    if generation < present {
-        return Ok(Some(Verdict::Superseded));
-    }
-    if generation > present {
-        let expected =
-            format!("the connection's present credential is {present}; name the one that was refused");
-        return Err(Refusal::invalid("generation", expected));
-    }
-    Ok((connection.state == State::ReconnectRequired).then_some(Verdict::ReconnectRequired))
 }

@@ -14,7 +14,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
-use tidemark_domain::{Entropy, id::OrganizationId};
+use tidemark_domain::{Entropy, connection::CredentialKind, id::OrganizationId};
 use tidemark_store::{Connection, Sealed};
 use zeroize::Zeroizing;
 
@@ -108,10 +108,11 @@ pub(crate) struct Place<'a> {
     pub(crate) version: i64,
 }
 
-impl<'a> From<&'a Connection> for Place<'a> {
-    fn from(connection: &'a Connection) -> Self {
-        let Connection { id, organization_id, generation, .. } = connection;
-        Self { organization: organization_id, record: id.as_str(), field: "api_key", version: *generation }
+impl<'a> Place<'a> {
+    /// The place of one version of one of a connection's credentials.
+    pub(crate) fn of(connection: &'a Connection, kind: CredentialKind, generation: i64) -> Self {
+        let Connection { id, organization_id, .. } = connection;
+        Self { organization: organization_id, record: id.as_str(), field: kind.as_str(), version: generation }
     }
 }
 

@@ -1,106 +1,12 @@
-//! The lifecycle of a connection as a pure state machine: a signal either changes the state and yields exactly one
-//! event, or changes nothing and yields none.
+//! A connection: where it stands, why, and with which kinds of credentials it calls.
+
+mod lifecycle;
+mod reason;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// The credential works as far as is known.
-    Connected,
-    /// The vendor refuses the credential; a person has to supply another one.
-    ReconnectRequired,
-}
-
-impl State {
-    /// The name on the wire and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::ReconnectRequired => "reconnect_required",
-        }
-    }
-
-    /// The state of that name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Connected, Self::ReconnectRequired].into_iter().find(|state| state.as_str() == text)
-    }
-}
-
-/// Why a connection needs a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The vendor answered 401 twice for the same credential.
-    KeyRejected,
-}
-
-impl Reason {
-    /// The code on the wire and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KeyRejected => "key_rejected",
-        }
-    }
-
-    /// The reason of that code.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::KeyRejected].into_iter().find(|reason| reason.as_str() == text)
-    }
-
-    /// What happened and what it means for the data, in a sentence for a person.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::KeyRejected => {
-                "Productboard no longer accepts this API key: it was revoked, or its owner lost access. \
-                 Data collected so far is kept; nothing new arrives until the workspace is reconnected."
-            }
-        }
-    }
-
-    /// What the person should do next.
-    pub fn next_step(self) -> &'static str {
-        match self {
-            Self::KeyRejected => {
-                "Create a new access token in Productboard (Settings, Integrations, Public APIs) as an admin \
-                 of the same workspace, then choose Reconnect and paste it."
-            }
-        }
-    }
-}
-
-/// Something that happened to a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// A new credential was proven to work for the same workspace and took the old one's place.
-    Replaced,
-    /// The vendor's refusal of the present credential was confirmed.
-    Rejected(Reason),
-}
-
-/// A change of state; each is announced by exactly one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Announced as `connection.reconnected`.
-    Reconnected,
-    /// Announced as `connection.reconnect_required`.
-    ReconnectRequired(Reason),
-}
-
-impl State {
-    /// Applies a signal: the next state, and the change to announce if there is one.
-    #[must_use]
-    pub fn on(self, signal: Signal) -> (Self, Option<Change>) {
-        match (self, signal) {
-            (_, Signal::Replaced) => (Self::Connected, Some(Change::Reconnected)),
-            (Self::Connected, Signal::Rejected(reason)) => {
-                (Self::ReconnectRequired, Some(Change::ReconnectRequired(reason)))
-            }
-            (Self::ReconnectRequired, Signal::Rejected(_)) => (Self::ReconnectRequired, None),
-        }
-    }
-}
+pub use lifecycle::{Change, Signal, Standing, State};
+pub use reason::Reason;
 
 /// Where a workspace's data lives; keys work only in their own region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -125,42 +31,99 @@ impl Region {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Us, Self::Eu].into_iter().find(|region| region.as_str() == text)
     }
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Us => Self::Eu,
+            Self::Eu => Self::Us,
+        }
+    }
+}
+
+/// How a connection sends its API key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthScheme {
+    /// As a bearer token, as the vendor documents it.
+    #[default]
+    Bearer,
+    /// As the user name of HTTP Basic, for gateways that want it.
+    Basic,
+}
+
+impl AuthScheme {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Basic => "basic",
+        }
+    }
+
+    /// The scheme of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Bearer, Self::Basic].into_iter().find(|scheme| scheme.as_str() == text)
+    }
+}
+
+/// What a credential is. A connection may hold one of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// A key that a person made and pasted. It has no end that is known.
+    ApiKey,
+    /// The grant of a person's consent: a short access token, and a refresh token that changes with every use.
+    Oauth,
+    /// A short access token that the deployment's own signing key asks for, as often as needed.
+    Assertion,
+}
+
+impl CredentialKind {
+    /// All kinds, in the order in which they are tried.
+    pub const ALL: [Self; 3] = [Self::ApiKey, Self::Oauth, Self::Assertion];
+
+    /// The name on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::Oauth => "oauth",
+            Self::Assertion => "assertion",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// What it is called in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::ApiKey => "API key",
+            Self::Oauth => "consent",
+            Self::Assertion => "server-to-server access",
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn signal() -> impl Strategy<Value = Signal> {
-        prop_oneof![Just(Signal::Replaced), Just(Signal::Rejected(Reason::KeyRejected))]
-    }
-
-    proptest! {
-        #[test]
-        fn one_event_per_change_of_state_and_none_without(signals in prop::collection::vec(signal(), 0..40)) {
-            let mut state = State::Connected;
-            let mut open_episodes = 0;
-            for signal in signals {
-                let (next, change) = state.on(signal);
-                match change {
-                    Some(Change::ReconnectRequired(_)) => open_episodes += 1,
-                    Some(Change::Reconnected) => open_episodes = 0,
-                    None => prop_assert_eq!(state, next),
-                }
-                state = next;
-                prop_assert_eq!(open_episodes, i32::from(state == State::ReconnectRequired));
-            }
-        }
-    }
 
     #[test]
     fn names_survive_the_wire() {
-        for state in [State::Connected, State::ReconnectRequired] {
-            assert_eq!(State::parse(state.as_str()), Some(state));
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        for kind in CredentialKind::ALL {
+            assert_eq!(CredentialKind::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert_eq!(Reason::parse(Reason::KeyRejected.as_str()), Some(Reason::KeyRejected));
+        for region in [Region::Us, Region::Eu] {
+            assert_eq!(Region::parse(region.as_str()), Some(region));
+            assert_eq!(region.other().other(), region);
+        }
+        for scheme in [AuthScheme::Bearer, AuthScheme::Basic] {
+            assert_eq!(AuthScheme::parse(scheme.as_str()), Some(scheme));
+        }
     }
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::{
     Clock, Entropy,
-    connection::Reason,
+    capability::Capability,
+    connection::{CredentialKind, Reason, State},
     id::{ConnectionId, EventId, OrganizationId, RunId},
     run,
 };
@@ -38,6 +39,58 @@ pub struct Reconnected {
     pub organization_id: OrganizationId,
     /// Which credential of the connection works now.
     pub generation: i64,
+}
+
+/// A credential ends soon, or has grown old.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expiring {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// Which credential.
+    pub credential: CredentialKind,
+    /// When it ends; absent for a key that is merely old.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// It ends in at most so many days; absent for a key that is merely old, whose connection stays as it is.
+    pub days: Option<u32>,
+}
+
+/// Something that could be read is refused now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// What is refused since now.
+    pub capability: Capability,
+    /// What stays unknown because of it, in words for a person.
+    pub consequence: String,
+    /// Everything that is lost by now.
+    pub lost: Vec<Capability>,
+}
+
+/// Something that was wrong with a live connection is not wrong any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// What can be read again; absent where an end that was near is far again.
+    pub capability: Option<Capability>,
+    /// Where the connection stands now: it may have lost more than this.
+    pub state: State,
+    /// What is still lost.
+    pub lost: Vec<Capability>,
+}
+
+/// Somebody ended a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disconnected {
+    /// Whose connection it is.
+    pub organization_id: OrganizationId,
+    /// Why.
+    pub reason: Reason,
+    /// Whether the facts collected so far are deleted, too.
+    pub facts_purged: bool,
+    /// Credentials that still work at the vendor, since they could not be revoked from here.
+    pub not_revoked: Vec<CredentialKind>,
 }
 
 /// A sync ended with data.
@@ -74,10 +127,18 @@ pub struct UtilizationUpdated {
 pub enum Data {
     /// `connection.connected`
     Connected(Connected),
+    /// `connection.expiring`
+    Expiring(Expiring),
+    /// `connection.degraded`
+    Degraded(Degraded),
+    /// `connection.recovered`
+    Recovered(Recovered),
     /// `connection.reconnect_required`
     ReconnectRequired(ReconnectRequired),
     /// `connection.reconnected`
     Reconnected(Reconnected),
+    /// `connection.disconnected`
+    Disconnected(Disconnected),
     /// `sync.completed`
     SyncCompleted(SyncCompleted),
     /// `sync.failed`
@@ -91,8 +152,12 @@ impl Data {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Connected(_) => "connection.connected",
+            Self::Expiring(_) => "connection.expiring",
+            Self::Degraded(_) => "connection.degraded",
+            Self::Recovered(_) => "connection.recovered",
             Self::ReconnectRequired(_) => "connection.reconnect_required",
             Self::Reconnected(_) => "connection.reconnected",
+            Self::Disconnected(_) => "connection.disconnected",
             Self::SyncCompleted(_) => "sync.completed",
             Self::SyncFailed(_) => "sync.failed",
             Self::UtilizationUpdated(_) => "utilization.updated",
@@ -101,7 +166,13 @@ impl Data {
 
     fn source(&self) -> &'static str {
         match self {
-            Self::Connected(_) | Self::ReconnectRequired(_) | Self::Reconnected(_) => "/tidemark/credentials",
+            Self::Connected(_)
+            | Self::Expiring(_)
+            | Self::Degraded(_)
+            | Self::Recovered(_)
+            | Self::ReconnectRequired(_)
+            | Self::Reconnected(_)
+            | Self::Disconnected(_) => "/tidemark/credentials",
             Self::SyncCompleted(_) | Self::SyncFailed(_) => "/tidemark/sync",
             Self::UtilizationUpdated(_) => "/tidemark/utilization",
         }
@@ -110,8 +181,12 @@ impl Data {
     fn to_value(&self) -> serde_json::Result<Value> {
         match self {
             Self::Connected(data) => serde_json::to_value(data),
+            Self::Expiring(data) => serde_json::to_value(data),
+            Self::Degraded(data) => serde_json::to_value(data),
+            Self::Recovered(data) => serde_json::to_value(data),
             Self::ReconnectRequired(data) => serde_json::to_value(data),
             Self::Reconnected(data) => serde_json::to_value(data),
+            Self::Disconnected(data) => serde_json::to_value(data),
             Self::SyncCompleted(data) => serde_json::to_value(data),
             Self::SyncFailed(data) => serde_json::to_value(data),
             Self::UtilizationUpdated(data) => serde_json::to_value(data),
@@ -124,8 +199,12 @@ impl Data {
         }
         Ok(match kind {
             "connection.connected" => Self::Connected(read(value)?),
+            "connection.expiring" => Self::Expiring(read(value)?),
+            "connection.degraded" => Self::Degraded(read(value)?),
+            "connection.recovered" => Self::Recovered(read(value)?),
             "connection.reconnect_required" => Self::ReconnectRequired(read(value)?),
             "connection.reconnected" => Self::Reconnected(read(value)?),
+            "connection.disconnected" => Self::Disconnected(read(value)?),
             "sync.completed" => Self::SyncCompleted(read(value)?),
             "sync.failed" => Self::SyncFailed(read(value)?),
             "utilization.updated" => Self::UtilizationUpdated(read(value)?),

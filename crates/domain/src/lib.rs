@@ -6,6 +6,7 @@ pub mod capability;
 pub mod command;
 pub mod connection;
 pub mod event;
+pub mod expiry;
 pub mod id;
 pub mod invitation;
 pub mod member;

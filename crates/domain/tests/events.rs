@@ -20,8 +20,12 @@ fn every_golden_event_decodes_and_is_written_the_same_again() {
     kinds.sort_unstable();
     let expected = [
         "connection.connected",
+        "connection.degraded",
+        "connection.disconnected",
+        "connection.expiring",
         "connection.reconnect_required",
         "connection.reconnected",
+        "connection.recovered",
         "sync.completed",
         "sync.failed",
         "utilization.updated",

@@ -26,10 +26,10 @@ pub const DELIVERY_LIMIT: u32 = 20;
 /// Commands to go on with a run.
 pub const SYNC_RUN: Queue = Queue { name: "sync.run", binding: Binding::Command("sync.run") };
 
-/// What happens to connections, for the sync service: start, resume.
+/// What happens to connections, for the sync service: start, resume, end.
 pub const SYNC_CONNECTIONS: Queue = Queue {
     name: "sync.connections",
-    binding: Binding::Events(&["connection.connected", "connection.reconnected"]),
+    binding: Binding::Events(&["connection.connected", "connection.reconnected", "connection.disconnected"]),
 };
 
 /// Finished syncs, for the aggregator.

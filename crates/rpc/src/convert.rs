@@ -7,7 +7,7 @@ use std::{fmt::Display, str::FromStr};
 use chrono::{DateTime, Utc};
 use tidemark_domain::{
     capability::{Availability, Capability, Finding},
-    connection::{Reason, Region, State},
+    connection::{AuthScheme, CredentialKind, Reason, Region, State},
     run, stream,
 };
 use tonic::Status;
@@ -45,11 +45,43 @@ impl From<connections::Region> for Region {
     }
 }
 
+impl From<AuthScheme> for connections::AuthScheme {
+    fn from(scheme: AuthScheme) -> Self {
+        match scheme {
+            AuthScheme::Bearer => Self::Bearer,
+            AuthScheme::Basic => Self::Basic,
+        }
+    }
+}
+
+impl From<connections::AuthScheme> for AuthScheme {
+    fn from(scheme: connections::AuthScheme) -> Self {
+        match scheme {
+            connections::AuthScheme::Unspecified | connections::AuthScheme::Bearer => Self::Bearer,
+            connections::AuthScheme::Basic => Self::Basic,
+        }
+    }
+}
+
+impl From<CredentialKind> for connections::CredentialKind {
+    fn from(kind: CredentialKind) -> Self {
+        match kind {
+            CredentialKind::ApiKey => Self::ApiKey,
+            CredentialKind::Oauth => Self::Oauth,
+            CredentialKind::Assertion => Self::Assertion,
+        }
+    }
+}
+
 impl From<State> for connections::ConnectionState {
     fn from(state: State) -> Self {
         match state {
+            State::AwaitingConsent => Self::AwaitingConsent,
             State::Connected => Self::Connected,
+            State::Degraded => Self::Degraded,
+            State::Expiring => Self::Expiring,
             State::ReconnectRequired => Self::ReconnectRequired,
+            State::Disconnected => Self::Disconnected,
         }
     }
 }
@@ -64,13 +96,37 @@ impl From<Reason> for connections::Reason {
     }
 }
 
+impl From<Capability> for connections::Capability {
+    fn from(capability: Capability) -> Self {
+        match capability {
+            Capability::Members => Self::Members,
+            Capability::Teams => Self::Teams,
+            Capability::Activity => Self::Activity,
+            Capability::PersonalData => Self::PersonalData,
+            Capability::Notes => Self::Notes,
+            Capability::Entities => Self::Entities,
+        }
+    }
+}
+
+/// The capability a caller names, if it names one.
+pub fn capability(number: i32) -> Result<Option<Capability>, Refusal> {
+    use connections::Capability as Wire;
+    let wire = Wire::try_from(number);
+    let wire = wire.map_err(|_| Refusal::invalid("capability", "expected one of the known capabilities"))?;
+    Ok(match wire {
+        Wire::Unspecified => None,
+        Wire::Members => Some(Capability::Members),
+        Wire::Teams => Some(Capability::Teams),
+        Wire::Activity => Some(Capability::Activity),
+        Wire::PersonalData => Some(Capability::PersonalData),
+        Wire::Notes => Some(Capability::Notes),
+        Wire::Entities => Some(Capability::Entities),
+    })
+}
+
 impl From<Finding> for connections::CapabilityFinding {
     fn from(finding: Finding) -> Self {
-        let capability = match finding.capability {
-            Capability::Members => connections::Capability::Members,
-            Capability::Teams => connections::Capability::Teams,
-            Capability::Activity => connections::Capability::Activity,
-        };
         let availability = match finding.availability {
             Availability::Available => connections::Availability::Available,
             Availability::Forbidden => connections::Availability::Forbidden,
@@ -78,7 +134,7 @@ impl From<Finding> for connections::CapabilityFinding {
             Availability::Unknown => connections::Availability::Unknown,
         };
         Self {
-            capability: capability.into(),
+            capability: connections::Capability::from(finding.capability).into(),
             availability: availability.into(),
             consequence: finding.consequence().unwrap_or_default().to_owned(),
         }

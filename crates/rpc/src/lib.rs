@@ -9,7 +9,7 @@ mod redact;
 pub mod server;
 pub mod status;
 
-pub use convert::{parse, timestamp};
+pub use convert::{capability, parse, timestamp};
 
 /// Generated: connections.
 #[allow(
@@ -24,18 +24,29 @@ pub mod connections {
     tonic::include_proto!("tidemark.connections.v1");
 }
 
-/// Generated: credentials.
-#[allow(
-    missing_docs,
-    clippy::all,
-    unreachable_pub,
-    clippy::allow_attributes_without_reason,
-    missing_debug_implementations,
-    reason = "generated code"
-)]
-pub mod credentials {
-    tonic::include_proto!("tidemark.credentials.v1");
+/// Generated code that refers to another package looks for it at its place among the packages.
+mod packages {
+    pub(crate) mod connections {
+        pub(crate) use crate::connections as v1;
+    }
+
+    pub(crate) mod credentials {
+        #[allow(
+            missing_docs,
+            clippy::all,
+            unreachable_pub,
+            clippy::allow_attributes_without_reason,
+            missing_debug_implementations,
+            reason = "generated code"
+        )]
+        pub mod v1 {
+            tonic::include_proto!("tidemark.credentials.v1");
+        }
+    }
 }
+
+/// Generated: credentials.
+pub use packages::credentials::v1 as credentials;
 
 /// Generated: syncs.
 #[allow(

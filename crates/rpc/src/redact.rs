@@ -6,8 +6,8 @@ use std::fmt;
 
 use crate::{
     connections::{
-        CreateConnectionRequest, CreateWebhookEndpointResponse, ReconnectConnectionRequest,
-        RotateWebhookSecretResponse,
+        BeginConsentRequest, BeginConsentResponse, CompleteConsentRequest, CreateConnectionRequest,
+        CreateWebhookEndpointResponse, ReconnectConnectionRequest, RotateWebhookSecretResponse,
     },
     credentials::GetAccessTokenResponse,
 };
@@ -20,6 +20,40 @@ impl fmt::Debug for CreateConnectionRequest {
             .field("organization_id", &self.organization_id)
             .field("region", &self.region)
             .field("api_key", &REDACTED)
+            .field("auth_scheme", &self.auth_scheme)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BeginConsentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeginConsentRequest")
+            .field("organization_id", &self.organization_id)
+            .field("connection_id", &self.connection_id)
+            .field("region", &self.region)
+            .field("session", &REDACTED)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BeginConsentResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeginConsentResponse")
+            .field("connection", &self.connection)
+            .field("authorize_url", &REDACTED)
+            .field("expires_at", &self.expires_at)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CompleteConsentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompleteConsentRequest")
+            .field("session", &REDACTED)
+            .field("state", &REDACTED)
+            .field("code", &REDACTED)
+            .field("error", &self.error)
+            .field("iss", &self.iss)
             .finish()
     }
 }
@@ -57,6 +91,8 @@ impl fmt::Debug for GetAccessTokenResponse {
             .field("access_token", &REDACTED)
             .field("generation", &self.generation)
             .field("base_url", &self.base_url)
+            .field("expires_at", &self.expires_at)
+            .field("auth_scheme", &self.auth_scheme)
             .finish()
     }
 }
@@ -72,7 +108,14 @@ mod tests {
         let token = GetAccessTokenResponse { access_token: "canary".into(), ..Default::default() };
         let endpoint = CreateWebhookEndpointResponse { secret: "canary".into(), ..Default::default() };
         let secret = RotateWebhookSecretResponse { secret: "canary".into(), ..Default::default() };
-        let text = format!("{create:?} {reconnect:?} {token:?} {endpoint:?} {secret:?}");
+        let canary = String::from("canary");
+        let begin = BeginConsentRequest { session: canary.clone(), ..Default::default() };
+        let begun = BeginConsentResponse { authorize_url: canary.clone(), ..Default::default() };
+        let (session, state, code) = (canary.clone(), canary.clone(), canary);
+        let complete = CompleteConsentRequest { session, state, code, ..Default::default() };
+        let text = format!(
+            "{create:?} {reconnect:?} {token:?} {endpoint:?} {secret:?} {begin:?} {begun:?} {complete:?}"
+        );
         assert!(!text.contains("canary"), "{text}");
     }
 }

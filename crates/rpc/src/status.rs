@@ -56,6 +56,10 @@ pub enum Refusal {
 
 /// Reason code: the connection has no working credential.
 pub const RECONNECT_REQUIRED: &str = "RECONNECT_REQUIRED";
+/// Reason code: somebody ended the connection.
+pub const DISCONNECTED: &str = "DISCONNECTED";
+/// Reason code: no credential of the connection can read what is wanted.
+pub const CAPABILITY_MISSING: &str = "CAPABILITY_MISSING";
 
 impl Refusal {
     /// A wrong field.

@@ -1,24 +1,30 @@
-//! Connections and their sealed credentials. The store keeps what the vault sealed and cannot open it.
+//! Connections and how they stand.
+//!
+//! Invariant: a row is written by compare-and-set, so that of two writers that read the same row one is told to look
+//! again.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use tidemark_domain::{
-    capability::Finding,
-    connection::{Reason, Region, State},
+    capability::{Capability, Finding},
+    connection::{AuthScheme, Reason, Region, Standing, State},
     id::{ConnectionId, OrganizationId},
 };
 use uuid::Uuid;
 
 use crate::{
     error::Result,
-    statement::{Row, corrupt, execute, int, row, rows},
+    statement::{Row, corrupt, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
 
-const COLUMNS: &str = "id, organization_id, region, workspace, anchors, state, reason, generation, capabilities, \
-     created_at, updated_at";
+const COLUMNS: &str = "id, organization_id, created_at, region, auth_scheme, workspace, anchors, state, reason, lost, \
+     warned_days, generation, capabilities, purge, updated_at, revision, next_probe_at, probed_at";
+/// How many of them are written by an update: those in between never change or are the detector's.
+const FIRST_WRITTEN: usize = 3;
+const WRITTEN: usize = 12;
 
 /// One connected workspace.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,91 +35,151 @@ pub struct Connection {
     pub organization_id: OrganizationId,
     /// Where the workspace's data lives.
     pub region: Region,
+    /// How its API key is sent.
+    pub auth_scheme: AuthScheme,
     /// The workspace's domain at the vendor, where it could be found.
     pub workspace: Option<String>,
     /// Ids by which the workspace is recognised when another credential is offered.
     pub anchors: Vec<Uuid>,
     /// Where it stands.
     pub state: State,
-    /// Why it needs a person, if it does.
+    /// Why it is not simply connected.
     pub reason: Option<Reason>,
-    /// Which credential is the present one; each reconnect takes the next number.
+    /// What it could read once and cannot read now.
+    pub lost: BTreeSet<Capability>,
+    /// The last warning before its end that was given, in days.
+    pub warned_days: Option<u32>,
+    /// Counts the credentials it has had; each version of each credential takes the next number.
     pub generation: i64,
-    /// What the present credential can read.
+    /// What its present credentials can read.
     pub capabilities: Vec<Finding>,
+    /// What becomes of its facts after a disconnect.
+    pub purge: Option<Purge>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When this row last changed.
     pub updated_at: DateTime<Utc>,
+    /// Grows with every write.
+    pub revision: i64,
+    /// When it is tried next.
+    pub next_probe_at: Option<DateTime<Utc>>,
+    /// When everything it can read was last asked for.
+    pub probed_at: Option<DateTime<Utc>>,
 }
 
-/// A secret as the vault sealed it. The store cannot open it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sealed {
-    /// How it is sealed.
-    pub algorithm: String,
-    /// Which key-encryption key wraps the data key.
-    pub key_id: String,
-    /// The data key, wrapped.
-    pub wrapped_key: Vec<u8>,
-    /// The secret, sealed.
-    pub ciphertext: Vec<u8>,
+/// How far the deletion of a disconnected workspace's facts is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purge {
+    /// Asked for, not finished.
+    Asked,
+    /// Everything is deleted.
+    Done,
 }
 
-impl fmt::Debug for Sealed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealed")
-            .field("algorithm", &self.algorithm)
-            .field("key_id", &self.key_id)
-            .finish_non_exhaustive()
+impl Purge {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Done => "done",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Asked, Self::Done].into_iter().find(|purge| purge.as_str() == text)
     }
 }
 
-/// A sealed credential with the place it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedCredential {
-    /// The connection it belongs to.
-    pub connection_id: ConnectionId,
-    /// Which of the connection's credentials it is.
-    pub generation: i64,
-    /// The credential.
-    pub sealed: Sealed,
-    /// When it was sealed.
-    pub created_at: DateTime<Utc>,
-}
-
 impl Connection {
+    /// A connection that nobody has consented to yet, and that has no credential.
+    pub fn begun(
+        id: ConnectionId,
+        organization_id: OrganizationId,
+        region: Region,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let Standing { state, reason, lost, warned_days } = Standing::awaiting();
+        Self {
+            id,
+            organization_id,
+            region,
+            auth_scheme: AuthScheme::default(),
+            workspace: None,
+            anchors: Vec::new(),
+            state,
+            reason,
+            lost,
+            warned_days,
+            generation: 0,
+            capabilities: Vec::new(),
+            purge: None,
+            created_at: now,
+            updated_at: now,
+            revision: 0,
+            next_probe_at: None,
+            probed_at: None,
+        }
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let Self { state, reason, warned_days, .. } = *self;
+        Standing { state, reason, lost: self.lost.clone(), warned_days }
+    }
+
+    /// The same connection, standing otherwise.
+    #[must_use]
+    pub fn standing_as(self, standing: Standing) -> Self {
+        let Standing { state, reason, lost, warned_days } = standing;
+        Self { state, reason, lost, warned_days, ..self }
+    }
+
     fn read(row: &Row) -> Result<Self> {
         let reason: Option<String> = row.get("reason")?;
+        let purge: Option<String> = row.get("purge")?;
+        let warned: Option<i64> = row.get("warned_days")?;
         Ok(Self {
             id: row.parsed("id", |text| text.parse().ok())?,
             organization_id: row.parsed("organization_id", |text| text.parse().ok())?,
             region: row.parsed("region", Region::parse)?,
+            auth_scheme: row.parsed("auth_scheme", AuthScheme::parse)?,
             workspace: row.get("workspace")?,
             anchors: row.json("anchors")?,
             state: row.parsed("state", State::parse)?,
             reason: reason.map(|code| Reason::parse(&code).ok_or_else(|| corrupt("reason"))).transpose()?,
+            lost: row.json("lost")?,
+            warned_days: warned.and_then(|days| u32::try_from(days).ok()),
             generation: row.get("generation")?,
             capabilities: row.json("capabilities")?,
+            purge: purge.map(|code| Purge::parse(&code).ok_or_else(|| corrupt("purge"))).transpose()?,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
+            revision: row.get("revision")?,
+            next_probe_at: row.get("next_probe_at")?,
+            probed_at: row.get("probed_at")?,
         })
     }
 
     /// In the order of [`COLUMNS`].
-    fn values(&self) -> [Value; 11] {
-        [
+    fn values(&self) -> Vec<Value> {
+        vec![
             self.id.as_str().into(),
             self.organization_id.as_str().into(),
+            self.created_at.into(),
             self.region.as_str().into(),
+            self.auth_scheme.as_str().into(),
             self.workspace.clone().into(),
             serde_json::json!(self.anchors).to_string().into(),
             self.state.as_str().into(),
             self.reason.map(Reason::as_str).into(),
+            serde_json::json!(self.lost).to_string().into(),
+            self.warned_days.map(i64::from).into(),
             self.generation.into(),
             serde_json::json!(self.capabilities).to_string().into(),
-            self.created_at.into(),
+            self.purge.map(Purge::as_str).into(),
             self.updated_at.into(),
+            self.revision.into(),
+            self.next_probe_at.into(),
+            self.probed_at.into(),
         ]
     }
 }
@@ -143,96 +209,53 @@ impl Store {
         rows.iter().map(Connection::read).collect()
     }
 
-    /// The sealed credential of that generation.
-    pub async fn credential(&self, id: &ConnectionId, generation: i64) -> Result<Option<SealedCredential>> {
-        let sql = "select algorithm, key_id, wrapped_key, ciphertext, created_at from credentials
-            where connection_id = $1 and generation = $2";
-        let values = [id.as_str().into(), generation.into()];
-        let Some(row) = row(&self.db, "read a credential", sql, values).await? else { return Ok(None) };
-        Ok(Some(SealedCredential {
-            connection_id: id.clone(),
-            generation,
-            sealed: Sealed {
-                algorithm: row.get("algorithm")?,
-                key_id: row.get("key_id")?,
-                wrapped_key: row.get("wrapped_key")?,
-                ciphertext: row.get("ciphertext")?,
-            },
-            created_at: row.get("created_at")?,
-        }))
+    /// Says when a connection is tried next, and, after everything was asked for, when that was.
+    pub async fn schedule_probe(
+        &self,
+        id: &ConnectionId,
+        next: DateTime<Utc>,
+        probed: Option<DateTime<Utc>>,
+    ) -> Result<()> {
+        let sql =
+            "update connections set next_probe_at = $2, probed_at = coalesce($3, probed_at) where id = $1";
+        let values = [id.as_str().into(), next.into(), probed.into()];
+        execute(&self.db, "schedule a probe", sql, values).await.map(drop)
     }
 }
 
 impl Tx {
     /// Inserts a new connection.
     pub async fn insert_connection(&self, connection: &Connection) -> Result<()> {
+        let values = connection.values();
+        let sql = format!("insert into connections ({COLUMNS}) values ({})", placeholders(1, values.len()));
+        execute(&self.tx, "insert a connection", sql, values).await.map(drop)
+    }
+
+    /// Writes the connection if it still is as `old` was read; `false` means that somebody was faster, and nothing was
+    /// written. Id, organization, creation and the times of probes stay as they are.
+    pub async fn update_connection(&self, connection: &Connection, old: &Connection) -> Result<bool> {
+        let columns: Vec<_> = COLUMNS.split(", ").map(str::trim).skip(FIRST_WRITTEN).take(WRITTEN).collect();
+        let sets: Vec<_> =
+            columns.iter().zip(1..).map(|(column, number)| format!("{column} = ${number}")).collect();
         let sql = format!(
-            "insert into connections ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            "update connections set {}, revision = revision + 1
+            where id = ${} and organization_id = ${} and state = ${} and generation = ${} and revision = ${}",
+            sets.join(", "),
+            WRITTEN + 1,
+            WRITTEN + 2,
+            WRITTEN + 3,
+            WRITTEN + 4,
+            WRITTEN + 5,
         );
-        execute(&self.tx, "insert a connection", sql, connection.values()).await.map(drop)
-    }
-
-    /// Writes the connection if it still stands in that state with that credential; `false` means that somebody was
-    /// faster, and nothing was written. Id, organization and creation never change.
-    pub async fn update_connection(
-        &self,
-        connection: &Connection,
-        from_state: State,
-        from_generation: i64,
-    ) -> Result<bool> {
-        let sql = "update connections set region = $3, workspace = $4, anchors = $5, state = $6, reason = $7,
-                generation = $8, capabilities = $9, updated_at = $10
-            where id = $1 and organization_id = $2 and state = $11 and generation = $12";
-        let [
-            id,
-            organization,
-            region,
-            workspace,
-            anchors,
-            state,
-            reason,
-            generation,
-            capabilities,
-            _,
-            updated,
-        ] = connection.values();
-        let values = [
-            id,
-            organization,
-            region,
-            workspace,
-            anchors,
-            state,
-            reason,
-            generation,
-            capabilities,
-            updated,
-            from_state.as_str().into(),
-            from_generation.into(),
-        ];
+        let mut values = connection.values().split_off(FIRST_WRITTEN);
+        values.truncate(WRITTEN);
+        values.extend([
+            connection.id.as_str().into(),
+            connection.organization_id.as_str().into(),
+            old.state.as_str().into(),
+            old.generation.into(),
+            old.revision.into(),
+        ]);
         Ok(execute(&self.tx, "update a connection", sql, values).await? == 1)
-    }
-
-    /// Inserts a sealed credential.
-    pub async fn insert_credential(&self, credential: &SealedCredential) -> Result<()> {
-        let sql = "insert into credentials
-                (connection_id, generation, algorithm, key_id, wrapped_key, ciphertext, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7)";
-        let values: [Value; 7] = [
-            credential.connection_id.as_str().into(),
-            credential.generation.into(),
-            credential.sealed.algorithm.as_str().into(),
-            credential.sealed.key_id.as_str().into(),
-            credential.sealed.wrapped_key.clone().into(),
-            credential.sealed.ciphertext.clone().into(),
-            credential.created_at.into(),
-        ];
-        execute(&self.tx, "insert a credential", sql, values).await.map(drop)
-    }
-
-    /// Deletes the connection's credentials of earlier generations.
-    pub async fn delete_credentials_before(&self, id: &ConnectionId, generation: i64) -> Result<u64> {
-        let sql = "delete from credentials where connection_id = $1 and generation < $2";
-        execute(&self.tx, "delete old credentials", sql, [id.as_str().into(), generation.into()]).await
     }
 }

@@ -26,6 +26,13 @@ impl MigratorTrait for Migrator {
                 ],
             }),
             Box::new(Migration {
+                name: "0002_lifecycle",
+                ddl: &[
+                    include_str!("migration/0002_connections.sql"),
+                    include_str!("migration/0002_credentials.sql"),
+                ],
+            }),
+            Box::new(Migration {
                 name: "0003_subscriptions",
                 ddl: &[include_str!("migration/0003_feed.sql"), include_str!("migration/0003_webhooks.sql")],
             }),

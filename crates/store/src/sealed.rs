@@ -8,7 +8,7 @@ use sea_orm::Value;
 use tidemark_domain::id::OrganizationId;
 
 use crate::{
-    connections::Sealed,
+    credentials::Sealed,
     dialect,
     error::Result,
     statement::{Row, execute, int, rows},
@@ -21,8 +21,16 @@ pub static SEALED_TABLES: &[SealedTable] = &[
         name: "credentials",
         organization: "(select c.organization_id from connections c where c.id = t.connection_id)",
         record: "t.connection_id",
-        field: "'api_key'",
+        field: "t.kind",
         version: "t.generation",
+        prefix: "",
+    },
+    SealedTable {
+        name: "consents",
+        organization: "(select c.organization_id from connections c where c.id = t.connection_id)",
+        record: "t.state_hash",
+        field: "'consent_verifier'",
+        version: "0",
         prefix: "",
     },
     SealedTable {

@@ -2,8 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use tidemark_domain::{connection::Reason, id::RunId};
-use tidemark_productboard::{Client, Options};
+use tidemark_domain::id::RunId;
 use tidemark_rpc::credentials::Verdict;
 use tidemark_runtime::Shutdown;
 use tidemark_store::Result;
@@ -11,7 +10,7 @@ use tidemark_store::Result;
 use crate::{
     closing,
     context::Context,
-    credentials::{self, Access},
+    credentials,
     decision::{Decision, Failure, decide},
     engine::{Ended, Engine},
     hold::Hold,
@@ -77,34 +76,26 @@ async fn work(
     }))
 }
 
-/// Works with the present token, and with the next one where it was replaced meanwhile.
+/// Works with the present tokens, and with the next ones where one was replaced meanwhile.
 async fn with_tokens(mut engine: Engine) -> std::result::Result<Ended, Failure> {
     for _ in 0..MOST_TOKENS {
-        let connection = engine.run.connection_id.clone();
-        let access = engine.fetch(credentials::access(&engine.cx, &connection)).await??;
-        let generation = access.generation;
-        let client = client(&engine, access)?;
-        let failure = match engine.work(&client).await {
+        let failure = match engine.work().await {
             Ok(ended) => return Ok(ended),
             Err(failure) => failure,
         };
         if decide(&failure, engine.run.attempts + 1) != Decision::ReconnectCheck {
             return Err(failure);
         }
-        let report = credentials::report_rejected(&engine.cx, &connection, generation);
+        let connection = engine.run.connection_id.clone();
+        let report = credentials::report_rejected(&engine.cx, &connection, engine.generation);
         match engine.fetch(report).await?? {
+            // The service says why when it is asked for the token again.
             Verdict::ReconnectRequired => {
-                return Err(Failure::RejectionConfirmed(Reason::KeyRejected.sentence()));
+                tracing::debug!(run = %engine.run.id, "the token's refusal is confirmed");
             }
             Verdict::Superseded => tracing::debug!(run = %engine.run.id, "the token was replaced, going on"),
             Verdict::StillValid | Verdict::Undecided | Verdict::Unspecified => break,
         }
     }
     Err(Failure::RejectionUnconfirmed)
-}
-
-fn client(engine: &Engine, access: Access) -> std::result::Result<Client, Failure> {
-    let budget = engine.cx.budgets.of(&engine.run.connection_id);
-    let options = Options { budget, ..Options::default() }.trust(&access.base_url);
-    Ok(Client::new(&access.base_url, access.token, options)?)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidemark_productboard as productboard;
-use tidemark_rpc::status::{self, RECONNECT_REQUIRED};
+use tidemark_rpc::status::{self, CAPABILITY_MISSING, DISCONNECTED, RECONNECT_REQUIRED};
 use tidemark_store as store;
 use tonic::{Code, Status};
 
@@ -25,9 +25,6 @@ pub(crate) enum Failure {
     Credentials(Status),
     #[error("the credential service named `{0}` as the vendor's address, which is no URL")]
     Address(String),
-    /// The credential service confirmed the vendor's refusal.
-    #[error("{0}")]
-    RejectionConfirmed(&'static str),
     /// The credential service could not confirm it, or a new token was refused again and again.
     #[error("Productboard refused the token, and the refusal could not be confirmed")]
     RejectionUnconfirmed,
@@ -39,6 +36,14 @@ pub(crate) enum Failure {
     /// Somebody else changed the run under this worker's hands.
     #[error("the run was moved on by somebody else")]
     Overtaken,
+}
+
+impl Failure {
+    /// Whether the vendor said that the credential may not read this.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        use productboard::Error::{Forbidden, NotAvailable};
+        matches!(self, Self::Vendor(Forbidden { .. } | NotAvailable { .. }))
+    }
 }
 
 /// What is done about a failure.
@@ -99,14 +104,16 @@ fn class(failure: &Failure, attempt: u32) -> Decision {
             _ => Decision::Retry,
         },
         Failure::Credentials(answer) => match answer.code() {
-            Code::FailedPrecondition if status::reason(answer).as_deref() == Some(RECONNECT_REQUIRED) => {
-                Decision::AwaitReconnect(answer.message().to_owned())
-            }
+            Code::FailedPrecondition => match status::reason(answer).as_deref() {
+                Some(RECONNECT_REQUIRED) => Decision::AwaitReconnect(answer.message().to_owned()),
+                Some(CAPABILITY_MISSING) => Decision::StreamUnavailable(answer.message().to_owned()),
+                Some(DISCONNECTED) => Decision::GiveUp("The workspace was disconnected.".to_owned()),
+                _ => Decision::Retry,
+            },
             Code::NotFound => Decision::GiveUp("The connection no longer exists.".to_owned()),
             _ => Decision::Retry,
         },
         Failure::Address(_) => Decision::GiveUp(format!("{failure}.")),
-        Failure::RejectionConfirmed(sentence) => Decision::AwaitReconnect((*sentence).to_owned()),
         Failure::RejectionUnconfirmed | Failure::Panicked => Decision::Retry,
         Failure::Interrupted | Failure::Overtaken => Decision::Stop,
     }
@@ -195,6 +202,12 @@ mod tests {
         assert_eq!(decide(&Failure::Credentials(dead.into()), 1), Decision::AwaitReconnect(sentence));
         let other = Refusal::Precondition { reason: "ELSE", sentence: "something else".to_owned() };
         assert_eq!(decide(&Failure::Credentials(other.into()), 1), Decision::Retry);
+        let refused = |reason| {
+            let refusal = Refusal::Precondition { reason, sentence: "no teams".to_owned() };
+            decide(&Failure::Credentials(refusal.into()), 1)
+        };
+        assert_eq!(refused(CAPABILITY_MISSING), Decision::StreamUnavailable("no teams".to_owned()));
+        assert_eq!(refused(DISCONNECTED), Decision::GiveUp("The workspace was disconnected.".to_owned()));
         let gone = Refusal::NotFound { what: "connection" };
         assert!(matches!(decide(&Failure::Credentials(gone.into()), 1), Decision::GiveUp(_)));
         let silent = Refusal::Unavailable { what: "it".into(), retry_after: Duration::ZERO };

@@ -11,13 +11,14 @@ use std::{sync::Arc, time::Instant};
 
 use futures::TryStreamExt;
 use tidemark_domain::{run, stream, stream::Stream};
-use tidemark_productboard::{Client, Pages};
+use tidemark_productboard::{Client, Options, Pages};
 use tidemark_runtime::Shutdown;
 use tidemark_store::{Fence, Run, StreamProgress, Tx};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Context,
+    credentials,
     decision::{Decision, Failure, decide},
 };
 
@@ -51,6 +52,8 @@ pub(crate) struct Engine {
     started: Instant,
     /// Whether this delivery has come any further: each one does, however short its time.
     has_progress: bool,
+    /// Which credential was called with last.
+    pub(crate) generation: i64,
 }
 
 impl Engine {
@@ -61,11 +64,11 @@ impl Engine {
         lost: CancellationToken,
         shutdown: Shutdown,
     ) -> Self {
-        Self { cx, run, fence, lost, shutdown, started: Instant::now(), has_progress: false }
+        Self { cx, run, fence, lost, shutdown, started: Instant::now(), has_progress: false, generation: 0 }
     }
 
     /// Works through the streams that are not settled.
-    pub(crate) async fn work(&mut self, client: &Client) -> Result<Ended, Failure> {
+    pub(crate) async fn work(&mut self) -> Result<Ended, Failure> {
         self.enter().await?;
         for mut progress in self.cx.store.streams(&self.run.id).await? {
             if progress.state.is_settled() {
@@ -74,7 +77,7 @@ impl Engine {
             if self.should_pause() {
                 return Ok(Ended::Paused);
             }
-            match self.stream(client, &mut progress).await {
+            match self.stream(&mut progress).await {
                 Ok(Step::Settled) => {}
                 Ok(Step::Paused) => return Ok(Ended::Paused),
                 Err(failure) => self.settle_failed(progress, failure).await?,
@@ -83,12 +86,23 @@ impl Engine {
         Ok(Ended::Settled)
     }
 
-    async fn stream(&mut self, client: &Client, progress: &mut StreamProgress) -> Result<Step, Failure> {
+    async fn stream(&mut self, progress: &mut StreamProgress) -> Result<Step, Failure> {
+        let client = self.client(progress.stream).await?;
         match progress.stream {
-            Stream::Members => members::sync(self, client, progress).await,
-            Stream::Teams => teams::sync(self, client, progress).await,
-            Stream::MemberActivities => activities::sync(self, client, progress).await,
+            Stream::Members => members::sync(self, &client, progress).await,
+            Stream::Teams => teams::sync(self, &client, progress).await,
+            Stream::MemberActivities => activities::sync(self, &client, progress).await,
         }
+    }
+
+    /// A client with the credential that can read the stream.
+    async fn client(&mut self, stream: Stream) -> Result<Client, Failure> {
+        let access = credentials::access(&self.cx, &self.run.connection_id, stream.needs());
+        let access = self.fetch(access).await??;
+        self.generation = access.generation;
+        let budget = self.cx.budgets.of(&self.run.connection_id);
+        let options = Options { budget, auth_scheme: access.scheme, ..Options::default() };
+        Ok(Client::new(&access.base_url, access.token, options.trust(&access.base_url))?)
     }
 
     /// The run is at work from now on.
@@ -118,12 +132,26 @@ impl Engine {
 
     /// A stream that cannot be read or used is settled as such, the others go on; anything else ends the delivery.
     async fn settle_failed(&mut self, progress: StreamProgress, failure: Failure) -> Result<(), Failure> {
+        if failure.is_forbidden() {
+            self.report_forbidden(progress.stream).await?;
+        }
         let (state, detail) = match decide(&failure, self.run.attempts + 1) {
             Decision::StreamUnavailable(detail) => (stream::State::Unavailable, detail),
             Decision::StreamSuspect(detail) => (stream::State::Suspect, detail),
             _ => return Err(failure),
         };
         self.settle(progress, state, Some(detail)).await
+    }
+
+    /// Tells the credential service what its credential may not read. Should it not hear, it finds out by itself.
+    async fn report_forbidden(&self, stream: Stream) -> Result<(), Failure> {
+        let (run, connection) = (&self.run.id, &self.run.connection_id);
+        let report = credentials::report_forbidden(&self.cx, connection, self.generation, stream.needs());
+        if let Err(error) = self.fetch(report).await? {
+            let (stream, error) = (stream.as_str(), &error as &dyn std::error::Error);
+            tracing::warn!(%run, %connection, stream, error, "a lost capability was not reported");
+        }
+        Ok(())
     }
 
     /// Settles a stream without data.

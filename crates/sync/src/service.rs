@@ -6,9 +6,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidemark_domain::id::{ConnectionId, RunId};
 use tidemark_rpc::{
     client::retry,
-    connections::GetConnectionRequest,
+    connections::{ConnectionState, GetConnectionRequest},
     detached, parse,
-    status::Refusal,
+    status::{DISCONNECTED, Refusal},
     syncs::{
         self, GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
         StartSyncResponse, syncs_service_server::SyncsService,
@@ -93,7 +93,17 @@ async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Sta
         let request = GetConnectionRequest { connection_id: connection.to_string() };
         async move { client.get_connection(request).await }
     });
-    let Err(status) = asked.await else { return Ok(()) };
+    let status = match asked.await {
+        Ok(answer) => {
+            let connection = answer.into_inner().connection.unwrap_or_default();
+            return if connection.state() == ConnectionState::Disconnected {
+                Err(disconnected())
+            } else {
+                Ok(())
+            };
+        }
+        Err(status) => status,
+    };
     let refusal = match status.code() {
         Code::NotFound => Refusal::NotFound { what: "connection" },
         Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::DeadlineExceeded => {
@@ -106,6 +116,11 @@ async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Sta
         }
     };
     Err(refusal.into())
+}
+
+fn disconnected() -> Status {
+    let sentence = "This workspace was disconnected; there is nothing to sync from any more.".to_owned();
+    Refusal::Precondition { reason: DISCONNECTED, sentence }.into()
 }
 
 async fn with_streams(cx: &Context, run: &Run) -> Result<syncs::Run, Status> {

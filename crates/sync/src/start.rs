@@ -42,7 +42,12 @@ pub(crate) async fn on_event(cx: &Context, event: &Event) -> Result<()> {
     let connection = &event.connection_id;
     let waiting = match event.data {
         Data::Connected(_) => None,
-        Data::Reconnected(_) => cx.store.open_run(connection).await?,
+        // A run that waits for a reconnect wakes up: to go on, or to hear that there will be none.
+        Data::Reconnected(_) | Data::Disconnected(_) => match cx.store.open_run(connection).await? {
+            Some(run) => Some(run),
+            None if matches!(event.data, Data::Disconnected(_)) => return Ok(()),
+            None => None,
+        },
         _ => return Ok(()),
     };
     let tx = cx.store.begin().await?;

@@ -85,18 +85,13 @@ impl Sample {
 
     fn row(&self) -> Connection {
         use tidemark_domain::Clock;
+        let organization = OrganizationId::generate(&self.clock, &self.entropy);
+        let (id, region) = (self.connection.clone(), connection::Region::Us);
         Connection {
-            id: self.connection.clone(),
-            organization_id: OrganizationId::generate(&self.clock, &self.entropy),
-            region: connection::Region::Us,
             workspace: Some("sample".to_owned()),
-            anchors: Vec::new(),
-            state: connection::State::Connected,
-            reason: None,
             generation: 1,
-            capabilities: Vec::new(),
-            created_at: self.clock.now(),
-            updated_at: self.clock.now(),
+            ..Connection::begun(id, organization, region, self.clock.now())
+                .standing_as(connection::Standing::connected())
         }
     }
 

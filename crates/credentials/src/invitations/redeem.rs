@@ -92,7 +92,8 @@ impl Desk {
         match connection {
             None => {
                 let organization_id = organization.to_string();
-                let request = wire::CreateConnectionRequest { organization_id, region, api_key };
+                let request =
+                    wire::CreateConnectionRequest { organization_id, region, api_key, auth_scheme: 0 };
                 self.parts.create(request, ticket).await
             }
             Some(id) => {

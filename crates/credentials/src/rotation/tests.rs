@@ -12,9 +12,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
 use tidemark_domain::{
     Clock,
-    connection::{Region, State},
+    connection::{CredentialKind, Region, Standing},
     id::{ConnectionId, OrganizationId},
 };
+use tidemark_inproc::InprocLeases;
 use tidemark_rpc::{
     credentials::{GetAccessTokenRequest, credentials_service_server::CredentialsService},
     identity::Identity,
@@ -51,18 +52,11 @@ fn clock() -> Arc<ManualClock> {
 
 fn connection(entropy: &SeededEntropy, organization_id: &OrganizationId) -> Connection {
     let clock = clock();
+    let id = ConnectionId::generate(&*clock, entropy);
     Connection {
-        id: ConnectionId::generate(&*clock, entropy),
-        organization_id: organization_id.clone(),
-        region: Region::Us,
-        workspace: None,
-        anchors: Vec::new(),
-        state: State::Connected,
-        reason: None,
         generation: 1,
-        capabilities: Vec::new(),
-        created_at: clock.now(),
-        updated_at: clock.now(),
+        ..Connection::begun(id, organization_id.clone(), Region::Us, clock.now())
+            .standing_as(Standing::connected())
     }
 }
 
@@ -72,12 +66,15 @@ fn key_of(id: &ConnectionId, generation: i64) -> String {
 
 fn sealed(vault: &Vault, connection: &Connection) -> SealedCredential {
     let key = SecretString::from(key_of(&connection.id, connection.generation));
-    SealedCredential {
-        connection_id: connection.id.clone(),
-        generation: connection.generation,
-        sealed: vault.seal(connection.into(), &key),
-        created_at: connection.created_at,
-    }
+    let Connection { id, generation, created_at, .. } = connection;
+    let place = Place::of(connection, CredentialKind::ApiKey, *generation);
+    SealedCredential::new(
+        id.clone(),
+        *generation,
+        CredentialKind::ApiKey,
+        vault.seal(place, &key),
+        *created_at,
+    )
 }
 
 /// That many connections, their keys sealed by that vault.
@@ -102,12 +99,15 @@ fn service(store: Store, keys: &str) -> CredentialService {
         us_url: nowhere.parse().unwrap(),
         eu_url: nowhere.parse().unwrap(),
         requests_per_second: 1,
+        probe_interval: Duration::from_secs(3600),
+        oauth: None,
     };
-    CredentialService::new(store, vault(keys, 9), settings, clock(), Arc::new(SeededEntropy::new(9)))
+    let leases = Arc::new(InprocLeases::new());
+    CredentialService::new(store, vault(keys, 9), leases, settings, clock(), Arc::new(SeededEntropy::new(9)))
 }
 
 async fn token(service: &CredentialService, id: &ConnectionId) -> Result<String, tonic::Status> {
-    let mut request = Request::new(GetAccessTokenRequest { connection_id: id.to_string() });
+    let mut request = Request::new(GetAccessTokenRequest { connection_id: id.to_string(), capability: 0 });
     request.extensions_mut().insert(Identity::new("a-reader", None));
     Ok(service.get_access_token(request).await?.into_inner().access_token)
 }
@@ -138,9 +138,9 @@ async fn replace(store: Store, some: Vec<Connection>) {
     for old in some {
         let new = Connection { generation: 2, ..old.clone() };
         let tx = store.begin().await.unwrap();
-        assert!(tx.update_connection(&new, old.state, 1).await.unwrap());
+        assert!(tx.update_connection(&new, &old).await.unwrap());
         tx.insert_credential(&sealed(&vault, &new)).await.unwrap();
-        tx.delete_credentials_before(&new.id, 2).await.unwrap();
+        tx.delete_credentials_before(&new.id, CredentialKind::ApiKey, 2).await.unwrap();
         tx.commit().await.unwrap();
     }
 }

@@ -7,10 +7,13 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use tidemark_rpc::{connections::Region, credentials::Verdict};
+use tidemark_rpc::{
+    connections::{BeginConsentResponse, Capability, Region},
+    credentials::Verdict,
+};
 use tonic::Code;
 
-use crate::world::{GLOBEX, World, keys, told};
+use crate::world::{CLIENT, CLIENT_SECRET, GLOBEX, SESSION, World, keys, told};
 
 const CANARY: &str = "pb-canary-4f1c9a7be2d853";
 const NEXT: &str = "pb-canary-0d77e1a6c3b924";
@@ -51,8 +54,11 @@ fn spellings(secret: &str) -> Vec<Vec<u8>> {
 
 fn assert_clean(place: &str, bytes: &[u8]) {
     let key_encryption_key = keys().split_once(':').unwrap().1.to_owned();
-    let secrets = [CANARY, NEXT, UNKNOWN, &key_encryption_key];
-    for spelling in secrets.into_iter().flat_map(spellings) {
+    assert_free_of(&[CANARY, NEXT, UNKNOWN, CLIENT_SECRET, SESSION, &key_encryption_key], place, bytes);
+}
+
+fn assert_free_of(secrets: &[&str], place: &str, bytes: &[u8]) {
+    for spelling in secrets.iter().copied().flat_map(spellings) {
         let found = bytes.windows(spelling.len()).position(|window| window == spelling);
         if let Some(at) = found {
             let around = &bytes[at.saturating_sub(300)..(at + 100).min(bytes.len())];
@@ -90,8 +96,14 @@ async fn no_key_is_in_any_log_status_debug_output_or_file() {
     let connection = world.reconnect(&id, NEXT).await.unwrap();
     assert_eq!(world.token(&id).await.unwrap().access_token, NEXT);
     statuses.push(world.create_in(Region::Eu, NEXT).await.unwrap_err());
+    let (granted, begun) = granted(&world, &id, &mut statuses).await;
     assert!(statuses.iter().all(|status| status.code() != Code::Internal), "{statuses:?}");
 
+    let granted: Vec<_> = granted.iter().map(String::as_str).collect();
+    let assert_clean = |place: &str, bytes: &[u8]| {
+        assert_clean(place, bytes);
+        assert_free_of(&granted, place, bytes);
+    };
     for status in &statuses {
         assert_clean("a status", told(status).as_bytes());
     }
@@ -100,7 +112,7 @@ async fn no_key_is_in_any_log_status_debug_output_or_file() {
     let outgoing = world.store.outgoing_of(&id.parse().unwrap()).await.unwrap();
     let World { service, store, .. } = &world;
     let shown = format!(
-        "{service:?} {service:#?} {store:?} {row:?} {sealed:?} {outgoing:?} {token:?} {connection:?}"
+        "{service:?} {service:#?} {store:?} {row:?} {sealed:?} {outgoing:?} {token:?} {connection:?} {begun:?}"
     );
     assert_clean("Debug output", shown.as_bytes());
     for event in outgoing {
@@ -121,6 +133,27 @@ async fn no_key_is_in_any_log_status_debug_output_or_file() {
         assert!(text.contains(line), "the log was captured: {line}");
     }
     assert_clean("the log", &log);
+}
+
+/// Everything secret about a consent beside the key, its renewal and its end; what the browser and callers see of it.
+async fn granted(
+    world: &World,
+    id: &str,
+    statuses: &mut Vec<tonic::Status>,
+) -> (Vec<String>, BeginConsentResponse) {
+    let begun = world.begin(id).await.unwrap();
+    let answer = world.answer(&begun, "acme");
+    let mut secrets = vec![answer.state.clone(), answer.code.clone()];
+    world.completed(answer.clone()).await.unwrap();
+    statuses.push(world.completed(answer).await.unwrap_err());
+    world.simulator.revoke(NEXT);
+    for hours in [0, 23, 23] {
+        world.advance(chrono::TimeDelta::hours(hours));
+        world.simulator.app_faults(CLIENT, |faults| faults.token_answer_lost = 1);
+        secrets.push(world.token_for(id, Capability::Notes).await.unwrap().access_token);
+    }
+    world.probe(id).await.unwrap();
+    (secrets, begun)
 }
 
 #[test]

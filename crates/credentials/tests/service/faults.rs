@@ -4,32 +4,31 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
-use tidemark_credentials::{CredentialService, Settings, Vault};
-use tidemark_domain::connection::State;
+use tidemark_credentials::{CredentialService, Vault};
+use tidemark_inproc::InprocLeases;
 use tidemark_rpc::{
     connections::{CreateConnectionRequest, Region, connections_service_server::ConnectionsService as _},
     credentials::{GetAccessTokenRequest, credentials_service_server::CredentialsService as _},
 };
 use tidemark_runtime::config::Database;
-use tidemark_store::{SealedCredential, Store};
+use tidemark_store::{Connection, SealedCredential, Store};
 use tidemark_testkit::SeededEntropy;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
-use crate::world::{ACME, GLOBEX, World, told};
+use crate::world::{ACME, GLOBEX, World, from_inside, settings, told};
 
 /// Another process on that record, with other key-encryption keys.
 fn with_keys(world: &World, store: &Store, keys: &str) -> CredentialService {
     let entropy = Arc::new(SeededEntropy::new(2));
     let vault = Vault::from_keys(&SecretString::from(keys), entropy.clone()).unwrap();
     let url = world.simulator.base_url();
-    let settings =
-        Settings { us_url: url.parse().unwrap(), eu_url: url.parse().unwrap(), requests_per_second: 50 };
-    CredentialService::new(store.clone(), vault, settings, world.clock.clone(), entropy)
+    let (settings, leases) = (settings(&world.simulator, &url, &url), Arc::new(InprocLeases::new()));
+    CredentialService::new(store.clone(), vault, leases, settings, world.clock.clone(), entropy)
 }
 
 async fn refusal(service: &CredentialService, id: &str) -> Status {
-    let request = GetAccessTokenRequest { connection_id: id.to_owned() };
-    service.get_access_token(Request::new(request)).await.unwrap_err()
+    let request = GetAccessTokenRequest { connection_id: id.to_owned(), ..Default::default() };
+    service.get_access_token(from_inside(request)).await.unwrap_err()
 }
 
 fn assert_internal(status: &Status) {
@@ -54,11 +53,11 @@ async fn a_process_without_the_sealing_key_says_that_it_may_pass() {
 async fn a_credential_moved_to_another_connection_does_not_open() {
     let world = World::new().await;
     let (mine, theirs) = (world.connected().await, world.create(GLOBEX).await.unwrap());
-    let mut row = world.store.connection(&mine.id.parse().unwrap()).await.unwrap().unwrap();
+    let row = world.store.connection(&mine.id.parse().unwrap()).await.unwrap().unwrap();
     let sealed = world.store.credential(&theirs.id.parse().unwrap(), 1).await.unwrap().unwrap();
-    row.generation = 2;
+    let moved = Connection { generation: 2, ..row.clone() };
     let tx = world.store.begin().await.unwrap();
-    assert!(tx.update_connection(&row, State::Connected, 1).await.unwrap());
+    assert!(tx.update_connection(&moved, &row).await.unwrap());
     tx.insert_credential(&SealedCredential { connection_id: row.id.clone(), generation: 2, ..sealed })
         .await
         .unwrap();
@@ -76,7 +75,7 @@ async fn a_connection_without_its_credential_is_a_fault_and_not_a_verdict() {
     let world = World::new().await;
     let id = world.connected().await.id;
     let tx = world.store.begin().await.unwrap();
-    assert_eq!(tx.delete_credentials_before(&id.parse().unwrap(), 2).await.unwrap(), 1);
+    assert_eq!(tx.delete_credentials(&id.parse().unwrap()).await.unwrap(), 1);
     tx.commit().await.unwrap();
     assert_internal(&world.token(&id).await.unwrap_err());
     assert_internal(&world.report(&id, 1).await.unwrap_err());
@@ -100,8 +99,9 @@ async fn a_caller_who_gives_up_does_not_cut_the_work() {
         organization_id: world.organization.to_string(),
         region: Region::Us.into(),
         api_key: ACME.to_owned(),
+        ..CreateConnectionRequest::default()
     };
-    let call = world.service.create_connection(Request::new(request));
+    let call = world.service.create_connection(from_inside(request));
     assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err(), "the caller gave up");
     let stored = async {
         while world.stored().await == 0 {

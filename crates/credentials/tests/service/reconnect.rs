@@ -61,12 +61,12 @@ async fn a_key_that_does_not_work_leaves_the_old_one() {
     let connection = world.connected().await;
     let refused = world.reconnect(&connection.id, "nobodys-key").await.unwrap_err();
     assert_eq!(status::reason(&refused).as_deref(), Some("KEY_REJECTED"));
-    assert!(refused.message().contains("its stored key are as they were"), "{refused}");
+    assert!(refused.message().contains("its stored credentials are as they were"), "{refused}");
 
     world.simulator.issue_token("acme", SECOND);
     world.forbid(SECOND, Route::Members);
     let refused = world.reconnect(&connection.id, SECOND).await.unwrap_err();
-    assert_eq!(status::reason(&refused).as_deref(), Some("NOT_AN_ADMIN_KEY"));
+    assert_eq!(status::reason(&refused).as_deref(), Some("KEY_WITHOUT_MEMBERS"));
 
     assert_eq!(world.get(&connection.id).await.unwrap(), connection);
     assert_eq!(world.token(&connection.id).await.unwrap().access_token, ACME);

@@ -7,10 +7,11 @@ use secrecy::SecretString;
 use tidemark_credentials::{CredentialService, Settings, SubscriptionService, SubscriptionSettings, Vault};
 use tidemark_domain::{
     Clock, Entropy,
-    connection::{Region, State},
+    connection::{Region, Standing},
     event::{Data, Event, Reconnected, SyncFailed},
     id::{ConnectionId, OrganizationId, RunId},
 };
+use tidemark_inproc::InprocLeases;
 use tidemark_rpc::{
     connections::{
         CreateWebhookEndpointRequest, CreateWebhookEndpointResponse, GetWebhookEndpointRequest,
@@ -100,18 +101,10 @@ impl World {
     /// A connection of that organization.
     pub(crate) async fn connection(&self, organization: &OrganizationId) -> ConnectionId {
         let now = self.clock.now();
+        let id = ConnectionId::generate(&*self.clock, &*self.entropy);
         let connection = Connection {
-            id: ConnectionId::generate(&*self.clock, &*self.entropy),
-            organization_id: organization.clone(),
-            region: Region::Us,
-            workspace: None,
-            anchors: Vec::new(),
-            state: State::Connected,
-            reason: None,
             generation: 1,
-            capabilities: Vec::new(),
-            created_at: now,
-            updated_at: now,
+            ..Connection::begun(id, organization.clone(), Region::Us, now).standing_as(Standing::connected())
         };
         let tx = self.store.begin().await.unwrap();
         tx.insert_connection(&connection).await.unwrap();
@@ -211,8 +204,11 @@ fn service(
         us_url: nowhere.parse().unwrap(),
         eu_url: nowhere.parse().unwrap(),
         requests_per_second: 1,
+        probe_interval: Duration::from_secs(3600),
+        oauth: None,
     };
-    let credentials = CredentialService::new(store, vault, vendor, clock.clone(), entropy);
+    let leases = Arc::new(InprocLeases::new());
+    let credentials = CredentialService::new(store, vault, leases, vendor, clock.clone(), entropy);
     SubscriptionService::new(&credentials, settings, shutdown.clone())
 }
 

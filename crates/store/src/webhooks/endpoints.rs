@@ -8,7 +8,7 @@ use tidemark_domain::{
 };
 
 use crate::{
-    connections::Sealed,
+    credentials::Sealed,
     dialect,
     error::Result,
     statement::{Row, corrupt, execute, int, row, rows},

@@ -1,7 +1,10 @@
-//! Connections and sealed credentials.
+//! Connections.
 
-use tidemark_domain::connection::{Reason, State};
-use tidemark_store::{Sealed, SealedCredential};
+use tidemark_domain::{
+    capability::Capability,
+    connection::{AuthScheme, Reason, Standing, State},
+};
+use tidemark_store::{Connection, Purge};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -9,8 +12,7 @@ use crate::fixture::*;
 on_both_databases! {
     a_connection_reads_back_as_written,
     connections_are_listed_by_id_and_page,
-    an_update_compares_state_and_generation,
-    old_credentials_go_and_the_present_one_stays,
+    an_update_compares_state_generation_and_revision,
 }
 
 async fn a_connection_reads_back_as_written(database: &TestDatabase) {
@@ -36,43 +38,34 @@ async fn connections_are_listed_by_id_and_page(database: &TestDatabase) {
     assert!(store.connections_of(&organization_id(2), None, 3).await.unwrap().is_empty());
 }
 
-async fn an_update_compares_state_and_generation(database: &TestDatabase) {
+async fn an_update_compares_state_generation_and_revision(database: &TestDatabase) {
     let store = database.store();
-    let mut connection = connected(&store, 1).await;
-    connection.state = State::ReconnectRequired;
-    connection.reason = Some(Reason::KeyRejected);
-    connection.workspace = None;
-    connection.generation = 2;
-    let tx = store.begin().await.unwrap();
-    assert!(!tx.update_connection(&connection, State::ReconnectRequired, 1).await.unwrap());
-    assert!(!tx.update_connection(&connection, State::Connected, 2).await.unwrap());
-    assert!(tx.update_connection(&connection, State::Connected, 1).await.unwrap());
-    assert!(!tx.update_connection(&connection, State::Connected, 1).await.unwrap(), "once");
-    tx.commit().await.unwrap();
-    assert_eq!(store.connection(&connection.id).await.unwrap(), Some(connection));
-}
-
-async fn old_credentials_go_and_the_present_one_stays(database: &TestDatabase) {
-    let store = database.store();
-    let id = connected(&store, 1).await.id;
-    let sealed = |generation| SealedCredential {
-        connection_id: id.clone(),
-        generation,
-        sealed: Sealed {
-            algorithm: "xchacha20poly1305".to_owned(),
-            key_id: "k1".to_owned(),
-            wrapped_key: vec![0, 255, 1],
-            ciphertext: b"canary".to_vec(),
-        },
-        created_at: now(),
+    let old = connected(&store, 1).await;
+    let standing = Standing {
+        state: State::ReconnectRequired,
+        reason: Some(Reason::KeyRejected),
+        lost: [Capability::Teams, Capability::Notes].into(),
+        warned_days: Some(7),
+    };
+    let new = Connection {
+        workspace: None,
+        auth_scheme: AuthScheme::Basic,
+        generation: 2,
+        purge: Some(Purge::Asked),
+        revision: 1,
+        ..old.clone().standing_as(standing)
     };
     let tx = store.begin().await.unwrap();
-    for generation in 1..=3 {
-        tx.insert_credential(&sealed(generation)).await.unwrap();
+    let others = [
+        Connection { state: State::Degraded, ..old.clone() },
+        Connection { generation: 2, ..old.clone() },
+        Connection { revision: 1, ..old.clone() },
+    ];
+    for other in &others {
+        assert!(!tx.update_connection(&new, other).await.unwrap());
     }
-    assert_eq!(tx.delete_credentials_before(&id, 3).await.unwrap(), 2);
+    assert!(tx.update_connection(&new, &old).await.unwrap());
+    assert!(!tx.update_connection(&new, &old).await.unwrap(), "once");
     tx.commit().await.unwrap();
-    assert_eq!(store.credential(&id, 2).await.unwrap(), None);
-    assert_eq!(store.credential(&id, 3).await.unwrap(), Some(sealed(3)));
-    assert!(!format!("{:?}", sealed(3)).contains("99"), "Debug shows no byte of it");
+    assert_eq!(store.connection(&new.id).await.unwrap(), Some(new));
 }

@@ -5,7 +5,7 @@ use tidemark_domain::{
     Clock,
     activity::{Counters, MemberDay},
     capability::{Availability, Capability, Finding},
-    connection::{Region, State},
+    connection::{self, Region},
     id::{ConnectionId, OrganizationId, RunId},
     member::{Role, Standing},
     run,
@@ -44,18 +44,13 @@ pub(crate) fn maker() -> Standing {
 }
 
 pub(crate) fn connection(seed: u64) -> Connection {
+    let made = Connection::begun(connection_id(seed), organization_id(1), Region::Eu, now());
     Connection {
-        id: connection_id(seed),
-        organization_id: organization_id(1),
-        region: Region::Eu,
         workspace: Some("acme".to_owned()),
         anchors: vec![member(1), member(2)],
-        state: State::Connected,
-        reason: None,
         generation: 1,
         capabilities: vec![Finding { capability: Capability::Teams, availability: Availability::NotInPlan }],
-        created_at: now(),
-        updated_at: now(),
+        ..made.standing_as(connection::Standing::connected())
     }
 }
 

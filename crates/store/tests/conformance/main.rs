@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 
 mod activity;
 mod connections;
+mod credentials;
 mod feed;
 mod fence;
 mod fixture;

@@ -1,5 +1,6 @@
 //! Counting and replacing what the vault sealed.
 
+use tidemark_domain::connection::CredentialKind;
 use tidemark_store::{SEALED_TABLES, Sealed, SealedCredential, SealedRow, Store};
 use tidemark_testkit::TestDatabase;
 
@@ -22,9 +23,9 @@ fn by(key_id: &str, number: u8) -> Sealed {
 
 async fn insert(store: &Store, seed: u64, generation: i64, sealed: Sealed) {
     let tx = store.begin().await.unwrap();
-    let created_at = now();
-    let connection_id = connection_id(seed);
-    tx.insert_credential(&SealedCredential { connection_id, generation, sealed, created_at }).await.unwrap();
+    let kind = CredentialKind::ApiKey;
+    let version = SealedCredential::new(connection_id(seed), generation, kind, sealed, now());
+    tx.insert_credential(&version).await.unwrap();
     tx.commit().await.unwrap();
 }
 

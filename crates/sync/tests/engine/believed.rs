@@ -3,7 +3,10 @@
 use chrono::{Days, TimeDelta};
 use tidemark_domain::{event::Data, run};
 use tidemark_productboard_sim::{Route, Workspace};
-use tidemark_rpc::syncs::{RunState, StreamState};
+use tidemark_rpc::{
+    connections::Capability,
+    syncs::{RunState, StreamState},
+};
 use tidemark_store::OwnedMemberFacts;
 
 use crate::support::{Harness, TOKEN, today};
@@ -29,10 +32,27 @@ async fn a_stream_without_permission_makes_the_run_partial() {
     assert_eq!(run.state(), RunState::Partial);
     assert_eq!(run.streams[1].state(), StreamState::Unavailable);
     assert_eq!(run.reason, "teams: could not list teams: the token lacks the scope teams:read.");
+    assert_eq!(harness.vault.answers().forbidden, [Capability::Teams], "the credential service was told");
     harness.assert_facts().await;
     let events = harness.events("sync.completed").await;
     let [Data::SyncCompleted(completed)] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(completed.state, run::State::Partial);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_no_credential_can_read_is_paused_and_the_vendor_is_not_asked() {
+    let harness = Harness::start().await;
+    harness.vault.answers().missing = Some(Capability::Teams);
+    let run = harness.sync().await;
+    assert_eq!(run.state(), RunState::Partial);
+    assert_eq!(run.streams[1].state(), StreamState::Unavailable);
+    assert!(run.reason.contains("No credential can read it"), "{}", run.reason);
+    assert!(harness.vault.answers().forbidden.is_empty());
+    harness.vault.answers().missing = None;
+    harness.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(harness.sync().await.state(), RunState::Succeeded, "it goes on once it can be read again");
+    harness.assert_facts().await;
     harness.finish().await;
 }
 

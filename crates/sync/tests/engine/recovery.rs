@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 use tidemark_domain::{
     Clock,
     connection::Reason,
-    event::{Data, Reconnected},
+    event::{Data, Disconnected, Reconnected},
     id::OrganizationId,
 };
-use tidemark_rpc::syncs::RunState;
+use tidemark_rpc::syncs::{RunState, StartSyncRequest};
 
 use crate::support::{Harness, TOKEN};
 
@@ -40,6 +40,26 @@ async fn a_dead_credential_stops_the_run_and_a_new_one_completes_it() {
     let whole = harness.simulator.requests(TOKEN) + harness.simulator.requests(NEXT_TOKEN);
     let slices = run.streams[2].pages;
     assert!(whole < slices + 40, "what was there was not fetched again: {whole} requests, {slices} pages");
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_disconnect_ends_the_run_that_waits_and_lets_no_other_begin() {
+    let harness = Harness::start().await;
+    harness.simulator.revoke(TOKEN);
+    let (run, _) = harness.start_sync().await;
+    harness.wait_for_state(&run.id, RunState::ReconnectRequired).await;
+    harness.vault.answers().is_disconnected = true;
+    let organization_id = OrganizationId::generate(&*harness.clock, &*harness.entropy);
+    let (reason, facts_purged, not_revoked) = (Reason::DisconnectedByPerson, false, Vec::new());
+    harness
+        .emit(Data::Disconnected(Disconnected { organization_id, reason, facts_purged, not_revoked }))
+        .await;
+    let run = harness.wait_for_end(&run.id).await;
+    assert_eq!((run.state(), run.reason.as_str()), (RunState::Failed, "The workspace was disconnected."));
+    let request = StartSyncRequest { connection_id: harness.connection.to_string() };
+    let refused = harness.syncs.syncs().start_sync(request).await.unwrap_err();
+    assert_eq!(tidemark_rpc::status::reason(&refused).as_deref(), Some("DISCONNECTED"));
     harness.finish().await;
 }
 

@@ -296,18 +296,12 @@ fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay {
 
 async fn connect(store: &Store, clock: &TestClock, entropy: &SeededEntropy) -> ConnectionId {
     let id = ConnectionId::generate(clock, entropy);
+    let organization = OrganizationId::generate(clock, entropy);
     let connection = Connection {
-        id: id.clone(),
-        organization_id: OrganizationId::generate(clock, entropy),
-        region: connection::Region::Us,
         workspace: Some("acme".to_owned()),
-        anchors: Vec::new(),
-        state: connection::State::Connected,
-        reason: None,
         generation: 1,
-        capabilities: Vec::new(),
-        created_at: clock.now(),
-        updated_at: clock.now(),
+        ..Connection::begun(id.clone(), organization, connection::Region::Us, clock.now())
+            .standing_as(connection::Standing::connected())
     };
     let tx = store.begin().await.unwrap();
     tx.insert_connection(&connection).await.unwrap();

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tidemark_domain::{connection::Reason, id::ConnectionId};
 use tidemark_rpc::{
     connections::{
-        Connection, CreateConnectionRequest, CreateConnectionResponse, GetConnectionRequest,
-        GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse, ReconnectConnectionRequest,
-        ReconnectConnectionResponse, connections_service_server::ConnectionsService,
+        self as wire, Capability, Connection, ConnectionState, CreateConnectionRequest,
+        CreateConnectionResponse, GetConnectionRequest, GetConnectionResponse, ListConnectionsRequest,
+        ListConnectionsResponse, ReconnectConnectionRequest, ReconnectConnectionResponse,
+        connections_service_server::ConnectionsService,
     },
     credentials::{
-        GetAccessTokenRequest, GetAccessTokenResponse, ReportRejectedRequest, ReportRejectedResponse,
-        Verdict, credentials_service_server::CredentialsService,
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportForbiddenResponse,
+        ReportRejectedRequest, ReportRejectedResponse, Verdict,
+        credentials_service_server::CredentialsService,
     },
-    status::{RECONNECT_REQUIRED, Refusal},
+    status::{CAPABILITY_MISSING, DISCONNECTED, RECONNECT_REQUIRED, Refusal},
 };
 use tonic::{Request, Response, Status};
 
@@ -29,6 +31,12 @@ pub(crate) struct Answers {
     /// Overrides the verdict on reports.
     pub(crate) verdict: Option<Verdict>,
     pub(crate) reports: u32,
+    /// No credential can read this.
+    pub(crate) missing: Option<Capability>,
+    /// A person has ended the connection.
+    pub(crate) is_disconnected: bool,
+    /// What was reported as forbidden.
+    pub(crate) forbidden: Vec<Capability>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +55,9 @@ impl Vault {
             is_broken: false,
             verdict: None,
             reports: 0,
+            missing: None,
+            is_disconnected: false,
+            forbidden: Vec::new(),
         };
         Self { connection, base_url, answers: Arc::new(Mutex::new(answers)) }
     }
@@ -76,6 +87,14 @@ impl CredentialsService for Vault {
         if answers.is_broken {
             return Err(Refusal::Internal.into());
         }
+        if answers.is_disconnected {
+            let sentence = "This workspace was disconnected.".to_owned();
+            return Err(Refusal::Precondition { reason: DISCONNECTED, sentence }.into());
+        }
+        if answers.missing == Some(request.get_ref().capability()) {
+            let sentence = "No credential can read it.".to_owned();
+            return Err(Refusal::Precondition { reason: CAPABILITY_MISSING, sentence }.into());
+        }
         if answers.is_rejected {
             let sentence = Reason::KeyRejected.sentence().to_owned();
             return Err(Refusal::Precondition { reason: RECONNECT_REQUIRED, sentence }.into());
@@ -84,6 +103,7 @@ impl CredentialsService for Vault {
             access_token: answers.token.clone(),
             generation: answers.generation,
             base_url: self.base_url.clone(),
+            ..GetAccessTokenResponse::default()
         }))
     }
 
@@ -103,6 +123,14 @@ impl CredentialsService for Vault {
         };
         Ok(Response::new(ReportRejectedResponse { verdict: verdict.into() }))
     }
+
+    async fn report_forbidden(
+        &self,
+        request: Request<ReportForbiddenRequest>,
+    ) -> Result<Response<ReportForbiddenResponse>, Status> {
+        self.answers().forbidden.push(request.get_ref().capability());
+        Ok(Response::new(ReportForbiddenResponse::default()))
+    }
 }
 
 #[tonic::async_trait]
@@ -115,7 +143,12 @@ impl ConnectionsService for Vault {
         if id != self.connection.as_str() {
             return Err(Refusal::NotFound { what: "connection" }.into());
         }
-        let connection = Some(Connection { id, ..Default::default() });
+        let state = if self.answers().is_disconnected {
+            ConnectionState::Disconnected
+        } else {
+            ConnectionState::Connected
+        };
+        let connection = Some(Connection { id, state: state.into(), ..Default::default() });
         Ok(Response::new(GetConnectionResponse { connection }))
     }
 
@@ -138,5 +171,40 @@ impl ConnectionsService for Vault {
         _: Request<ReconnectConnectionRequest>,
     ) -> Result<Response<ReconnectConnectionResponse>, Status> {
         Err(Status::unimplemented("the sync service reconnects nothing"))
+    }
+
+    async fn begin_consent(
+        &self,
+        _: Request<wire::BeginConsentRequest>,
+    ) -> Result<Response<wire::BeginConsentResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn complete_consent(
+        &self,
+        _: Request<wire::CompleteConsentRequest>,
+    ) -> Result<Response<wire::CompleteConsentResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn connect_with_assertion(
+        &self,
+        _: Request<wire::ConnectWithAssertionRequest>,
+    ) -> Result<Response<wire::ConnectWithAssertionResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn disconnect_connection(
+        &self,
+        _: Request<wire::DisconnectConnectionRequest>,
+    ) -> Result<Response<wire::DisconnectConnectionResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
+    }
+
+    async fn probe_connection(
+        &self,
+        _: Request<wire::ProbeConnectionRequest>,
+    ) -> Result<Response<wire::ProbeConnectionResponse>, Status> {
+        Err(Status::unimplemented("the sync service has no use for it"))
     }
 }

@@ -1,0 +1,74 @@
+//! Access without a person: the deployment signs an assertion in the name of a member, and gets a short token for it.
+
+use std::time::Duration;
+
+use tidemark_domain::connection::{CredentialKind, Region};
+use tidemark_productboard::oauth::{Assertion, Error, Grant};
+use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
+use tidemark_store::Connection;
+use tracing::{Instrument as _, info_span};
+
+use crate::{
+    connect::{can_be_reconnected, may_begin},
+    refusal::Fault,
+    secret::Secret,
+    service::Parts,
+};
+
+const LIFE: Duration = Duration::from_secs(120);
+const LONGEST_SUBJECT: usize = 320;
+
+impl Parts {
+    pub(crate) async fn connect_with_assertion(
+        &self,
+        caller: &Identity,
+        request: wire::ConnectWithAssertionRequest,
+    ) -> Result<Connection, Fault> {
+        self.can_assert()?;
+        let subject = request.subject.trim().to_owned();
+        if subject.is_empty() || subject.len() > LONGEST_SUBJECT {
+            return Err(Refusal::invalid("subject", "expected the member to act for").into());
+        }
+        let connection = if request.connection_id.is_empty() {
+            may_begin(caller, &request.organization_id)?;
+            self.begun(&request.organization_id, request.region)?
+        } else {
+            self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?
+        };
+        can_be_reconnected(&connection)?;
+        let grant = self.assert(connection.region, &subject).await?.map_err(Fault::OAuth)?;
+        let secret = Secret { subject: Some(subject), ..Secret::granted(&grant, None) };
+        let span = info_span!("assertion", connection = %connection.id);
+        self.take_grant(&connection, CredentialKind::Assertion, secret, &grant).instrument(span).await
+    }
+
+    fn can_assert(&self) -> Result<(), Refusal> {
+        if self.settings.oauth.as_ref().is_some_and(|application| application.assertion_key.is_some()) {
+            return Ok(());
+        }
+        Err(Refusal::Precondition {
+            reason: "ASSERTION_NOT_CONFIGURED",
+            sentence: "This deployment has no key to sign assertions with. Connect with an API key or by consent, or \
+                       let the operator set `oauth.assertion_key` and give Productboard its public half."
+                .to_owned(),
+        })
+    }
+
+    /// Asks for an access token in the name of a member.
+    pub(crate) async fn assert(&self, region: Region, subject: &str) -> Result<Result<Grant, Error>, Fault> {
+        self.can_assert()?;
+        let application = self.application()?;
+        let host = application.host(region).as_str().trim_end_matches('/');
+        let key = application.assertion_key.as_ref();
+        let assertion = Assertion {
+            issuer: application.client_id.clone(),
+            subject: subject.to_owned(),
+            audience: format!("{host}/oauth2/token"),
+            issued_at: self.clock.now(),
+            lifetime: LIFE,
+            scopes: Vec::new(),
+            private_key_pem: key.expect("checked above").clone(),
+        };
+        Ok(self.oauth(region)?.assert(&assertion).await)
+    }
+}

@@ -1,0 +1,171 @@
+//! Puts a proven credential into its connection: the credential, how the connection stands, its events and the end of the
+//! credential before, all in one transaction.
+
+use std::time::Duration;
+
+use tidemark_domain::{
+    capability::{Finding, renewed},
+    connection::{AuthScheme, CredentialKind, Signal, State},
+    expiry,
+};
+use tidemark_productboard::oauth::Grant;
+use tidemark_store::{Connection, SealedCredential};
+
+use crate::{
+    holding::Holding,
+    moves::{Move, TRIES, Telling, signals},
+    probe::Found,
+    refusal::Fault,
+    secret::Secret,
+    service::Parts,
+    ticket::Ticket,
+};
+
+/// How long an access token lives whose life is not told: as short as any that the vendor gives.
+const SHORTEST_LIFE: Duration = Duration::from_secs(300);
+
+/// A credential that was proven, on its way into a connection.
+pub(crate) struct Proven {
+    pub(crate) kind: CredentialKind,
+    pub(crate) scheme: AuthScheme,
+    pub(crate) secret: Secret,
+    pub(crate) found: Found,
+    pub(crate) life: Life,
+}
+
+/// How long the tokens of a credential live.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Life {
+    pub(crate) access: Option<Duration>,
+    pub(crate) refresh: Option<Duration>,
+}
+
+impl Life {
+    pub(crate) fn of(grant: &Grant) -> Self {
+        let refresh = grant.refresh_token.as_ref().and(grant.refresh_expires_in);
+        Self { access: grant.expires_in.or(Some(SHORTEST_LIFE)), refresh }
+    }
+}
+
+impl Parts {
+    /// Stores a proven credential: as the first one of a new connection, or in the place of the one of its kind.
+    pub(crate) async fn install(
+        &self,
+        mut connection: Connection,
+        is_new: bool,
+        proven: Proven,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
+        let generation = connection.generation;
+        for _ in 0..TRIES {
+            if let Some(installed) = self.installed(&connection, is_new, &proven, ticket).await? {
+                return Ok(installed);
+            }
+            // Somebody wrote down what they saw meanwhile, which is no reason to consent again. Another credential is.
+            connection = self.connection(&connection.id).await?;
+            if connection.generation != generation || connection.state == State::Disconnected {
+                break;
+            }
+        }
+        Err(Fault::Overtaken)
+    }
+
+    /// Nothing where the connection is not as it was read any more.
+    async fn installed(
+        &self,
+        old: &Connection,
+        is_new: bool,
+        proven: &Proven,
+        ticket: &Ticket,
+    ) -> Result<Option<Connection>, Fault> {
+        let now = self.clock.now();
+        let matrix = self.matrix_after(old, is_new, proven).await?;
+        let next_probe = expiry::first_probe(now, self.settings.probe_interval, self.share());
+        let moved = self.placed(old, proven, matrix, next_probe);
+        let (to, kind) = (&moved.to, proven.kind);
+        let version = SealedCredential {
+            capabilities: proven.found.findings.clone(),
+            proven_at: Some(now),
+            ..self.version(to, kind, to.generation, &proven.secret, proven.life)
+        };
+        let tx = self.store.begin().await?;
+        ticket.spend(&tx, &to.id, now).await?;
+        let written = if is_new { moved.insert(&tx).await? } else { moved.write(&tx, old).await? };
+        if !written {
+            return Ok(None);
+        }
+        tx.insert_credential(&version).await?;
+        tx.delete_credentials_before(&to.id, kind, version.generation).await?;
+        tx.commit().await?;
+        moved.log();
+        if !is_new {
+            self.store.schedule_probe(&to.id, next_probe, Some(now)).await?;
+        }
+        self.connection(&to.id).await.map(Some)
+    }
+
+    /// What the connection can read with it.
+    async fn matrix_after(
+        &self,
+        old: &Connection,
+        is_new: bool,
+        proven: &Proven,
+    ) -> Result<Vec<Finding>, Fault> {
+        if is_new {
+            return Ok(proven.found.findings.clone());
+        }
+        let holding = match self.holding(&old.id).await {
+            // A reconnect is the way out of a connection whose credential is missing, too.
+            Err(Fault::Missing { .. }) => Holding::bare(old.clone()),
+            holding => holding?,
+        };
+        Ok(renewed(&old.capabilities, &holding.matrix_with(proven.kind, Some(&proven.found.findings))))
+    }
+
+    fn placed(
+        &self,
+        old: &Connection,
+        proven: &Proven,
+        matrix: Vec<Finding>,
+        next_probe: chrono::DateTime<chrono::Utc>,
+    ) -> Move {
+        let Proven { kind, scheme, found, .. } = proven;
+        let anchors = found.identity.anchors();
+        let first = if old.state == State::AwaitingConsent { Signal::Consented } else { Signal::Replaced };
+        let lost_and_found = signals(old, &matrix);
+        let to = Connection {
+            // What the new credential does not show stays known from the old one: it is the same workspace.
+            anchors: if anchors.is_empty() { old.anchors.clone() } else { anchors },
+            workspace: found.identity.workspace.clone().or_else(|| old.workspace.clone()),
+            auth_scheme: if *kind == CredentialKind::ApiKey { *scheme } else { old.auth_scheme },
+            generation: old.generation + 1,
+            capabilities: matrix,
+            next_probe_at: Some(next_probe),
+            probed_at: Some(self.clock.now()),
+            ..old.clone()
+        };
+        self.moved(to, [first].into_iter().chain(lost_and_found), &Telling::default())
+    }
+
+    /// A version to be stored, sealed for its place, with its ends.
+    pub(crate) fn version(
+        &self,
+        connection: &Connection,
+        kind: CredentialKind,
+        generation: i64,
+        secret: &Secret,
+        life: Life,
+    ) -> SealedCredential {
+        let now = self.clock.now();
+        let sealed = self.seal(connection, kind, generation, secret);
+        // An assertion is made when it is asked for: nothing has to be kept alive.
+        let renews = kind == CredentialKind::Oauth && secret.refresh.is_some();
+        let due = life.access.filter(|_| renews).map(|life| expiry::refresh_at(now, life, self.share()));
+        SealedCredential {
+            access_expires_at: life.access.map(|life| now + life),
+            refresh_expires_at: life.refresh.map(|life| now + life),
+            refresh_due_at: due,
+            ..SealedCredential::new(connection.id.clone(), generation, kind, sealed, now)
+        }
+    }
+}

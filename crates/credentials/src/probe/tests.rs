@@ -1,0 +1,88 @@
+//! What answers mean.
+
+use tidemark_domain::connection::Region;
+use tidemark_testkit::{ManualClock, SeededEntropy};
+
+use super::*;
+
+fn connection(workspace: Option<&str>, anchors: &[u128]) -> Connection {
+    let clock = ManualClock::noon("2026-08-12".parse().unwrap());
+    let entropy = SeededEntropy::new(1);
+    let id = tidemark_domain::id::ConnectionId::generate(&clock, &entropy);
+    let organization = tidemark_domain::id::OrganizationId::generate(&clock, &entropy);
+    Connection {
+        workspace: workspace.map(str::to_owned),
+        anchors: anchors.iter().copied().map(Uuid::from_u128).collect(),
+        ..Connection::begun(id, organization, Region::Us, chrono::DateTime::UNIX_EPOCH)
+    }
+}
+
+fn identity(workspace: Option<&str>, members: &[u128]) -> Identity {
+    Identity {
+        workspace: workspace.map(str::to_owned),
+        members: members.iter().copied().map(Uuid::from_u128).collect(),
+    }
+}
+
+#[test]
+fn the_same_workspace_is_proven_and_not_assumed() {
+    let old = connection(Some("acme"), &[1, 2]);
+    assert!(identity(Some("acme"), &[]).is_of(&old));
+    assert!(!identity(Some("globex"), &[1, 2]).is_of(&old), "domains decide");
+    assert!(identity(None, &[9, 2]).is_of(&old), "a common member");
+    assert!(!identity(None, &[9]).is_of(&old));
+    assert!(!identity(None, &[]).is_of(&old));
+    assert!(identity(Some("acme"), &[1]).is_of(&connection(None, &[1])));
+    assert!(!identity(Some("acme"), &[1]).is_of(&connection(None, &[])), "nothing to compare with");
+}
+
+#[test]
+fn at_most_ten_anchors_are_kept_and_the_domain_has_one_spelling() {
+    let many: Vec<u128> = (0..40).collect();
+    assert_eq!(identity(None, &many).anchors().len(), ANCHORS);
+    assert_eq!(Identity::of(Some(" Acme "), &[]).workspace.as_deref(), Some("acme"));
+    assert_eq!(Identity::of(Some(" "), &[]).workspace, None);
+}
+
+/// Members, teams, activity; the others answer.
+fn look(answers: [Answer; 3], identified: bool) -> Look {
+    let [members, teams, activity] = answers;
+    let rest = if answers.contains(&Answer::Available) { Answer::Available } else { members };
+    let answers = [members, teams, activity, rest, rest, rest];
+    Look { answers, identity: identity(identified.then_some("acme"), &[]) }
+}
+
+#[test]
+fn what_makes_a_credential_unfit() {
+    use Answer::{Available, Forbidden, LacksScope, NotInPlan, NotUnderstood, Rejected, Unreachable};
+    let cases = [
+        ([Available, Available, NotInPlan], true, None),
+        ([Available, Rejected, Unreachable], true, None),
+        ([Rejected, Rejected, Rejected], false, Some(Unfit::Rejected)),
+        ([Unreachable, Rejected, Unreachable], false, Some(Unfit::Rejected)),
+        ([Rejected, Available, NotInPlan], false, Some(Unfit::Unreachable)),
+        ([Forbidden, Available, Available], true, Some(Unfit::NotAdmin)),
+        ([LacksScope, Available, Available], true, Some(Unfit::WithoutMembers)),
+        ([NotInPlan, NotInPlan, NotInPlan], false, Some(Unfit::WithoutApi)),
+        ([NotUnderstood, Available, Available], true, Some(Unfit::NotUnderstood)),
+        ([Unreachable, Unreachable, Unreachable], false, Some(Unfit::Unreachable)),
+        ([Unreachable, Available, NotInPlan], false, Some(Unfit::Unreachable)),
+        ([Unreachable, Available, Available], true, None),
+    ];
+    for (answers, identified, expected) in cases {
+        assert_eq!(look(answers, identified).unfit(CredentialKind::ApiKey), expected, "{answers:?}");
+    }
+}
+
+#[test]
+fn a_consent_need_not_list_members_but_must_show_whose_it_is() {
+    use Answer::{Available, Forbidden, LacksScope, Rejected};
+    for members in [Forbidden, LacksScope] {
+        let answers = [members, members, members];
+        assert_eq!(look(answers, true).unfit(CredentialKind::Oauth), None);
+        assert_eq!(look(answers, false).unfit(CredentialKind::Oauth), Some(Unfit::Unreachable));
+    }
+    let rejected = look([Rejected; 3], true);
+    assert_eq!(rejected.unfit(CredentialKind::Oauth), Some(Unfit::Rejected));
+    assert!(!rejected.is_accepted() && look([Available; 3], true).is_accepted());
+}

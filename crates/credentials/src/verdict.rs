@@ -1,0 +1,165 @@
+//! The verdict on a credential: immediate and sure. A reported 401 is confirmed with one probe of the same version, for a
+//! grant after a renewal; only then the connection needs a person.
+
+use chrono::TimeDelta;
+use tidemark_domain::{
+    capability::{Availability, Finding},
+    connection::{CredentialKind, Reason, Signal, State},
+    id::ConnectionId,
+};
+use tidemark_rpc::{credentials::Verdict, status::Refusal};
+use tidemark_store::{Connection, SealedCredential};
+use tracing::{Instrument as _, info_span};
+
+use crate::{
+    holding::Holding,
+    moves::{TRIES, Telling},
+    probe::{self, Acceptance},
+    refresh::{LONGEST_WAIT, Unrefreshed},
+    refusal::Fault,
+    service::Parts,
+};
+
+/// A token of this age is not renewed because it was refused: callers would renew it for ever.
+const FRESH: TimeDelta = TimeDelta::seconds(60);
+
+impl Parts {
+    /// Judges the credential of that generation, which somebody saw refused.
+    pub(crate) async fn judge(&self, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
+        let holding = self.holding(id).await?;
+        let version = match known(&holding, generation)? {
+            Ok(version) => version,
+            Err(verdict) => return Ok(verdict),
+        };
+        let span = info_span!("verdict", connection = %id, kind = version.kind.as_str());
+        self.judged(&holding, version).instrument(span).await
+    }
+
+    async fn judged(&self, holding: &Holding, version: &SealedCredential) -> Result<Verdict, Fault> {
+        let connection = &holding.connection;
+        let is_fresh = self.clock.now() - version.created_at < FRESH;
+        if version.kind != CredentialKind::ApiKey && !is_fresh {
+            // A short token may have been ended alone: the grant decides.
+            return match self.renewed(connection, version, LONGEST_WAIT).await {
+                Ok(_) => Ok(Verdict::Superseded),
+                Err(Unrefreshed::Ended(_)) => Ok(Verdict::ReconnectRequired),
+                Err(Unrefreshed::Gone) => self.verdict_now(&connection.id, version.generation).await,
+                // During a pause between renewals the token itself is asked.
+                Err(Unrefreshed::Later(_)) => self.tried(connection, version).await,
+                Err(Unrefreshed::Fault(fault)) => Err(fault),
+            };
+        }
+        // The vendor has just granted it, or it cannot be renewed: a second refusal is its word.
+        let reason = match version.kind {
+            CredentialKind::ApiKey => Reason::KeyRejected,
+            CredentialKind::Oauth | CredentialKind::Assertion => Reason::ConsentWithdrawn,
+        };
+        match self.acceptance(connection, version).await? {
+            Acceptance::Accepted => Ok(Verdict::StillValid),
+            Acceptance::Undecided => Ok(Verdict::Undecided),
+            Acceptance::Rejected => self.reject(&connection.id, version.generation, reason).await,
+        }
+    }
+
+    /// A refused access token of a grant that cannot be renewed just now decides nothing.
+    async fn tried(&self, connection: &Connection, version: &SealedCredential) -> Result<Verdict, Fault> {
+        Ok(match self.acceptance(connection, version).await? {
+            Acceptance::Accepted => Verdict::StillValid,
+            Acceptance::Rejected | Acceptance::Undecided => Verdict::Undecided,
+        })
+    }
+
+    pub(crate) async fn acceptance(
+        &self,
+        connection: &Connection,
+        version: &SealedCredential,
+    ) -> Result<Acceptance, Fault> {
+        let secret = self.open(connection, version)?;
+        let client = self.client_of(connection, version, &secret)?;
+        let acceptance = probe::acceptance(&client).await;
+        if acceptance == Acceptance::Accepted {
+            self.store.prove_credential(version, self.clock.now()).await?;
+        }
+        Ok(acceptance)
+    }
+
+    /// Ends a credential for good, unless it was replaced meanwhile. The connection needs a person, unless its other
+    /// credentials can read everything that it could.
+    pub(crate) async fn reject(
+        &self,
+        id: &ConnectionId,
+        generation: i64,
+        reason: Reason,
+    ) -> Result<Verdict, Fault> {
+        for _ in 0..TRIES {
+            let holding = self.holding(id).await?;
+            let version = match known(&holding, generation)? {
+                Ok(version) => version,
+                Err(verdict) => return Ok(verdict),
+            };
+            if let Some(verdict) = self.rejected(&holding, version, reason).await? {
+                return Ok(verdict);
+            }
+        }
+        Err(Fault::Overtaken)
+    }
+
+    async fn rejected(
+        &self,
+        holding: &Holding,
+        version: &SealedCredential,
+        reason: Reason,
+    ) -> Result<Option<Verdict>, Fault> {
+        let old = &holding.connection;
+        let rest = holding.matrix_with(version.kind, None);
+        let is_covered = is_covered(old, &rest);
+        let signal = (!is_covered).then_some(Signal::Rejected(reason));
+        let telling = Telling { refused_generation: version.generation, ..Telling::default() };
+        let moved = self.moved(old.clone(), signal, &telling);
+        let tx = self.store.begin().await?;
+        if !tx.reject_credential(&old.id, version.generation, reason).await? || !moved.write(&tx, old).await?
+        {
+            return Ok(None);
+        }
+        tx.commit().await?;
+        moved.log();
+        if is_covered {
+            let (connection, kind, reason) = (&old.id, version.kind.as_str(), reason.as_str());
+            tracing::warn!(%connection, kind, reason, "a credential was refused, another one of the connection goes on");
+            return Ok(Some(Verdict::Superseded));
+        }
+        Ok(Some(Verdict::ReconnectRequired))
+    }
+
+    async fn verdict_now(&self, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
+        Ok(known(&self.holding(id).await?, generation)?.err().unwrap_or(Verdict::Undecided))
+    }
+}
+
+/// Whether the rest can read everything that the connection could.
+fn is_covered(connection: &Connection, rest: &[Finding]) -> bool {
+    let can = |matrix: &[Finding], wanted| {
+        matrix.iter().any(|line| line.capability == wanted && line.availability == Availability::Available)
+    };
+    let mut had = connection.capabilities.iter().filter(|line| line.availability == Availability::Available);
+    !rest.is_empty() && had.all(|line| can(rest, line.capability))
+}
+
+/// The version in question, or the verdict that needs no probe.
+fn known(holding: &Holding, generation: i64) -> Result<Result<&SealedCredential, Verdict>, Refusal> {
+    let present = holding.connection.generation;
+    if generation > present {
+        let expected =
+            format!("the connection's present credential is {present}; name the one that was refused");
+        return Err(Refusal::invalid("generation", expected));
+    }
+    if !holding.connection.state.is_live() && holding.connection.state != State::ReconnectRequired {
+        return Ok(Err(Verdict::ReconnectRequired));
+    }
+    Ok(match holding.of_generation(generation) {
+        None => Err(Verdict::Superseded),
+        Some(version) if version.rejected.is_none() => Ok(version),
+        Some(_) if holding.connection.state == State::ReconnectRequired => Err(Verdict::ReconnectRequired),
+        Some(_) => Err(Verdict::Superseded),
+    })
+}

@@ -1,0 +1,51 @@
+//! Deletes the facts of disconnected workspaces, a batch at a time: however many there are, no statement is long and
+//! nobody waits for it.
+
+use tidemark_domain::id::ConnectionId;
+
+use crate::{
+    error::Result,
+    statement::{execute, int, rows},
+    store::Store,
+};
+
+/// Every table of facts, with what makes its rows one of a kind within a connection.
+const FACTS: [(&str, &str); 10] = [
+    ("seats", "member_id"),
+    ("rollup_areas", "day, window_days, area"),
+    ("rollup_windows", "day, window_days"),
+    ("rollup_heads", "connection_id"),
+    ("member_days", "member_id, day"),
+    ("day_coverage", "day"),
+    ("team_members", "team_id, member_id"),
+    ("teams", "team_id"),
+    ("member_versions", "member_id, valid_from"),
+    ("members", "member_id"),
+];
+
+impl Store {
+    /// Disconnected workspaces whose facts are to be deleted.
+    pub async fn purges(&self, limit: u64) -> Result<Vec<ConnectionId>> {
+        let sql = "select id from connections where purge = 'asked' order by id limit $1";
+        let rows = rows(&self.db, "list purges", sql, [int(limit)]).await?;
+        rows.iter().map(|row| row.parsed("id", |text| text.parse().ok())).collect()
+    }
+
+    /// Deletes at most `batch` facts of a workspace. None left makes the purge done.
+    pub async fn purge_facts(&self, connection: &ConnectionId, batch: u32) -> Result<u64> {
+        for (table, key) in FACTS {
+            let sql = format!(
+                "delete from {table} where connection_id = $1 and ({key}) in
+                    (select {key} from {table} where connection_id = $1 limit $2)"
+            );
+            let values = [connection.as_str().into(), int(batch)];
+            let deleted = execute(&self.db, "delete facts", sql, values).await?;
+            if deleted > 0 {
+                return Ok(deleted);
+            }
+        }
+        let sql = "update connections set purge = 'done' where id = $1 and purge = 'asked'";
+        execute(&self.db, "finish a purge", sql, [connection.as_str().into()]).await?;
+        Ok(0)
+    }
+}
