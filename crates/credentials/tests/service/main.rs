@@ -3,14 +3,21 @@
 #![cfg(test)]
 
 mod canary;
+mod capabilities;
 mod connect_links;
+mod consents;
 mod create;
+mod detector;
+mod disconnect;
 mod faults;
 mod invitations;
+mod leases;
 mod links_canary;
 mod mails;
 mod office;
 mod post;
 mod reconnect;
+mod renewals;
+mod stress;
 mod verdict;
 mod world;
