@@ -5,7 +5,7 @@ use std::{
     fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
@@ -28,6 +28,8 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
 pub(crate) const CANARY: &str = "cAnArY";
 const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
 const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
+/// The canary is in it, in base64.
+const AUDIT_KEY: &str = "Y0FuQXJZLWF1ZGl0LWtleS0wMDAwMDAwMDAwMDAwMDA=";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,7 @@ impl Cluster {
         set("WORKER__SWEEP_MS", "200".to_owned());
         set("RPC__TOKEN", SERVICE_TOKEN.to_owned());
         set("CREDENTIALS__KEYS", KEYS.to_owned());
+        set("AUDIT__KEY", AUDIT_KEY.to_owned());
         set("CREDENTIALS__LISTEN", format!("127.0.0.1:{}", ports[0]));
         set("CREDENTIALS__URL", format!("http://127.0.0.1:{}", ports[0]));
         set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));
@@ -157,8 +160,28 @@ impl Cluster {
     }
 
     pub(crate) fn caller(&self, at: usize) -> Caller {
+        self.caller_with(at, SERVICE_TOKEN)
+    }
+
+    /// Calls the process at that place with another token.
+    pub(crate) fn caller_with(&self, at: usize, token: &str) -> Caller {
         let port = if self.wiring == Wiring::Embedded { self.ports[0] } else { self.ports[at] };
-        Caller::new(&format!("http://127.0.0.1:{port}"), &SERVICE_TOKEN.into()).unwrap()
+        Caller::new(&format!("http://127.0.0.1:{port}"), &token.into()).unwrap()
+    }
+
+    /// Runs a command with the cluster's settings.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = tokio::process::Command::new(BINARY);
+        command.args(arguments).envs(&self.environment).env("TIDEMARK_LOG__FILTER", "error");
+        command.output().await.unwrap()
+    }
+
+    /// What a command prints that must not fail.
+    pub(crate) async fn succeed(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.command(arguments).await;
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        output.stdout
     }
 
     pub(crate) async fn connect(&self, api_key: &str) -> ConnectionId {
@@ -265,6 +288,7 @@ impl Cluster {
             if let Some(line) = text.lines().find(|line| line.contains(CANARY)) {
                 panic!("a secret in {}: {line}", path.display());
             }
+            assert!(!text.contains("tmk_"), "a service token in {}", path.display());
             assert!(!text.contains("panicked"), "{}: {}", path.display(), self.tail());
         }
         if let Some(bus) = &self.bus {

@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod cycle;
+mod directory;
 mod housekeeping;
 mod node;
 mod relay;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assertion;
+pub mod audit;
 mod connect;
 mod connect_links;
 mod connections;
