@@ -2,8 +2,14 @@
 //!
 //! Each entry's HMAC covers the entry and the one before it, so that nobody without the key can alter, insert or drop
 //! one unnoticed; the ends of the chains can be kept elsewhere (`tidemark audit head`), so that even the owner of the
-//! key cannot shorten one. An effect on the database has its entry in its own transaction; the release of a secret waits
-//! until its entry is committed, together with those of others. What cannot be written down does not happen.
+//! key cannot shorten one.
+//!
+//! An effect on the database has its entry in its own transaction ([`Audit::append`]). A release has no transaction: it
+//! is answered when the writer has taken its entry over ([`Audit::entrust`]), some milliseconds before the entry is
+//! committed. The trade: a process that is killed, or a machine that loses its power, takes the entries of these
+//! milliseconds with it; in return a release does not wait for a commit, which costs more than all the rest of it. An
+//! orderly stop writes everything. As soon as a write fails, or takes longer than 1 s, nothing more is released until
+//! everything that was taken over is written: what cannot be written down does not happen.
 
 mod chain;
 mod check;
@@ -21,6 +27,8 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
+
+use writer::{Health, Task};
 
 pub use chain::{AuditKey, InvalidAuditKey};
 pub use check::{Anchor, Broken, Checked, anchors, verify};
@@ -128,8 +136,17 @@ struct Timed {
 /// An entry on its way, and who waits for it.
 struct Waiting {
     timed: Timed,
-    /// Nobody, where the entry is only noted.
-    told: Option<oneshot::Sender<Result<(), Unwritten>>>,
+    told: Told,
+}
+
+/// Who waits for an entry.
+enum Told {
+    /// Somebody, until it is committed or refused.
+    Waits(oneshot::Sender<Result<(), Unwritten>>),
+    /// Nobody any more, for the writer has answered for it.
+    Later,
+    /// Nobody ever did.
+    Never,
 }
 
 /// The entry was not written: what it is about must not happen.
@@ -143,6 +160,7 @@ pub struct Audit {
     key: Arc<AuditKey>,
     clock: Arc<dyn Clock>,
     queue: mpsc::Sender<Waiting>,
+    health: Arc<Health>,
 }
 
 /// The writer of an audit log; ends when the last way into it is gone.
@@ -165,28 +183,40 @@ impl Audit {
     pub fn start(store: Store, key: AuditKey, clock: Arc<dyn Clock>) -> (Self, Writer) {
         let (queue, waiting) = mpsc::channel(WAITING);
         let key = Arc::new(key);
-        let writer = tokio::spawn(writer::run(store, Arc::clone(&key), waiting));
-        (Self { key, clock, queue }, Writer(writer))
+        let health = Arc::new(Health::default());
+        let task = Task { store, key: Arc::clone(&key), health: Arc::clone(&health) };
+        let writer = tokio::spawn(task.run(waiting));
+        (Self { key, clock, queue, health }, Writer(writer))
     }
 
     /// Writes an entry within the transaction of its effect. As the last step before the commit: it locks the
     /// organization's chain.
     pub async fn append(&self, tx: &Tx, entry: Entry) -> tidemark_store::Result<()> {
         let timed = self.timed(entry);
-        chain::append(tx, &self.key, std::slice::from_ref(&timed)).await
+        chain::append(tx, &self.key, std::iter::once(&timed)).await
+    }
+
+    /// Has the writer take an entry over. Refused while the writer does not keep up: then what the entry is about must
+    /// not happen.
+    pub async fn entrust(&self, entry: Entry) -> Result<(), Unwritten> {
+        if !self.health.is_good() {
+            return Err(Unwritten);
+        }
+        let waiting = Waiting { timed: self.timed(entry), told: Told::Later };
+        self.queue.send(waiting).await.map_err(|_| Unwritten)
     }
 
     /// Writes an entry and waits until it is committed, together with those of others.
     pub async fn record(&self, entry: Entry) -> Result<(), Unwritten> {
         let (told, written) = oneshot::channel();
-        let waiting = Waiting { timed: self.timed(entry), told: Some(told) };
+        let waiting = Waiting { timed: self.timed(entry), told: Told::Waits(told) };
         self.queue.send(waiting).await.map_err(|_| Unwritten)?;
         written.await.map_err(|_| Unwritten)?
     }
 
     /// Has an entry written soon. For what needs no permission to have happened: a denial.
     pub fn note(&self, entry: Entry) {
-        let waiting = Waiting { timed: self.timed(entry), told: None };
+        let waiting = Waiting { timed: self.timed(entry), told: Told::Never };
         if let Err(error) = self.queue.try_send(waiting) {
             tracing::error!(%error, "an entry of the audit log was lost");
         }

@@ -94,7 +94,7 @@ impl Parts {
         let entry = Entry::new(Some(&old.organization_id), by, Action::Disconnect, &old.id);
         self.audit.append(&tx, entry).await?;
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         // A worker that is in the middle of a sync writes nothing more.
         self.store.take_fence(&old.id, HOLDER, self.clock.now(), Duration::ZERO).await?;
         Ok(Some(self.connection(&old.id).await?))

@@ -103,7 +103,7 @@ impl Parts {
         let entry = Entry::new(Some(&to.organization_id), &proven.by, action, &to.id);
         self.audit.append(&tx, entry.with("generation", version.generation)).await?;
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         if !is_new {
             self.store.schedule_probe(&to.id, next_probe, Some(now)).await?;
         }

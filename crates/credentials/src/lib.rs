@@ -14,6 +14,7 @@ mod invitations;
 mod mail;
 mod matrix;
 mod moves;
+mod present;
 mod probe;
 mod refresh;
 mod refusal;

@@ -19,6 +19,7 @@ use tonic::{Response, Status};
 use crate::{
     InvitationService, InvitationSettings, Settings, Vault,
     audit::Audit,
+    present::Present,
     probe,
     refresh::Flights,
     refusal::{Fault, not_configured},
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) audit: Audit,
+    pub(crate) present: Present,
     pub(crate) flights: Flights,
     servers: Servers,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -54,8 +56,18 @@ impl CredentialService {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let (flights, servers) = (Flights::default(), Servers::default());
-        Self(Arc::new(Parts { store, vault, audit, leases, clock, settings, flights, servers, entropy }))
+        Self(Arc::new(Parts {
+            store,
+            vault,
+            leases,
+            clock,
+            settings,
+            audit,
+            present: Present::default(),
+            flights: Flights::default(),
+            servers: Servers::default(),
+            entropy,
+        }))
     }
 
     /// The server of `tidemark.connections.v1`. Whoever serves it puts a guard in front.

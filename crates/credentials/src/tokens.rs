@@ -81,7 +81,7 @@ impl Parts {
         id: &ConnectionId,
         wanted: Option<Capability>,
     ) -> Result<GetAccessTokenResponse, Fault> {
-        let holding = self.holding(id).await?;
+        let holding = self.just_held(id).await?;
         let connection = &holding.connection;
         caller.check(&connection.organization_id, "connection")?;
         caller.admit_release(&connection.organization_id)?;
@@ -91,7 +91,7 @@ impl Parts {
             CredentialKind::Oauth | CredentialKind::Assertion => AuthScheme::Bearer,
         };
         let entry = Entry::new(Some(&connection.organization_id), caller.actor(), Action::Release, id);
-        self.audit.record(entry.with("generation", connection.generation)).await?;
+        self.audit.entrust(entry.with("generation", connection.generation)).await?;
         Ok(GetAccessTokenResponse {
             access_token: secret.access.expose_secret().to_owned(),
             generation: version.generation,

@@ -117,7 +117,7 @@ impl Tx {
 
     /// Appends entries, whose chains' heads are locked, and moves the heads.
     pub async fn append_audit(&self, entries: &[AuditEntry], heads: &[AuditHead]) -> Result<()> {
-        let rows = entries.iter().map(|entry| {
+        let row = |entry: &AuditEntry| {
             vec![
                 entry.chain.as_str().into(),
                 entry.sequence.into(),
@@ -130,8 +130,8 @@ impl Tx {
                 entry.previous.as_slice().into(),
                 entry.hash.as_slice().into(),
             ]
-        });
-        ENTRIES.insert(&self.tx, "append to the audit log", rows).await?;
+        };
+        ENTRIES.insert(&self.tx, "append to the audit log", entries.iter().map(row).collect()).await?;
         let moved = heads
             .iter()
             .map(|head| vec![head.chain.as_str().into(), head.sequence.into(), head.hash.as_slice().into()]);

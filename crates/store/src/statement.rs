@@ -121,47 +121,30 @@ pub(crate) struct Table<'a> {
 
 impl Table<'_> {
     pub(crate) fn upsert(&self, backend: DbBackend, rows: usize) -> String {
+        let width = self.columns.len();
+        let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
         let (key, rest) = self.columns.split_at(self.key);
         let updates: Vec<_> = rest.iter().map(|column| format!("{column} = excluded.{column}")).collect();
         let action =
             if rest.is_empty() { "nothing".to_owned() } else { format!("update set {}", updates.join(", ")) };
-        format!("{} on conflict ({}) do {action}", self.plain_insert(backend, rows), key.join(", "))
-    }
-
-    fn plain_insert(&self, backend: DbBackend, rows: usize) -> String {
-        let width = self.columns.len();
-        let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
-        format!("insert into {} ({}) values {}", self.name, self.columns.join(", "), tuples.join(", "))
+        format!(
+            "insert into {} ({}) values {} on conflict ({}) do {action}",
+            self.name,
+            self.columns.join(", "),
+            tuples.join(", "),
+            key.join(", "),
+        )
     }
 
     /// Inserts rows, or updates those whose key is there. No key may come twice. In the order of their keys, two
     /// writers cannot deadlock.
+    ///
+    /// The rows become values before the first wait, so that no caller's iterator has to cross it.
     pub(crate) fn put<'b>(
         &'b self,
         db: &'b impl ConnectionTrait,
         attempted: &'static str,
         rows: impl IntoIterator<Item = Vec<Value>>,
-    ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
-        self.write(db, attempted, rows, Self::upsert)
-    }
-
-    /// Inserts rows; a key that is there already is an error.
-    pub(crate) fn insert<'b>(
-        &'b self,
-        db: &'b impl ConnectionTrait,
-        attempted: &'static str,
-        rows: impl IntoIterator<Item = Vec<Value>>,
-    ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
-        self.write(db, attempted, rows, Self::plain_insert)
-    }
-
-    /// The rows become values before the first wait, so that no caller's iterator has to cross it.
-    fn write<'b>(
-        &'b self,
-        db: &'b impl ConnectionTrait,
-        attempted: &'static str,
-        rows: impl IntoIterator<Item = Vec<Value>>,
-        statement: fn(&Self, DbBackend, usize) -> String,
     ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
         let width = self.columns.len();
         let batch = MAX_ROWS.min(MAX_PARAMETERS / width);
@@ -174,10 +157,30 @@ impl Table<'_> {
         Box::pin(async move {
             let mut written = 0;
             for values in batches {
-                let sql = statement(self, db.get_database_backend(), values.len() / width);
+                let sql = self.upsert(db.get_database_backend(), values.len() / width);
                 written += execute(db, attempted, sql, values).await?;
             }
             Ok(written)
+        })
+    }
+
+    /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is
+    /// there already is an error.
+    pub(crate) fn insert<'b>(
+        &'b self,
+        db: &'b impl ConnectionTrait,
+        attempted: &'static str,
+        rows: Vec<Vec<Value>>,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'b>> {
+        Box::pin(async move {
+            let backend = db.get_database_backend();
+            let mut rows = rows.into_iter();
+            while let Some(size) = dialect::insert_size(backend, rows.len()) {
+                let values = rows.by_ref().take(size);
+                let (sql, values) = dialect::insert(backend, self.name, &self.columns, size, values);
+                execute(db, attempted, sql, values).await?;
+            }
+            Ok(())
         })
     }
 }

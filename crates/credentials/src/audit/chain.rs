@@ -86,12 +86,16 @@ fn keyed(key: &SecretBox<Vec<u8>>, entry: &AuditEntry) -> Hmac<Sha256> {
 }
 
 /// Hangs entries on their chains, in their order.
-pub(super) async fn append(tx: &Tx, key: &AuditKey, entries: &[Timed]) -> Result<()> {
-    let names: BTreeSet<&str> = entries.iter().map(|timed| timed.entry.chain.as_str()).collect();
+pub(super) async fn append(
+    tx: &Tx,
+    key: &AuditKey,
+    entries: impl Iterator<Item = &Timed> + Clone + Send,
+) -> Result<()> {
+    let names: BTreeSet<&str> = entries.clone().map(|timed| timed.entry.chain.as_str()).collect();
     let heads = tx.lock_audit_heads(&names, &FIRST).await?;
     let mut heads: BTreeMap<String, AuditHead> =
         heads.into_iter().map(|head| (head.chain.clone(), head)).collect();
-    let mut chained = Vec::with_capacity(entries.len());
+    let mut chained = Vec::new();
     for Timed { entry, at } in entries {
         let head = heads.get_mut(&entry.chain).expect("the head of every chain was locked");
         let Entry { chain, actor, action, subject, outcome, details } = entry;

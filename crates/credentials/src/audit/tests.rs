@@ -146,6 +146,38 @@ async fn what_cannot_be_written_is_refused() {
     assert_eq!(audit.record(entry(1, 2)).await, Err(Unwritten));
 }
 
+#[tokio::test]
+async fn after_a_failed_write_nothing_is_taken_over_until_all_is_written() {
+    let database = TestDatabase::sqlite_file().await;
+    let (audit, writer) = Audit::start(database.store(), key(KEY), clock());
+    // Somebody else holds the database, for longer than a release may wait to be written down.
+    let other = tidemark_testkit::open_store(&database.url()).await;
+    let blocking = other.begin().await.unwrap();
+    audit.entrust(entry(1, 0)).await.unwrap();
+    let refused = async {
+        let mut taken = 1;
+        while audit.entrust(entry(1, taken)).await.is_ok() {
+            taken += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        taken
+    };
+    let limit = std::time::Duration::from_secs(5);
+    let mut taken = tokio::time::timeout(limit, refused).await.expect("after 1 s nothing is released");
+    drop(blocking);
+    let again = async {
+        while audit.entrust(entry(1, taken)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(limit, again).await.expect("it recovers by itself");
+    taken += 1;
+    drop(audit);
+    writer.drained().await;
+    let checked = check(&database.store(), &[]).await;
+    assert_eq!(checked, Checked { chains: 1, entries: taken, broken: Vec::new() }, "nothing is lost");
+}
+
 #[test]
 fn a_key_is_named_by_what_is_wrong_with_it() {
     for (text, problem) in [("", "not set"), ("****", "base64"), ("c2hvcnQ=", "short")] {

@@ -131,7 +131,7 @@ impl Parts {
         let entry = Entry::new(Some(&old.organization_id), "tidemark", Action::Refresh, &old.id);
         self.audit.append(&tx, entry.with("generation", version.generation)).await?;
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         let (connection, kind, generation) = (&old.id, begun.kind.as_str(), version.generation);
         tracing::debug!(%connection, kind, generation, "credential renewed");
         Ok(Some(version))
