@@ -141,7 +141,8 @@ impl World {
         let settings = settings(&self.simulator, &url, &url);
         let (leases, entropy) = (Arc::new(InprocLeases::new()), Arc::new(SeededEntropy::new(4)));
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let service = CredentialService::new(store, vault, leases, settings, clock, entropy);
+        let audit = self.audit.clone();
+        let service = CredentialService::new(store, vault, audit, leases, settings, clock, entropy);
         let (caller, stop) = serve(&service);
         Self { service, caller, _stop: stop, ..self }
     }
