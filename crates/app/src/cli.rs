@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tidemark_runtime::{Config, no_core_dumps, trace};
 
 use crate::{
-    command::{demo, doctor, keys, migrate, report, simulator},
+    command::{audit, demo, doctor, keys, migrate, report, simulator, token},
     node::{self, Roles},
 };
 
@@ -36,6 +36,10 @@ enum Command {
     Migrate,
     /// Shows and rotates the key-encryption keys.
     Keys(keys::Args),
+    /// Makes, lists and revokes the service tokens of callers.
+    Token(token::Args),
+    /// Checks and shows the audit log.
+    Audit(audit::Args),
     /// Asks every server for an answer and tells what to do where there is none.
     Doctor(doctor::Args),
     /// The whole system in one process, against a simulated vendor.
@@ -61,6 +65,8 @@ impl Cli {
             Command::All => node::run(load(&[])?, Roles::ALL).await,
             Command::Migrate => migrate::run(&load(&[])?).await,
             Command::Keys(args) => keys::run(&load(&[])?, &args).await,
+            Command::Token(args) => token::run(&load(&[])?, args).await,
+            Command::Audit(args) => audit::run(&load(&[])?, args).await,
             Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,

@@ -1,8 +1,10 @@
 //! The commands that are more than a set of services.
 
+pub(crate) mod audit;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod report;
 pub(crate) mod simulator;
+pub(crate) mod token;

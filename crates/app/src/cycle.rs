@@ -42,15 +42,16 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Settings of a cluster without servers; its keys live as long as the process.
     pub(crate) fn local(database_url: &str) -> Vec<(&'static str, String)> {
-        let mut random = [0_u8; 64];
+        let mut random = [0_u8; 96];
         OsEntropy.fill(&mut random);
-        let (key, token) = random.split_at(32);
+        let [key, token, audit] = [0, 32, 64].map(|from| BASE64_STANDARD.encode(&random[from..from + 32]));
         vec![
             ("database.url", database_url.to_owned()),
             ("bus.url", "inproc:".to_owned()),
             ("leases.url", "inproc:".to_owned()),
-            ("rpc.token", BASE64_STANDARD.encode(token)),
-            ("credentials.keys", format!("session:{}", BASE64_STANDARD.encode(key))),
+            ("rpc.token", token),
+            ("credentials.keys", format!("session:{key}")),
+            ("audit.key", audit),
             // What a person should know of is printed as a sentence; RUST_LOG shows the rest.
             ("log.filter", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned())),
         ]

@@ -3,8 +3,10 @@
 mod cli;
 mod command;
 mod cycle;
+mod directory;
 mod housekeeping;
 mod node;
+mod operator;
 mod relay;
 mod sheet;
 mod wiring;

@@ -7,21 +7,23 @@ use secrecy::ExposeSecret;
 use tidemark_credentials::{
     Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, ReturnUrls,
     Settings as CredentialSettings, SubscriptionService, SubscriptionSettings, Vault,
+    audit::{Audit, AuditKey},
 };
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
 use tidemark_rpc::{
     client::Caller,
-    server::{self, Guard, Listen},
+    guard::Guard,
+    limit::{Limits, Rate},
+    server::{Listen, Server},
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
 use tidemark_store::Store;
 use tidemark_sync::{Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
-use tonic::service::Routes;
 
-use crate::{housekeeping, relay, wiring};
+use crate::{directory::StoreDirectory, housekeeping, relay, wiring};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -81,17 +83,18 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     }
     let address = roles.listen(&config);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let caller = Caller::new(config.credentials.url.as_str(), &config.rpc_token)?;
+    let caller = wiring::caller(&config)?;
     tracing::info!(%address, ?roles, "serving gRPC");
     let tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
     finish(tasks, &shutdown).await
 }
 
 fn check_token(config: &Config) -> Result<()> {
-    if config.rpc_token.expose_secret().len() < SHORTEST_TOKEN {
+    let mut values = config.rpc_token.expose_secret().split(',');
+    if values.any(|value| value.trim().len() < SHORTEST_TOKEN) {
         bail!(
             "the setting rpc.token needs at least {SHORTEST_TOKEN} characters: it is what internal services show each \
-             other; set it in the file, as TIDEMARK_RPC__TOKEN or TIDEMARK_RPC__TOKEN_FILE"
+             other; set it in the file, as TIDEMARK_RPC__TOKEN or TIDEMARK_RPC__TOKEN_FILE; two values have a comma between"
         );
     }
     Ok(())
@@ -107,37 +110,32 @@ pub(crate) async fn start(
     shutdown: &Shutdown,
 ) -> Result<JoinSet<Result<()>>> {
     let Ground { store, bus, leases, clock, entropy } = ground.clone();
-    let guard = Guard::new(config.rpc_token.clone());
+    let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
+    let (audit, written) = Audit::start(store.clone(), key, Arc::clone(&clock));
+    let mut server = Server::new(guard(config, &store, &audit, &clock))
+        .reflection(config.rpc.reflection)
+        .tls(wiring::server_tls(config)?);
     let mut tasks = JoinSet::new();
-    let mut routes = Routes::builder();
-    let mut names = Vec::new();
     if roles.credentials {
         let vault = Vault::from_keys(&config.credentials.keys, Arc::clone(&entropy))
             .context("the setting credentials.keys cannot be used")?;
         let service = CredentialService::new(
             store.clone(),
             vault,
+            audit,
             Arc::clone(&leases),
             credential_settings(config),
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        routes.add_service(server::guard(service.connections_server(), &guard));
-        routes.add_service(server::guard(service.credentials_server(), &guard));
+        server = server.with(service.connections_server()).with(service.credentials_server());
         let invitations = service.invitations(invitation_settings(config)?);
-        routes.add_service(server::guard(invitations.invitations_server(), &guard));
-        routes.add_service(server::guard(invitations.connect_links_server(), &guard));
+        server = server.with(invitations.invitations_server()).with(invitations.connect_links_server());
         let stop = shutdown.clone();
         tasks.spawn(async move {
             invitations.run(stop).await;
             Ok(())
         });
-        names.extend([
-            "tidemark.connections.v1.ConnectionsService",
-            "tidemark.connections.v1.InvitationsService",
-            "tidemark.connections.v1.ConnectLinksService",
-            "tidemark.credentials.v1.CredentialsService",
-        ]);
         let stop = shutdown.clone();
         let detector = service.clone();
         tasks.spawn(async move {
@@ -147,9 +145,7 @@ pub(crate) async fn start(
         let events = &config.events;
         let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone(), events.keep_days);
         let subscriptions = SubscriptionService::new(&service, settings, shutdown.clone());
-        routes.add_service(server::guard(subscriptions.events_server(), &guard));
-        routes.add_service(server::guard(subscriptions.webhooks_server(), &guard));
-        names.extend(["tidemark.connections.v1.EventsService", "tidemark.connections.v1.WebhooksService"]);
+        server = server.with(subscriptions.events_server()).with(subscriptions.webhooks_server());
         tasks.spawn(async move {
             subscriptions.run().await;
             Ok(())
@@ -174,8 +170,7 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        routes.add_service(server::guard(service.server(), &guard));
-        names.push("tidemark.syncs.v1.SyncsService");
+        server = server.with(service.server());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             service.run(shutdown).await;
@@ -189,17 +184,20 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        routes.add_service(server::guard(service.server(), &guard));
-        names.push("tidemark.utilization.v1.UtilizationService");
+        server = server.with(service.server());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             service.run(shutdown).await;
             Ok(())
         });
     }
-    let routes = routes.routes();
     let stop = shutdown.soft().clone();
-    tasks.spawn(async move { Ok(server::serve(routes, &names, listen, stop).await?) });
+    tasks.spawn(async move {
+        let served = server.serve(listen, stop).await;
+        // With the server, the last way into the audit log is gone.
+        written.drained().await;
+        Ok(served?)
+    });
     let (swept, keep, times, until) =
         (store.clone(), config.events.keep_days, Arc::clone(&clock), shutdown.clone());
     tasks.spawn(async move {
@@ -250,6 +248,16 @@ fn invitation_settings(config: &Config) -> Result<InvitationSettings> {
         per_day: config.invitations.per_day,
         mailer,
     })
+}
+
+/// Knows the callers, and holds them to their limits.
+fn guard(config: &Config, store: &Store, audit: &Audit, clock: &Arc<dyn Clock>) -> Guard {
+    let rpc = &config.rpc;
+    let calls = Rate { per_second: rpc.calls_per_second, burst: rpc.calls_burst };
+    let releases = Rate { per_second: rpc.releases_per_second, burst: rpc.releases_burst };
+    let limits = Limits::new(rpc.calls_at_once, calls, releases);
+    let directory = StoreDirectory::new(store.clone(), audit.clone(), Arc::clone(clock));
+    Guard::with(&config.rpc_token, Arc::new(directory), limits)
 }
 
 /// Waits for the end. A task that ends by itself ends the process, with a failure.

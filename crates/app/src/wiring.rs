@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_inproc::{InprocBus, InprocLeases};
 use tidemark_leases_redis::RedisLeases;
 use tidemark_ports::{Bus, Leases};
+use tidemark_rpc::{
+    client::Caller,
+    tls::{ClientFiles, ServerFiles, ServerTls},
+};
 use tidemark_runtime::Config;
 
 /// A bus and what `doctor` needs to know of it.
@@ -29,6 +33,30 @@ pub(crate) fn bus(config: &Config) -> Result<BusChoice> {
     }
     let bus = AmqpBus::new(url, &config.bus.prefix).context("the setting bus.url cannot be used")?;
     Ok(BusChoice::Amqp(Box::new(bus)))
+}
+
+/// What this process's server speaks.
+pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
+    let tls = &config.rpc.tls;
+    let Some((certificate, key)) = tls.server.clone() else {
+        if tls.client_ca.is_some() {
+            bail!("the setting rpc.tls.client_ca_file is of no use without rpc.tls.certificate_file");
+        }
+        return Ok(None);
+    };
+    let files = ServerFiles { certificate, key, client_ca: tls.client_ca.clone() };
+    ServerTls::watch(files).map(Some).context("the settings in rpc.tls cannot be used")
+}
+
+/// Calls the credential service.
+pub(crate) fn caller(config: &Config) -> Result<Caller> {
+    let (url, token, tls) = (&config.credentials.url, &config.rpc_token, &config.rpc.tls);
+    if url.scheme() != "https" {
+        return Ok(Caller::new(url.as_str(), token)?);
+    }
+    let ca =
+        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where credentials.url is https")?;
+    Ok(Caller::secured(url.as_str(), token, &ClientFiles { ca, own: tls.client.clone() })?)
 }
 
 pub(crate) fn leases(config: &Config) -> Result<LeasesChoice> {

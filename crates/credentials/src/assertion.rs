@@ -39,7 +39,8 @@ impl Parts {
         let grant = self.assert(connection.region, &subject).await?.map_err(Fault::OAuth)?;
         let secret = Secret { subject: Some(subject), ..Secret::granted(&grant, None) };
         let span = info_span!("assertion", connection = %connection.id);
-        self.take_grant(&connection, CredentialKind::Assertion, secret, &grant).instrument(span).await
+        let by = caller.actor();
+        self.take_grant(by, &connection, CredentialKind::Assertion, secret, &grant).instrument(span).await
     }
 
     fn can_assert(&self) -> Result<(), Refusal> {

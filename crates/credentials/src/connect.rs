@@ -30,12 +30,13 @@ impl Parts {
         request: wire::CreateConnectionRequest,
     ) -> Result<Connection, Fault> {
         may_begin(caller, &request.organization_id)?;
-        self.create(request, &Ticket::None).await
+        self.create(caller.actor(), request, &Ticket::None).await
     }
 
     /// As a caller, or the holder of a link, asks for it.
     pub(crate) async fn create(
         &self,
+        by: &str,
         request: wire::CreateConnectionRequest,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
@@ -46,7 +47,8 @@ impl Parts {
         let kind = CredentialKind::ApiKey;
         let found = self.examine(begun.region, kind, scheme, &secret, Kept::Nothing).instrument(span).await?;
         let life = Life::default();
-        self.install(begun, true, Proven { kind, scheme, secret, found, life }, ticket).await
+        let by = by.to_owned();
+        self.install(begun, true, Proven { by, kind, scheme, secret, found, life }, ticket).await
     }
 
     /// As a caller asks for it.
@@ -56,12 +58,13 @@ impl Parts {
         request: wire::ReconnectConnectionRequest,
     ) -> Result<Connection, Fault> {
         self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?;
-        self.reconnect(request, &Ticket::None).await
+        self.reconnect(caller.actor(), request, &Ticket::None).await
     }
 
     /// As a caller, or the holder of a link, asks for it.
     pub(crate) async fn reconnect(
         &self,
+        by: &str,
         request: wire::ReconnectConnectionRequest,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
@@ -73,7 +76,8 @@ impl Parts {
         let found = self.examine(old.region, kind, scheme, &secret, Kept::Old).instrument(span).await?;
         same_workspace(&old, kind, &found)?;
         let life = Life::default();
-        self.install(old, false, Proven { kind, scheme, secret, found, life }, ticket).await
+        let by = by.to_owned();
+        self.install(old, false, Proven { by, kind, scheme, secret, found, life }, ticket).await
     }
 
     /// A connection that is not in the database yet.
@@ -108,11 +112,7 @@ impl Parts {
 /// Refuses who may not see the organization.
 pub(crate) fn may_begin(caller: &Identity, organization: &str) -> Result<(), Fault> {
     let organization: OrganizationId = rpc::parse("organization_id", organization)?;
-    if caller.may_see(&organization) {
-        Ok(())
-    } else {
-        Err(Refusal::NotFound { what: "organization" }.into())
-    }
+    Ok(caller.check(&organization, "organization")?)
 }
 
 /// A disconnected connection stays disconnected.

@@ -109,7 +109,9 @@ impl Desk {
         let now = self.parts.clock.now();
         // A caller that may not see the organization must not be able to burn its link.
         let found = store.connect_link_of_token(&hash, now).await?;
-        found.filter(|found| identity.may_see(&found.organization_id)).ok_or_else(missing)?;
+        found
+            .filter(|found| identity.check(&found.organization_id, "connect link").is_ok())
+            .ok_or_else(missing)?;
         let session = Token::generate(&*self.parts.entropy);
         let end = now + SESSION;
         let redeemed = store.redeem_connect_link(&hash, &session.hash(), now, end).await?;
@@ -136,11 +138,14 @@ impl Desk {
         let missing = || Refusal::NotFound { what: "connect session" };
         let hash = Token::parse(request.session).ok_or_else(missing)?.hash();
         let found = self.parts.store.connect_link_of_session(&hash, self.parts.clock.now()).await?;
-        let link = found.filter(|found| identity.may_see(&found.organization_id)).ok_or_else(missing)?;
+        let link = found
+            .filter(|found| identity.check(&found.organization_id, "connect link").is_ok())
+            .ok_or_else(missing)?;
         let ticket = Ticket::Session(hash);
         let ConnectLink { organization_id, connection_id, .. } = &link;
         let (region, key) = (request.region, request.api_key);
-        let made = self.connect(organization_id, connection_id.as_ref(), region, key, &ticket).await?;
+        let made =
+            self.connect(identity, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
         log(&link, "connect link used");
         let connection = Some(connections::shown(made));
         Ok(wire::ConnectThroughLinkResponse { connection, return_url: link.return_url })

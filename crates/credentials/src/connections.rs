@@ -146,10 +146,8 @@ impl Parts {
         request: &wire::ListConnectionsRequest,
     ) -> Result<wire::ListConnectionsResponse, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
+        caller.check(&organization, "organization")?;
         let after = page_start(&request.page_token)?;
-        if !caller.may_see(&organization) {
-            return Ok(wire::ListConnectionsResponse::default());
-        }
         let size = match request.page_size {
             0 => DEFAULT_PAGE,
             size => size.min(LARGEST_PAGE),

@@ -105,7 +105,9 @@ impl Parts {
             oauth.exchange(&SecretString::from(code.as_str()), &verifier).await.map_err(Fault::OAuth)?;
         let span = info_span!("consent", connection = %connection.id);
         let secret = Secret::granted(&grant, None);
-        let granted = self.take_grant(&connection, CredentialKind::Oauth, secret, &grant).instrument(span);
+        let granted = self
+            .take_grant(caller.actor(), &connection, CredentialKind::Oauth, secret, &grant)
+            .instrument(span);
         match granted.await {
             Ok(connection) => Ok(connection),
             Err(fault) => {
@@ -119,6 +121,7 @@ impl Parts {
     /// Proves a grant and stores it.
     pub(crate) async fn take_grant(
         &self,
+        by: &str,
         connection: &Connection,
         kind: CredentialKind,
         secret: Secret,
@@ -134,7 +137,7 @@ impl Parts {
         same_workspace(connection, kind, &found)?;
         let life = Life::of(grant);
         let is_new = self.store.connection(&connection.id).await?.is_none();
-        let proven = Proven { kind, scheme, secret, found, life };
+        let proven = Proven { by: by.to_owned(), kind, scheme, secret, found, life };
         self.install(connection.clone(), is_new, proven, &Ticket::None).await
     }
 

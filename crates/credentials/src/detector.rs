@@ -154,7 +154,7 @@ impl Parts {
         // Somebody who was faster wrote something newer; the next round looks again.
         if moved.write(&tx, old).await? {
             tx.commit().await?;
-            moved.log();
+            self.done(&moved);
         }
         Ok(())
     }

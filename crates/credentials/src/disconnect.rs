@@ -8,6 +8,7 @@ use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status:
 use tidemark_store::{Connection, Purge, SealedCredential};
 
 use crate::{
+    audit::{Action, Entry},
     holding::Holding,
     moves::{TRIES, Telling},
     refusal::Fault,
@@ -37,7 +38,7 @@ impl Parts {
                 return Ok((holding.connection, Vec::new()));
             }
             let not_revoked = self.revoke(&holding).await;
-            if let Some(ended) = self.end(&holding.connection, purge, &not_revoked).await? {
+            if let Some(ended) = self.end(caller.actor(), &holding.connection, purge, &not_revoked).await? {
                 let told = not_revoked.into_iter().map(still_working).collect();
                 return Ok((ended, told));
             }
@@ -77,6 +78,7 @@ impl Parts {
     /// Nothing where somebody changed the connection at the same time.
     async fn end(
         &self,
+        by: &str,
         old: &Connection,
         purge: Option<Purge>,
         not_revoked: &[CredentialKind],
@@ -89,8 +91,10 @@ impl Parts {
             return Ok(None);
         }
         tx.delete_credentials(&old.id).await?;
+        let entry = Entry::new(Some(&old.organization_id), by, Action::Disconnect, &old.id);
+        self.audit.append(&tx, entry).await?;
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         // A worker that is in the middle of a sync writes nothing more.
         self.store.take_fence(&old.id, HOLDER, self.clock.now(), Duration::ZERO).await?;
         Ok(Some(self.connection(&old.id).await?))

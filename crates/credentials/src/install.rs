@@ -12,6 +12,7 @@ use tidemark_productboard::oauth::Grant;
 use tidemark_store::{Connection, SealedCredential};
 
 use crate::{
+    audit::{Action, Entry},
     holding::Holding,
     moves::{Move, TRIES, Telling, signals},
     probe::Found,
@@ -26,6 +27,8 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(300);
 
 /// A credential that was proven, on its way into a connection.
 pub(crate) struct Proven {
+    /// Who brought it, for the audit log.
+    pub(crate) by: String,
     pub(crate) kind: CredentialKind,
     pub(crate) scheme: AuthScheme,
     pub(crate) secret: Secret,
@@ -96,8 +99,11 @@ impl Parts {
         }
         tx.insert_credential(&version).await?;
         tx.delete_credentials_before(&to.id, kind, version.generation).await?;
+        let action = if old.state == State::AwaitingConsent { Action::Connect } else { Action::Reconnect };
+        let entry = Entry::new(Some(&to.organization_id), &proven.by, action, &to.id);
+        self.audit.append(&tx, entry.with("generation", version.generation)).await?;
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         if !is_new {
             self.store.schedule_probe(&to.id, next_probe, Some(now)).await?;
         }

@@ -176,14 +176,14 @@ impl Desk {
     /// The invitation, if it is there and the caller's to see.
     async fn visible(&self, identity: &Identity, id: &InvitationId) -> Result<Invitation, Fault> {
         let found = self.parts.store.invitation(id).await?;
-        let seen = found.filter(|found| identity.may_see(&found.organization_id));
+        let seen = found.filter(|found| identity.check(&found.organization_id, "invitation").is_ok());
         seen.ok_or_else(|| Refusal::NotFound { what: "invitation" }.into())
     }
 
     /// The organization that a request names, if it is the caller's to see.
     pub(crate) fn organization(&self, identity: &Identity, text: &str) -> Result<OrganizationId, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", text)?;
-        if identity.may_see(&organization) {
+        if identity.check(&organization, "organization").is_ok() {
             return Ok(organization);
         }
         Err(Refusal::NotFound { what: "organization" }.into())

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assertion;
+pub mod audit;
 mod connect;
 mod connect_links;
 mod connections;
@@ -13,6 +14,7 @@ mod invitations;
 mod mail;
 mod matrix;
 mod moves;
+mod present;
 mod probe;
 mod refresh;
 mod refusal;

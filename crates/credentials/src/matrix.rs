@@ -129,7 +129,7 @@ impl Parts {
             return Ok(false);
         }
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         Ok(true)
     }
 }

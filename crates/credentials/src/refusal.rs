@@ -11,7 +11,7 @@ use tidemark_rpc::status::{RECONNECT_REQUIRED, Refusal};
 use tidemark_store as store;
 use tonic::Status;
 
-use crate::{probe::Unfit, vault::OpenError};
+use crate::{audit::Unwritten, probe::Unfit, vault::OpenError};
 
 /// What became of the key that was tried, for the end of a sentence's first half.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Sealed { connection: ConnectionId, error: OpenError },
     /// A connection whose credential is not in the database.
     Missing { connection: ConnectionId, generation: i64 },
+    /// The audit log.
+    Audit(Unwritten),
     /// Somebody else changed the connection first.
     Overtaken,
     /// The configured host cannot be used.
@@ -59,14 +61,18 @@ impl From<store::Error> for Fault {
     }
 }
 
+impl From<Unwritten> for Fault {
+    fn from(error: Unwritten) -> Self {
+        Self::Audit(error)
+    }
+}
+
 impl Fault {
     /// Handles the fault: logs what has to be, and gives the caller's part.
     pub(crate) fn into_status(self, rpc: &'static str) -> Status {
         match self {
             Self::Refused(status) => status,
-            Self::Overtaken => Status::aborted(
-                "the connection was changed by another call at the same time; look at it, and try again if needed",
-            ),
+            Self::Overtaken => Refusal::Overtaken { what: "connection" }.into(),
             Self::Store(error) => {
                 let unavailable = matches!(error, store::Error::Unavailable(..));
                 let error: &(dyn StdError + 'static) = &error;
@@ -81,6 +87,7 @@ impl Fault {
                 tracing::error!(rpc, error, "the database failed");
                 Refusal::Internal.into()
             }
+            Self::Audit(Unwritten) => unavailable_for("the audit log", 2),
             Self::Sealed { connection, error } => {
                 // What the operator puts right by adding a key heals without the caller's doing.
                 let heals = matches!(error, OpenError::UnknownKey { .. });

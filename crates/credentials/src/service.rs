@@ -7,14 +7,20 @@ use tidemark_ports::Leases;
 use tidemark_productboard::{AuthScheme, Client, oauth::OAuth};
 use tidemark_rpc::{
     connections::connections_service_server::ConnectionsServiceServer,
-    credentials::credentials_service_server::CredentialsServiceServer, detached, identity::Identity,
+    credentials::credentials_service_server::CredentialsServiceServer,
+    detached,
+    identity::Identity,
+    server::{RECEIVE_LIMIT, SEND_LIMIT},
     status::Refusal,
 };
 use tidemark_store::{Connection, SealedCredential, Store};
 use tonic::{Response, Status};
 
 use crate::{
-    InvitationService, InvitationSettings, Settings, Vault, probe,
+    InvitationService, InvitationSettings, Settings, Vault,
+    audit::Audit,
+    present::Present,
+    probe,
     refresh::Flights,
     refusal::{Fault, not_configured},
     secret::Secret,
@@ -32,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) leases: Arc<dyn Leases>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
+    pub(crate) audit: Audit,
+    pub(crate) present: Present,
     pub(crate) flights: Flights,
     servers: Servers,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -42,23 +50,38 @@ impl CredentialService {
     pub fn new(
         store: Store,
         vault: Vault,
+        audit: Audit,
         leases: Arc<dyn Leases>,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let (flights, servers) = (Flights::default(), Servers::default());
-        Self(Arc::new(Parts { store, vault, leases, clock, settings, flights, servers, entropy }))
+        Self(Arc::new(Parts {
+            store,
+            vault,
+            leases,
+            clock,
+            settings,
+            audit,
+            present: Present::default(),
+            flights: Flights::default(),
+            servers: Servers::default(),
+            entropy,
+        }))
     }
 
     /// The server of `tidemark.connections.v1`. Whoever serves it puts a guard in front.
     pub fn connections_server(&self) -> ConnectionsServiceServer<Self> {
         ConnectionsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// The server of `tidemark.credentials.v1`. Whoever serves it puts a guard in front.
     pub fn credentials_server(&self) -> CredentialsServiceServer<Self> {
         CredentialsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// Invitations and hosted connect links, which make connections through this service.
@@ -103,11 +126,8 @@ impl Parts {
     /// The connection, if the caller may see it. What it may not see does not exist for it.
     pub(crate) async fn visible(&self, caller: &Identity, id: &ConnectionId) -> Result<Connection, Fault> {
         let connection = self.connection(id).await?;
-        if caller.may_see(&connection.organization_id) {
-            Ok(connection)
-        } else {
-            Err(Refusal::NotFound { what: "connection" }.into())
-        }
+        caller.check(&connection.organization_id, "connection")?;
+        Ok(connection)
     }
 
     pub(crate) fn new_connection_id(&self) -> ConnectionId {

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     CredentialService,
+    audit::{Action, Entry},
     refresh::{LONGEST_WAIT, SHORT_WAIT, Unrefreshed},
     refusal::{Fault, reconnect_required},
     secret::Secret,
@@ -80,16 +81,17 @@ impl Parts {
         id: &ConnectionId,
         wanted: Option<Capability>,
     ) -> Result<GetAccessTokenResponse, Fault> {
-        let holding = self.holding(id).await?;
+        let holding = self.just_held(id).await?;
         let connection = &holding.connection;
-        if !caller.may_see(&connection.organization_id) {
-            return Err(Refusal::NotFound { what: "connection" }.into());
-        }
+        caller.check(&connection.organization_id, "connection")?;
+        caller.admit_release(&connection.organization_id)?;
         let (version, secret) = self.usable(connection, holding.credential_for(wanted)?).await?;
         let scheme = match version.kind {
             CredentialKind::ApiKey => connection.auth_scheme,
             CredentialKind::Oauth | CredentialKind::Assertion => AuthScheme::Bearer,
         };
+        let entry = Entry::new(Some(&connection.organization_id), caller.actor(), Action::Release, id);
+        self.audit.entrust(entry.with("generation", connection.generation)).await?;
         Ok(GetAccessTokenResponse {
             access_token: secret.access.expose_secret().to_owned(),
             generation: version.generation,

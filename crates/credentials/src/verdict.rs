@@ -122,7 +122,7 @@ impl Parts {
             return Ok(None);
         }
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         if is_covered {
             let (connection, kind, reason) = (&old.id, version.kind.as_str(), reason.as_str());
             tracing::warn!(%connection, kind, reason, "a credential was refused, another one of the connection goes on");

@@ -99,6 +99,8 @@ ids! {
     WebhookEndpointId = "whep_";
     /// One event on its way to one webhook endpoint.
     WebhookDeliveryId = "whdl_";
+    /// One service token; not its secret.
+    TokenId = "tok_";
 }
 
 impl OrganizationId {

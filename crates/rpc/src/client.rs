@@ -1,34 +1,50 @@
-//! The client side for internal services: every call is signed and has a deadline.
+//! The client side for internal services: every call is signed and has a deadline, at the latest that of the call which
+//! it is made for.
 
-use std::time::Duration;
+mod retry;
+
+use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
 
 use crate::{
+    call::{self, Call, REQUEST_ID},
     connections::{
         connect_links_service_client::ConnectLinksServiceClient,
         connections_service_client::ConnectionsServiceClient, events_service_client::EventsServiceClient,
         invitations_service_client::InvitationsServiceClient, webhooks_service_client::WebhooksServiceClient,
     },
     credentials::credentials_service_client::CredentialsServiceClient,
+    status::Refusal,
     syncs::syncs_service_client::SyncsServiceClient,
+    tls::{self, ClientFiles, TlsError},
+    token,
     utilization::utilization_service_client::UtilizationServiceClient,
 };
+use retry::Retries;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(3);
-const ATTEMPTS: u32 = 4;
+
+fn endpoint(address: &str) -> Result<Endpoint, CallerError> {
+    let endpoint = Endpoint::from_shared(address.to_owned())
+        .map_err(|error| CallerError::Address(address.to_owned(), error))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10)))
+}
 
 /// A channel whose calls are signed.
 pub type Signed = InterceptedService<Channel, Signature>;
 
-/// Adds the service token and the deadline to a call.
+/// Adds the service token, the deadline and the request's id to a call.
 #[derive(Clone, Debug)]
 pub struct Signature {
     header: MetadataValue<Ascii>,
@@ -37,21 +53,36 @@ pub struct Signature {
 impl Interceptor for Signature {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert("authorization", self.header.clone());
-        request.set_timeout(DEADLINE);
+        let present = Call::present();
+        let left = present.as_ref().map_or(DEADLINE, |call| call.remaining().min(DEADLINE));
+        if left.is_zero() {
+            return Err(Refusal::DeadlineExceeded.into());
+        }
+        let own = request.metadata().get(call::TIMEOUT).and_then(|text| call::timeout(text.to_str().ok()?));
+        request.set_timeout(own.map_or(left, |own| own.min(left)));
+        if let Some(id) = present.and_then(|call| call.request_id.to_str().ok()?.parse().ok()) {
+            request.metadata_mut().insert(REQUEST_ID, id);
+        }
         Ok(request)
     }
 }
 
 /// Calls one Tidemark process.
 #[derive(Clone, Debug)]
-pub struct Caller(Signed);
+pub struct Caller {
+    signed: Signed,
+    retries: Arc<Retries>,
+}
 
 /// The address or the token cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CallerError {
     /// Not an address.
-    #[error("`{0}` is not a gRPC address: expected `http://host:port`")]
+    #[error("`{0}` is not a gRPC address: expected `http://host:port` or `https://host:port`")]
     Address(String, #[source] tonic::transport::Error),
+    /// No TLS.
+    #[error("the TLS files of the client cannot be used")]
+    Tls(#[from] TlsError),
     /// Not a token.
     #[error("the service token has characters that a header cannot carry")]
     Token,
@@ -60,80 +91,71 @@ pub enum CallerError {
 impl Caller {
     /// A caller of the process at `address`; connects when first used, and again when needed.
     pub fn new(address: &str, token: &SecretString) -> Result<Self, CallerError> {
-        let endpoint = Endpoint::from_shared(address.to_owned())
-            .map_err(|error| CallerError::Address(address.to_owned(), error))?;
-        let channel = endpoint
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .connect_lazy();
-        Self::over(channel, token)
+        Self::over(endpoint(address)?.connect_lazy(), token)
     }
 
-    /// A caller over an existing channel.
+    /// A caller of the process at `address`, `https://host:port`, which has to prove that it is the one.
+    pub fn secured(address: &str, token: &SecretString, files: &ClientFiles) -> Result<Self, CallerError> {
+        let endpoint = endpoint(address)?.tls_config(tls::client(files)?);
+        let endpoint = endpoint.map_err(|error| CallerError::Address(address.to_owned(), error))?;
+        Self::over(endpoint.connect_lazy(), token)
+    }
+
+    /// A caller over an existing channel. Of two tokens separated by a comma it shows the first.
     pub fn over(channel: Channel, token: &SecretString) -> Result<Self, CallerError> {
+        let token = token::values(token).into_iter().next().unwrap_or_default();
         let mut header: MetadataValue<Ascii> =
             format!("Bearer {}", token.expose_secret()).parse().map_err(|_| CallerError::Token)?;
         header.set_sensitive(true);
-        Ok(Self(InterceptedService::new(channel, Signature { header })))
+        let signed = InterceptedService::new(channel, Signature { header });
+        Ok(Self { signed, retries: Arc::default() })
+    }
+
+    /// Repeats a call that is safe to repeat: within the deadline, and only while few calls fail.
+    pub async fn retry<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        self.retries.run(call).await
     }
 
     /// The connections service.
     pub fn connections(&self) -> ConnectionsServiceClient<Signed> {
-        ConnectionsServiceClient::new(self.0.clone())
+        ConnectionsServiceClient::new(self.signed.clone())
     }
 
     /// The invitations service.
     pub fn invitations(&self) -> InvitationsServiceClient<Signed> {
-        InvitationsServiceClient::new(self.0.clone())
+        InvitationsServiceClient::new(self.signed.clone())
     }
 
     /// The connect links service.
     pub fn connect_links(&self) -> ConnectLinksServiceClient<Signed> {
-        ConnectLinksServiceClient::new(self.0.clone())
+        ConnectLinksServiceClient::new(self.signed.clone())
     }
 
     /// The events service.
     pub fn events(&self) -> EventsServiceClient<Signed> {
-        EventsServiceClient::new(self.0.clone())
+        EventsServiceClient::new(self.signed.clone())
     }
 
     /// The webhooks service.
     pub fn webhooks(&self) -> WebhooksServiceClient<Signed> {
-        WebhooksServiceClient::new(self.0.clone())
+        WebhooksServiceClient::new(self.signed.clone())
     }
 
     /// The credentials service.
     pub fn credentials(&self) -> CredentialsServiceClient<Signed> {
-        CredentialsServiceClient::new(self.0.clone())
+        CredentialsServiceClient::new(self.signed.clone())
     }
 
     /// The syncs service.
     pub fn syncs(&self) -> SyncsServiceClient<Signed> {
-        SyncsServiceClient::new(self.0.clone())
+        SyncsServiceClient::new(self.signed.clone())
     }
 
     /// The utilization service.
     pub fn utilization(&self) -> UtilizationServiceClient<Signed> {
-        UtilizationServiceClient::new(self.0.clone())
+        UtilizationServiceClient::new(self.signed.clone())
     }
-}
-
-/// Repeats a call that is safe to repeat while the service is unavailable.
-pub async fn retry<T, F: Future<Output = Result<T, Status>>>(
-    mut call: impl FnMut() -> F,
-) -> Result<T, Status> {
-    let mut pause = Duration::from_millis(100);
-    for _ in 1..ATTEMPTS {
-        match call().await {
-            Err(status)
-                if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted | Code::Aborted) =>
-            {
-                tokio::time::sleep(pause).await;
-                pause *= 3;
-            }
-            outcome => return outcome,
-        }
-    }
-    call().await
 }

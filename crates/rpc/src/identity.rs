@@ -1,24 +1,57 @@
 //! Who calls: put into each call by the guard, read by the handlers.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use tidemark_domain::id::OrganizationId;
 use tonic::{Extensions, Request};
 
-use crate::status::Refusal;
+use crate::{limit::Limits, scope::Scope, status::Refusal};
 
-/// A caller that the guard let pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A caller that the guard let pass, on one call.
+#[derive(Clone)]
 pub struct Identity {
-    name: String,
+    caller: Arc<Caller>,
+    limits: Option<Arc<Limits>>,
+    /// The organization that this call asked for in vain. The guard looks here when the call has ended.
+    denied: Arc<OnceLock<OrganizationId>>,
+}
+
+/// What is known of a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) actor: String,
+    pub(crate) name: String,
+    pub(crate) scopes: BTreeSet<Scope>,
     /// The organizations it may see; all of them when there is no list.
-    organizations: Option<BTreeSet<OrganizationId>>,
+    pub(crate) organizations: Option<BTreeSet<OrganizationId>>,
+}
+
+impl Caller {
+    /// Tidemark's own services.
+    pub(crate) fn internal() -> Self {
+        Self {
+            actor: "internal".to_owned(),
+            name: "internal".to_owned(),
+            scopes: Scope::ALL.into(),
+            organizations: None,
+        }
+    }
 }
 
 impl Identity {
-    /// A caller of that name, limited to these organizations if there is a list.
+    /// A caller of that name with all scopes, limited to these organizations if there is a list.
     pub fn new(name: impl Into<String>, organizations: Option<BTreeSet<OrganizationId>>) -> Self {
-        Self { name: name.into(), organizations }
+        let name = name.into();
+        let caller = Caller { actor: name.clone(), name, scopes: Scope::ALL.into(), organizations };
+        Self::on_call(Arc::new(caller), None)
+    }
+
+    pub(crate) fn on_call(caller: Arc<Caller>, limits: Option<Arc<Limits>>) -> Self {
+        Self { caller, limits, denied: Arc::default() }
     }
 
     /// The caller of a request. A request that no guard saw is nobody's.
@@ -31,14 +64,54 @@ impl Identity {
         extensions.get::<Self>().cloned().ok_or(Refusal::Unauthenticated)
     }
 
-    /// What the caller is called in the audit log.
+    /// What the caller is called by people.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.caller.name
+    }
+
+    /// What the caller is called in the audit log: the id of its token, or `internal`.
+    pub fn actor(&self) -> &str {
+        &self.caller.actor
+    }
+
+    /// Whether the caller has a scope.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.caller.scopes.contains(&scope)
+    }
+
+    /// Whether there are organizations that the caller may not see.
+    pub fn is_limited(&self) -> bool {
+        self.caller.organizations.is_some()
     }
 
     /// Whether the caller may see an organization. What it may not see does not exist for it: answer as for an unknown
-    /// id, so that nobody can find out by asking.
+    /// id, so that nobody can find out by asking. [`check`](Self::check) does so.
     pub fn may_see(&self, organization: &OrganizationId) -> bool {
-        self.organizations.as_ref().is_none_or(|list| list.contains(organization))
+        self.caller.organizations.as_ref().is_none_or(|list| list.contains(organization))
+    }
+
+    /// Refuses what belongs to an organization that the caller may not see, as if it were not there.
+    pub fn check(&self, organization: &OrganizationId, what: &'static str) -> Result<(), Refusal> {
+        if self.may_see(organization) {
+            return Ok(());
+        }
+        self.denied.get_or_init(|| organization.clone());
+        Err(Refusal::NotFound { what })
+    }
+
+    /// Refuses the release of a secret to a caller that asks too often for that organization's.
+    pub fn admit_release(&self, organization: &OrganizationId) -> Result<(), Refusal> {
+        self.limits.as_ref().map_or(Ok(()), |limits| limits.release(self.actor(), organization))
+    }
+
+    /// The organization that was asked for in vain.
+    pub(crate) fn denied(&self) -> Option<&OrganizationId> {
+        self.denied.get()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.caller.fmt(f)
     }
 }

@@ -1,14 +1,24 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod call;
 pub mod client;
 mod convert;
+mod gate;
+pub mod guard;
 pub mod identity;
 pub mod inproc;
+pub mod limit;
 mod redact;
+pub mod scope;
 pub mod server;
 pub mod status;
+pub mod tls;
+pub mod token;
 
+use tracing::Instrument as _;
+
+pub use call::{REQUEST_ID, request_id};
 pub use convert::{capability, parse, timestamp};
 
 /// Generated: connections.
@@ -77,11 +87,17 @@ pub mod utilization {
 /// The compiled protobuf files, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tidemark.bin"));
 
-/// Runs a handler's work in a task of its own, so that a caller's deadline never cuts a transaction in two.
+/// Runs a handler's work in a task of its own, so that a caller's deadline never cuts a transaction in two. The call's
+/// deadline, id and span go along.
 pub async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
 ) -> Result<T, tonic::Status> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
+    let work = work.in_current_span();
+    let task = match call::Call::present() {
+        Some(call) => tokio::spawn(call.scope(work)),
+        None => tokio::spawn(work),
+    };
+    task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a handler panicked");
         Err(tonic::Status::internal("the service failed on this request; it was logged"))
     })

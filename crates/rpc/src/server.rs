@@ -1,26 +1,38 @@
-//! The gRPC server: health, reflection, authentication, deadlines, bounded shutdown.
+//! The gRPC server: every service behind the gate, health and reflection beside it, and a bounded shutdown.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Request, Status,
+    body::Body,
+    codegen::{
+        Service,
+        http::{Request, Response},
+    },
     server::NamedService,
-    service::{Routes, interceptor::InterceptedService},
-    transport::Server,
+    service::RoutesBuilder,
+    transport::server::TcpIncoming,
 };
 
-use crate::{DESCRIPTORS, identity::Identity, inproc, status::Refusal};
+pub use crate::guard::Guard;
+use crate::{
+    DESCRIPTORS,
+    gate::GateLayer,
+    inproc,
+    tls::{self, ServerTls},
+};
 
-/// No call lasts longer, whatever deadline it names.
-const LONGEST_CALL: Duration = Duration::from_secs(60);
-/// How long open calls may go on after the stop was asked for.
+/// The largest request that is read.
+pub const RECEIVE_LIMIT: usize = 4 * 1024 * 1024;
+/// The largest answer that is sent; pages are far smaller.
+pub const SEND_LIMIT: usize = 16 * 1024 * 1024;
+/// How long open calls may go on after the stop was asked for. A process has 25 s in all.
 const DRAIN: Duration = Duration::from_secs(20);
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Calls at once on one connection; callers with more open another.
+const STREAMS: u32 = 1_000;
+const HEADERS_BYTES: u32 = 16 * 1024;
 
 /// Where the server listens.
 #[derive(Debug)]
@@ -31,83 +43,103 @@ pub enum Listen {
     Inproc(inproc::Incoming),
 }
 
-/// Lets only callers with the service token pass.
-#[derive(Clone, Debug)]
-pub struct Guard(Arc<SecretString>);
+/// A server to be: services are added, then it serves.
+#[derive(Debug)]
+pub struct Server {
+    guard: Guard,
+    routes: RoutesBuilder,
+    names: Vec<&'static str>,
+    reflection: bool,
+    tls: Option<ServerTls>,
+}
 
-impl Guard {
-    /// A guard that asks for this token.
-    pub fn new(token: SecretString) -> Self {
-        Self(Arc::new(token))
+impl Server {
+    /// A server whose services only those may call whom the guard knows.
+    pub fn new(guard: Guard) -> Self {
+        Self { guard, routes: RoutesBuilder::default(), names: Vec::new(), reflection: true, tls: None }
     }
 
-    fn check(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let token = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let equal: bool = token.as_bytes().ct_eq(self.0.expose_secret().as_bytes()).into();
-        if !equal || token.is_empty() {
-            return Err(Refusal::Unauthenticated.into());
+    /// Adds a service.
+    #[must_use]
+    pub fn with<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(service);
+        self.names.push(S::NAME);
+        self
+    }
+
+    /// Whether anybody may ask which methods there are.
+    #[must_use]
+    pub fn reflection(mut self, reflection: bool) -> Self {
+        self.reflection = reflection;
+        self
+    }
+
+    /// Speaks TLS on ports, where there is some.
+    #[must_use]
+    pub fn tls(mut self, tls: Option<ServerTls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Serves until the shutdown fires, then drains, for a bounded time.
+    pub async fn serve(self, listen: Listen, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        for name in self.names {
+            health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
         }
-        request.extensions_mut().insert(Identity::new("internal", None));
-        Ok(request)
-    }
-}
-
-impl tonic::service::Interceptor for Guard {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        self.check(request)
-    }
-}
-
-/// Puts a service behind the guard.
-pub fn guard<S: NamedService>(service: S, guard: &Guard) -> InterceptedService<S, Guard> {
-    InterceptedService::new(service, guard.clone())
-}
-
-/// Serves until the shutdown fires, then drains, for a bounded time.
-pub async fn serve(
-    services: Routes,
-    names: &[&'static str],
-    listen: Listen,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for name in names {
-        health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
-    }
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(ServeError::Reflection)?;
-    let router = Server::builder()
-        .timeout(LONGEST_CALL)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
-        // A peer that never speaks HTTP/2 would hold the graceful shutdown for ever.
-        .max_connection_age(Duration::from_secs(600))
-        .max_connection_age_grace(DRAIN)
-        .add_routes(services)
-        .add_service(health_service)
-        .add_service(reflection);
-    let stop = shutdown.clone().cancelled_owned();
-    let drained = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let served = async {
-        match listen {
-            Listen::Tcp(listener) => {
-                router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(ServeError::Reflection)?;
+        let router = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(STREAMS)
+            .http2_max_header_list_size(HEADERS_BYTES)
+            // A peer that never speaks HTTP/2 would hold the graceful shutdown for ever.
+            .max_connection_age(Duration::from_secs(600))
+            .max_connection_age_grace(DRAIN)
+            .layer(GateLayer(self.guard))
+            .add_routes(self.routes.routes())
+            .add_service(health_service)
+            .add_optional_service(self.reflection.then_some(reflection));
+        let stop = shutdown.clone().cancelled_owned();
+        let drained = async {
+            shutdown.cancelled().await;
+            // Callers turn to another process while this one finishes what it has begun.
+            health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let served = async {
+            match (listen, self.tls) {
+                (Listen::Tcp(listener), None) => {
+                    // Small frames must not wait for others.
+                    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                    router.serve_with_incoming_shutdown(incoming, stop).await
+                }
+                (Listen::Tcp(listener), Some(tls)) => {
+                    let incoming = Box::pin(tls::incoming(listener, tls));
+                    router.serve_with_incoming_shutdown(incoming, stop).await
+                }
+                (Listen::Inproc(incoming), _) => router.serve_with_incoming_shutdown(incoming, stop).await,
             }
-            Listen::Inproc(incoming) => router.serve_with_incoming_shutdown(incoming, stop).await,
-        }
-    };
-    tokio::select! {
-        result = served => result.map_err(ServeError::Transport),
-        () = drained => {
-            tracing::warn!("open gRPC connections were cut at the end of the drain time");
-            Ok(())
+        };
+        tokio::select! {
+            result = served => result.map_err(ServeError::Transport),
+            () = drained => {
+                tracing::warn!("open gRPC connections were cut at the end of the drain time");
+                Ok(())
+            }
         }
     }
 }

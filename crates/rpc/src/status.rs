@@ -1,9 +1,11 @@
 //! The one table from error class to status code, with machine-readable details and no internals.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::scope::Scope;
 
 const DOMAIN: &str = "tidemark";
 
@@ -29,6 +31,11 @@ pub enum Refusal {
         /// What is the matter and what to do.
         sentence: String,
     },
+    /// Somebody else changed the same thing at the same time: look at it, and try again if needed.
+    Overtaken {
+        /// What was changed.
+        what: &'static str,
+    },
     /// Try the same again later.
     Unavailable {
         /// What does not answer.
@@ -48,8 +55,19 @@ pub enum Refusal {
         /// What is the matter and what to do.
         sentence: String,
     },
+    /// The call took longer than it was given.
+    DeadlineExceeded,
     /// Who calls is not known.
     Unauthenticated,
+    /// The token's time is over: get a new one.
+    TokenExpired,
+    /// The token was taken back: get a new one.
+    TokenRevoked,
+    /// The caller's token was not made for this.
+    PermissionDenied {
+        /// What it would have to be made for.
+        scope: Scope,
+    },
     /// A fault of this service; the cause was logged and is not told.
     Internal,
 }
@@ -66,40 +84,93 @@ impl Refusal {
     pub fn invalid(field: &'static str, expected: impl Into<String>) -> Self {
         Self::Invalid { field, expected: expected.into() }
     }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Invalid { field, expected } => format!("field `{field}`: {expected}"),
+            Self::NotFound { what } => format!("no such {what}"),
+            Self::Precondition { sentence, .. }
+            | Self::Exhausted { sentence, .. }
+            | Self::OutOfRange { sentence } => sentence.clone(),
+            Self::Overtaken { what } => format!(
+                "the {what} was changed by another call at the same time; look at it, and try again if needed"
+            ),
+            Self::Unavailable { what, .. } => format!("{what} does not answer just now; try again"),
+            Self::DeadlineExceeded => {
+                "the call took longer than its deadline allows; what it was asked for may still happen"
+                    .to_owned()
+            }
+            Self::Unauthenticated => {
+                "the call carries no valid service token; send `authorization: Bearer <token>`".to_owned()
+            }
+            Self::TokenExpired => {
+                "the service token has expired; ask the operator for a new one (`tidemark token create`)"
+                    .to_owned()
+            }
+            Self::TokenRevoked => {
+                "the service token was revoked; ask the operator for a new one (`tidemark token create`)"
+                    .to_owned()
+            }
+            Self::PermissionDenied { scope } => {
+                format!("the service token lacks the scope `{scope}`; ask the operator for one that has it")
+            }
+            Self::Internal => "the service failed on this request; it was logged".to_owned(),
+        }
+    }
+}
+
+/// The table: code and reason of each refusal.
+fn entry(refusal: &Refusal) -> (Code, &'static str) {
+    match refusal {
+        Refusal::Invalid { .. } => (Code::InvalidArgument, "INVALID_FIELD"),
+        Refusal::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
+        Refusal::Precondition { reason, .. } => (Code::FailedPrecondition, reason),
+        Refusal::Overtaken { .. } => (Code::Aborted, "OVERTAKEN"),
+        Refusal::Unavailable { .. } => (Code::Unavailable, "UNAVAILABLE"),
+        Refusal::Exhausted { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        Refusal::OutOfRange { .. } => (Code::OutOfRange, "OUT_OF_RANGE"),
+        Refusal::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        Refusal::Unauthenticated => (Code::Unauthenticated, "TOKEN_UNKNOWN"),
+        Refusal::TokenExpired => (Code::Unauthenticated, "TOKEN_EXPIRED"),
+        Refusal::TokenRevoked => (Code::Unauthenticated, "TOKEN_REVOKED"),
+        Refusal::PermissionDenied { .. } => (Code::PermissionDenied, "SCOPE_MISSING"),
+        Refusal::Internal => (Code::Internal, "INTERNAL"),
+    }
+}
+
+pub(crate) fn code(refusal: &Refusal) -> Code {
+    entry(refusal).0
+}
+
+pub(crate) fn reason_of(refusal: &Refusal) -> &'static str {
+    entry(refusal).1
 }
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
+        let (code, reason) = entry(&refusal);
         let mut details = ErrorDetails::new();
-        let (code, message) = match refusal {
+        let mut metadata = HashMap::new();
+        match &refusal {
             Refusal::Invalid { field, expected } => {
-                details.add_bad_request_violation(field, &expected);
-                (Code::InvalidArgument, format!("field `{field}`: {expected}"))
+                details.add_bad_request_violation(*field, expected);
             }
-            Refusal::NotFound { what } => (Code::NotFound, format!("no such {what}")),
-            Refusal::Precondition { reason, sentence } => {
-                details.set_error_info(reason, DOMAIN, std::collections::HashMap::<String, String>::new());
-                (Code::FailedPrecondition, sentence)
+            Refusal::Unavailable { retry_after, .. } | Refusal::Exhausted { retry_after, .. } => {
+                details.set_retry_info(Some(*retry_after));
             }
-            Refusal::Unavailable { what, retry_after } => {
-                details.set_retry_info(Some(retry_after));
-                (Code::Unavailable, format!("{what} does not answer just now; try again"))
+            Refusal::PermissionDenied { scope } => {
+                metadata.insert("scope".to_owned(), scope.to_string());
             }
-            Refusal::Exhausted { sentence, retry_after } => {
-                details.set_retry_info(Some(retry_after));
-                (Code::ResourceExhausted, sentence)
-            }
-            Refusal::OutOfRange { sentence } => (Code::OutOfRange, sentence),
-            Refusal::Unauthenticated => (
-                Code::Unauthenticated,
-                "the call carries no valid service token; send `authorization: Bearer <token>`".to_owned(),
-            ),
-            Refusal::Internal => {
-                (Code::Internal, "the service failed on this request; it was logged".to_owned())
-            }
-        };
-        Status::with_error_details(code, message, details)
+            _ => {}
+        }
+        details.set_error_info(reason, DOMAIN, metadata);
+        Status::with_error_details(code, refusal.message(), details)
     }
+}
+
+/// When a status says that it is worth trying again.
+pub fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
 }
 
 /// The reason code of a status, where it has one.
@@ -119,5 +190,32 @@ mod tests {
         let sentence = "reconnect first".to_owned();
         let status: Status = Refusal::Precondition { reason: RECONNECT_REQUIRED, sentence }.into();
         assert_eq!(reason(&status).as_deref(), Some(RECONNECT_REQUIRED));
+        let retry = Duration::from_millis(1500);
+        let status: Status =
+            Refusal::Exhausted { sentence: "too many calls".to_owned(), retry_after: retry }.into();
+        assert_eq!((status.code(), retry_after(&status)), (Code::ResourceExhausted, Some(retry)));
+        let status: Status = Refusal::PermissionDenied { scope: Scope::SyncsRead }.into();
+        assert_eq!(status.get_details_error_info().unwrap().metadata["scope"], "syncs:read");
+    }
+
+    #[test]
+    fn every_refusal_has_a_reason_of_its_own() {
+        let retry_after = Duration::ZERO;
+        let all = [
+            Refusal::invalid("a", "b"),
+            Refusal::NotFound { what: "run" },
+            Refusal::Overtaken { what: "run" },
+            Refusal::Unavailable { what: "it".into(), retry_after },
+            Refusal::Exhausted { sentence: "too many calls".to_owned(), retry_after },
+            Refusal::DeadlineExceeded,
+            Refusal::Unauthenticated,
+            Refusal::TokenExpired,
+            Refusal::TokenRevoked,
+            Refusal::PermissionDenied { scope: Scope::SyncsRead },
+            Refusal::Internal,
+        ];
+        let reasons: std::collections::BTreeSet<_> =
+            all.iter().map(|refusal| reason(&refusal.clone().into()).unwrap()).collect();
+        assert_eq!(reasons.len(), all.len());
     }
 }

@@ -5,7 +5,11 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use url::Url;
@@ -28,6 +32,10 @@ pub struct Config {
     pub leases: Leases,
     /// What internal services show each other.
     pub rpc_token: SecretString,
+    /// What is let in.
+    pub rpc: Rpc,
+    /// Hashes the audit log; several, separated by commas: the first hashes.
+    pub audit_key: SecretString,
     /// The credential service.
     pub credentials: Credentials,
     /// The sync workers.
@@ -77,6 +85,38 @@ pub struct Leases {
     pub prefix: String,
     /// How long a lease lasts without renewal.
     pub ttl: Duration,
+}
+
+/// What is let in.
+#[derive(Debug, Clone)]
+pub struct Rpc {
+    /// Whether servers tell which methods they have.
+    pub reflection: bool,
+    /// In one process.
+    pub calls_at_once: u32,
+    /// Of one caller; 0 for no limit.
+    pub calls_per_second: u32,
+    /// Of one caller, after a pause.
+    pub calls_burst: u32,
+    /// Of one organization's secrets to one caller; 0 for no limit.
+    pub releases_per_second: u32,
+    /// The same, after a pause.
+    pub releases_burst: u32,
+    /// On the wire.
+    pub tls: Tls,
+}
+
+/// TLS: PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The server's certificate and its key; plain HTTP/2 without.
+    pub server: Option<(PathBuf, PathBuf)>,
+    /// Authorities of callers' certificates; callers need none without.
+    pub client_ca: Option<PathBuf>,
+    /// Authorities of the servers that are called.
+    pub ca: Option<PathBuf>,
+    /// The certificate that is shown to servers, and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 /// The credential service.
@@ -233,6 +273,26 @@ impl Config {
                 ttl: read.millis("leases.ttl_ms", 500..=600_000),
             },
             rpc_token: read.secret("rpc.token"),
+            rpc: Rpc {
+                reflection: read.choice(
+                    "rpc.reflection",
+                    "`true` or `false`",
+                    |text| text.parse().ok(),
+                    true,
+                ),
+                calls_at_once: read.number("rpc.calls_at_once", 1..=100_000),
+                calls_per_second: read.number("rpc.calls_per_second", 0..=1_000_000),
+                calls_burst: read.number("rpc.calls_burst", 1..=1_000_000),
+                releases_per_second: read.number("rpc.releases_per_second", 0..=1_000_000),
+                releases_burst: read.number("rpc.releases_burst", 1..=1_000_000),
+                tls: Tls {
+                    server: read.pair("rpc.tls.certificate_file", "rpc.tls.key_file"),
+                    client_ca: read.path("rpc.tls.client_ca_file"),
+                    ca: read.path("rpc.tls.ca_file"),
+                    client: read.pair("rpc.tls.client_certificate_file", "rpc.tls.client_key_file"),
+                },
+            },
+            audit_key: read.secret("audit.key"),
             credentials: Credentials {
                 listen: read.parsed("credentials.listen", "an address such as 127.0.0.1:7401"),
                 url: read.url("credentials.url", &["http", "https"]),

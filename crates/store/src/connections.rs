@@ -192,6 +192,13 @@ impl Store {
         row.as_ref().map(Connection::read).transpose()
     }
 
+    /// Whose connection that is.
+    pub async fn organization_of(&self, id: &ConnectionId) -> Result<Option<OrganizationId>> {
+        let sql = "select organization_id from connections where id = $1";
+        let row = row(&self.db, "find a connection's organization", sql, [id.as_str().into()]).await?;
+        row.map(|row| row.parsed("organization_id", |text| text.parse().ok())).transpose()
+    }
+
     /// A page of an organization's connections, by id.
     pub async fn connections_of(
         &self,

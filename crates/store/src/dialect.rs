@@ -4,7 +4,8 @@ use std::{str::FromStr, time::Duration};
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlxError,
-    SqlxPostgresConnector, SqlxSqliteConnector,
+    SqlxPostgresConnector, SqlxSqliteConnector, Value,
+    sea_query::ArrayType,
     sqlx::{
         self, ConnectOptions as _, Connection as _, PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -22,6 +23,10 @@ use crate::{
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite has one connection, so that a caller waits for every transaction before its own.
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of values in one parameter.
+const LONGEST_LIST: usize = 10_000;
+/// Of an insert into SQLite.
+const MOST_TUPLES: usize = 256;
 /// Names the migrators' lock among all advisory locks: "tidemark" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7469_6465_6d61_726b;
 
@@ -186,6 +191,41 @@ pub(crate) fn tuple(backend: DbBackend, first: usize, width: usize) -> String {
         DbBackend::Postgres => format!("({})", placeholders(first, width)),
         _ => format!("({})", vec!["?"; width].join(", ")),
     }
+}
+
+/// How many of so many rows the next insert takes; none, where there are none.
+///
+/// PostgreSQL takes a list per column, of any length. SQLite takes tuples: powers of two make few statements.
+pub(crate) fn insert_size(backend: DbBackend, rows: usize) -> Option<usize> {
+    match backend {
+        DbBackend::Postgres => (rows > 0).then_some(rows.min(LONGEST_LIST)),
+        _ => rows.checked_ilog2().map(|power| 1 << power.min(MOST_TUPLES.ilog2())),
+    }
+}
+
+/// An insert of that many rows, whose columns are of the types of the first row's values.
+pub(crate) fn insert(
+    backend: DbBackend,
+    table: &str,
+    columns: &[&str],
+    size: usize,
+    rows: impl Iterator<Item = Vec<Value>>,
+) -> (String, Vec<Value>) {
+    let names = columns.join(", ");
+    if backend != DbBackend::Postgres {
+        let tuples = vec![tuple(backend, 1, columns.len()); size].join(", ");
+        return (format!("insert into {table} ({names}) values {tuples}"), rows.flatten().collect());
+    }
+    let mut lists: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(size)).collect();
+    for row in rows {
+        lists.iter_mut().zip(row).for_each(|(list, value)| list.push(value));
+    }
+    let lists = lists.into_iter().map(|list| {
+        let kind = list.first().map_or(ArrayType::String, Value::array_type);
+        Value::Array(kind, Some(Box::new(list)))
+    });
+    let parameters = placeholders(1, columns.len());
+    (format!("insert into {table} ({names}) select * from unnest({parameters})"), lists.collect())
 }
 
 /// How a claiming `select` passes by rows that another claimer holds; SQLite has no second claimer.

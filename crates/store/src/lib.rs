@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod admin;
+mod audit;
 mod connect_links;
 mod connections;
 mod consents;
@@ -25,9 +26,11 @@ mod runs;
 mod sealed;
 mod statement;
 mod store;
+mod tokens;
 mod webhooks;
 
 pub use activity::{CoveredDay, OwnedMemberFacts};
+pub use audit::{AuditEntry, AuditHead};
 pub use connect_links::ConnectLink;
 pub use connections::{Connection, Purge};
 pub use consents::Consent;
@@ -46,4 +49,5 @@ pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;
+pub use tokens::ServiceToken;
 pub use webhooks::{Attempt, Delivery, DueDelivery, Endpoint, EndpointSecret, NewDelivery};

@@ -36,6 +36,7 @@ impl MigratorTrait for Migrator {
                 name: "0003_subscriptions",
                 ddl: &[include_str!("migration/0003_feed.sql"), include_str!("migration/0003_webhooks.sql")],
             }),
+            Box::new(Migration { name: "0004_callers", ddl: &[include_str!("migration/0004_callers.sql")] }),
             Box::new(Migration {
                 name: "0005_invitations",
                 ddl: &[

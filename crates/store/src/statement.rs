@@ -163,4 +163,24 @@ impl Table<'_> {
             Ok(written)
         })
     }
+
+    /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is
+    /// there already is an error.
+    pub(crate) fn insert<'b>(
+        &'b self,
+        db: &'b impl ConnectionTrait,
+        attempted: &'static str,
+        rows: Vec<Vec<Value>>,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'b>> {
+        Box::pin(async move {
+            let backend = db.get_database_backend();
+            let mut rows = rows.into_iter();
+            while let Some(size) = dialect::insert_size(backend, rows.len()) {
+                let values = rows.by_ref().take(size);
+                let (sql, values) = dialect::insert(backend, self.name, &self.columns, size, values);
+                execute(db, attempted, sql, values).await?;
+            }
+            Ok(())
+        })
+    }
 }

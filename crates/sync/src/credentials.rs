@@ -5,7 +5,6 @@ use secrecy::SecretString;
 use tidemark_domain::{capability::Capability, id::ConnectionId};
 use tidemark_productboard::AuthScheme;
 use tidemark_rpc::{
-    client::retry,
     connections as wire,
     credentials::{GetAccessTokenRequest, ReportForbiddenRequest, ReportRejectedRequest, Verdict},
 };
@@ -29,7 +28,7 @@ pub(crate) async fn access(
     connection: &ConnectionId,
     wanted: Capability,
 ) -> Result<Access, Failure> {
-    let answer = retry(|| {
+    let answer = cx.credentials.retry(|| {
         let mut client = cx.credentials.credentials();
         let capability = wire::Capability::from(wanted).into();
         let request = GetAccessTokenRequest { connection_id: connection.to_string(), capability };
@@ -52,7 +51,7 @@ pub(crate) async fn report_forbidden(
     generation: i64,
     capability: Capability,
 ) -> Result<(), Failure> {
-    let answer = retry(|| {
+    let answer = cx.credentials.retry(|| {
         let mut client = cx.credentials.credentials();
         let capability = wire::Capability::from(capability).into();
         let request =
@@ -68,7 +67,7 @@ pub(crate) async fn report_rejected(
     connection: &ConnectionId,
     generation: i64,
 ) -> Result<Verdict, Failure> {
-    let answer = retry(|| {
+    let answer = cx.credentials.retry(|| {
         let mut client = cx.credentials.credentials();
         let request = ReportRejectedRequest { connection_id: connection.to_string(), generation };
         async move { client.report_rejected(request).await }

@@ -18,7 +18,11 @@ use std::{sync::Arc, time::Duration};
 
 use tidemark_domain::{Clock, Entropy};
 use tidemark_ports::{Bus, Leases};
-use tidemark_rpc::{client::Caller, syncs::syncs_service_server::SyncsServiceServer};
+use tidemark_rpc::{
+    client::Caller,
+    server::{RECEIVE_LIMIT, SEND_LIMIT},
+    syncs::syncs_service_server::SyncsServiceServer,
+};
 use tidemark_runtime::Shutdown;
 use tidemark_store::Store;
 
@@ -67,6 +71,8 @@ impl SyncService {
     /// The gRPC service.
     pub fn server(&self) -> SyncsServiceServer<Self> {
         SyncsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// Works until the shutdown: runs, connection events, lost work. Returns once the work in hand has reached a

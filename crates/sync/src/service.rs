@@ -5,9 +5,10 @@ use std::{error::Error, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidemark_domain::id::{ConnectionId, RunId};
 use tidemark_rpc::{
-    client::retry,
     connections::{ConnectionState, GetConnectionRequest},
-    detached, parse,
+    detached,
+    identity::Identity,
+    parse,
     status::{DISCONNECTED, Refusal},
     syncs::{
         self, GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
@@ -31,49 +32,60 @@ impl SyncsService for SyncService {
         &self,
         request: Request<StartSyncRequest>,
     ) -> Result<Response<StartSyncResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let connection = parse("connection_id", &request.get_ref().connection_id)?;
         let cx = Arc::clone(&self.context);
-        detached(start_sync(cx, connection)).await.map(Response::new)
+        detached(start_sync(cx, caller, connection)).await.map(Response::new)
     }
 
     async fn get_sync(&self, request: Request<GetSyncRequest>) -> Result<Response<GetSyncResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let id = parse("run_id", &request.get_ref().run_id)?;
         let cx = Arc::clone(&self.context);
-        detached(get_sync(cx, id)).await.map(Response::new)
+        detached(get_sync(cx, caller, id)).await.map(Response::new)
     }
 
     async fn list_syncs(
         &self,
         request: Request<ListSyncsRequest>,
     ) -> Result<Response<ListSyncsResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let request = request.into_inner();
         let connection = parse("connection_id", &request.connection_id)?;
         let before = read_page_token(&request.page_token)?;
         let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size.min(LARGEST_PAGE) };
         let cx = Arc::clone(&self.context);
-        detached(list_syncs(cx, connection, before, size)).await.map(Response::new)
+        detached(list_syncs(cx, caller, connection, before, size)).await.map(Response::new)
     }
 }
 
-async fn start_sync(cx: Arc<Context>, connection: ConnectionId) -> Result<StartSyncResponse, Status> {
+async fn start_sync(
+    cx: Arc<Context>,
+    caller: Identity,
+    connection: ConnectionId,
+) -> Result<StartSyncResponse, Status> {
+    check_seen(&cx, &caller, &connection, "connection").await?;
     check_exists(&cx, &connection).await?;
     let started = start::start(&cx, &connection).await.map_err(refuse)?;
     let run = Some(with_streams(&cx, &started.run).await?);
     Ok(StartSyncResponse { run, coalesced: started.coalesced })
 }
 
-async fn get_sync(cx: Arc<Context>, id: RunId) -> Result<GetSyncResponse, Status> {
+async fn get_sync(cx: Arc<Context>, caller: Identity, id: RunId) -> Result<GetSyncResponse, Status> {
     let run = cx.store.run(&id).await.map_err(refuse)?;
     let run = run.ok_or(Refusal::NotFound { what: "sync run" })?;
+    check_seen(&cx, &caller, &run.connection_id, "sync run").await?;
     Ok(GetSyncResponse { run: Some(with_streams(&cx, &run).await?) })
 }
 
 async fn list_syncs(
     cx: Arc<Context>,
+    caller: Identity,
     connection: ConnectionId,
     before: Option<RunId>,
     size: u32,
 ) -> Result<ListSyncsResponse, Status> {
+    check_seen(&cx, &caller, &connection, "connection").await?;
     // One more than asked for tells whether there is a next page.
     let found = cx.store.runs_of(&connection, before.as_ref(), u64::from(size) + 1).await.map_err(refuse)?;
     let page = &found[..found.len().min(size as usize)];
@@ -86,9 +98,24 @@ async fn list_syncs(
     Ok(ListSyncsResponse { runs, next_page_token })
 }
 
+/// Refuses what belongs to a connection that the caller may not see, as if it were not there.
+async fn check_seen(
+    cx: &Context,
+    caller: &Identity,
+    connection: &ConnectionId,
+    what: &'static str,
+) -> Result<(), Status> {
+    if !caller.is_limited() {
+        return Ok(());
+    }
+    let organization = cx.store.organization_of(connection).await.map_err(refuse)?;
+    let organization = organization.ok_or(Refusal::NotFound { what })?;
+    Ok(caller.check(&organization, what)?)
+}
+
 /// The credential service knows which connections there are.
 async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Status> {
-    let asked = retry(|| {
+    let asked = cx.credentials.retry(|| {
         let mut client = cx.credentials.connections();
         let request = GetConnectionRequest { connection_id: connection.to_string() };
         async move { client.get_connection(request).await }

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use tidemark_domain::{Clock, Entropy, id::ConnectionId};
 use tidemark_ports::Bus;
 use tidemark_rpc::{
-    detached, parse,
+    detached,
+    identity::Identity,
+    parse,
+    server::{RECEIVE_LIMIT, SEND_LIMIT},
     status::Refusal,
     utilization::{
         GetSummaryRequest, GetSummaryResponse,
@@ -43,6 +46,8 @@ impl UtilizationService {
     /// The gRPC service, to be put behind the guard.
     pub fn server(&self) -> UtilizationServiceServer<Self> {
         UtilizationServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// Follows finished syncs until the shutdown.
@@ -63,9 +68,11 @@ impl generated::UtilizationService for UtilizationService {
         &self,
         request: Request<GetSummaryRequest>,
     ) -> Result<Response<GetSummaryResponse>, Status> {
+        let caller = Identity::of(&request)?;
         let connection: ConnectionId = parse("connection_id", &request.get_ref().connection_id)?;
         let store = self.aggregator.store.clone();
         detached(async move {
+            check_seen(&store, &caller, &connection).await?;
             let found =
                 summary::read(&store, &connection).await.map_err(|error| refused(&connection, &error))?;
             let summary = found.ok_or(Refusal::NotFound { what: NO_SUMMARY })?;
@@ -73,6 +80,17 @@ impl generated::UtilizationService for UtilizationService {
         })
         .await
     }
+}
+
+/// Refuses the numbers of a connection that the caller may not see, as those of one that is not there.
+async fn check_seen(store: &Store, caller: &Identity, connection: &ConnectionId) -> Result<(), Status> {
+    if !caller.is_limited() {
+        return Ok(());
+    }
+    let organization =
+        store.organization_of(connection).await.map_err(|error| refused(connection, &error))?;
+    let organization = organization.ok_or(Refusal::NotFound { what: NO_SUMMARY })?;
+    Ok(caller.check(&organization, NO_SUMMARY)?)
 }
 
 /// What the caller can do about it; the cause goes to the log.

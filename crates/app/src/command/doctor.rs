@@ -5,8 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Result;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tidemark_credentials::Vault;
-use tidemark_rpc::client::Caller;
+use tidemark_credentials::{Vault, audit::AuditKey};
 use tidemark_runtime::{Config, OsEntropy};
 use tidemark_store::Store;
 use tokio::time::timeout;
@@ -134,7 +133,10 @@ fn keys(config: &Config) -> Finding {
             "set rpc.token (TIDEMARK_RPC__TOKEN) to 16 characters or more",
         );
     }
-    Finding::well(SUBJECT, "the key-encryption keys and the service token are usable")
+    if let Err(error) = AuditKey::parse(&config.audit_key) {
+        return Finding::ill(SUBJECT, chain(&error), "set audit.key (TIDEMARK_AUDIT__KEY or …_KEY_FILE)");
+    }
+    Finding::well(SUBJECT, "the key-encryption keys, the audit key and the service token are usable")
 }
 
 async fn credential_service(config: &Config) -> Finding {
@@ -142,9 +144,9 @@ async fn credential_service(config: &Config) -> Finding {
     let url = &config.credentials.url;
     let mend =
         "start `tidemark credentials`, or correct credentials.url (TIDEMARK_CREDENTIALS__URL) and rpc.token";
-    let caller = match Caller::new(url.as_str(), &config.rpc_token) {
+    let caller = match wiring::caller(config) {
         Ok(caller) => caller,
-        Err(error) => return Finding::ill(SUBJECT, chain(&error), mend),
+        Err(error) => return Finding::ill(SUBJECT, format!("{error:#}"), mend),
     };
     // A connection that cannot exist: the answer "no such connection" proves address, token and database.
     let request = tidemark_rpc::connections::GetConnectionRequest {

@@ -75,7 +75,8 @@ impl Desk {
         let ticket = Ticket::Invitation(token.hash());
         let Invitation { organization_id, connection_id, .. } = &invitation;
         let (region, key) = (request.region, request.api_key);
-        let made = self.connect(organization_id, connection_id.as_ref(), region, key, &ticket).await?;
+        let made =
+            self.connect(identity, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
         log(&invitation, &made);
         Ok(wire::AcceptInvitationResponse { connection: Some(connections::shown(made)) })
     }
@@ -83,6 +84,7 @@ impl Desk {
     /// Connects or reconnects as any caller would, and uses the ticket up with it.
     pub(crate) async fn connect(
         &self,
+        identity: &Identity,
         organization: &OrganizationId,
         connection: Option<&ConnectionId>,
         region: i32,
@@ -94,11 +96,11 @@ impl Desk {
                 let organization_id = organization.to_string();
                 let request =
                     wire::CreateConnectionRequest { organization_id, region, api_key, auth_scheme: 0 };
-                self.parts.create(request, ticket).await
+                self.parts.create(identity.actor(), request, ticket).await
             }
             Some(id) => {
                 let request = wire::ReconnectConnectionRequest { connection_id: id.to_string(), api_key };
-                self.parts.reconnect(request, ticket).await
+                self.parts.reconnect(identity.actor(), request, ticket).await
             }
         }
     }
@@ -108,7 +110,7 @@ impl Desk {
         let missing = Refusal::NotFound { what: "invitation" };
         let Some(token) = Token::parse(token) else { return Err(missing.into()) };
         let found = self.parts.store.invitation_of_token(&token.hash()).await?;
-        let seen = found.filter(|found| identity.may_see(&found.organization_id));
+        let seen = found.filter(|found| identity.check(&found.organization_id, "invitation").is_ok());
         seen.map(|invitation| (token, invitation)).ok_or_else(|| missing.into())
     }
 }

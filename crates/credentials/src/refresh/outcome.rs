@@ -11,7 +11,14 @@ use tidemark_rpc::credentials::Verdict;
 use tidemark_store::{self as store, Attempted, Connection, SealedCredential};
 
 use super::Unrefreshed;
-use crate::{install::Life, moves::Telling, refusal::Fault, secret::Secret, service::Parts};
+use crate::{
+    audit::{Action, Entry},
+    install::Life,
+    moves::Telling,
+    refusal::Fault,
+    secret::Secret,
+    service::Parts,
+};
 
 /// How often a grant that the vendor gave is written, should the database fail. It exists nowhere else.
 const WRITES: u32 = 40;
@@ -121,8 +128,10 @@ impl Parts {
         tx.insert_credential(&version).await?;
         // The one before stays, in case this one does not work.
         tx.delete_credentials_before(&old.id, begun.kind, begun.generation).await?;
+        let entry = Entry::new(Some(&old.organization_id), "tidemark", Action::Refresh, &old.id);
+        self.audit.append(&tx, entry.with("generation", version.generation)).await?;
         tx.commit().await?;
-        moved.log();
+        self.done(&moved);
         let (connection, kind, generation) = (&old.id, begun.kind.as_str(), version.generation);
         tracing::debug!(%connection, kind, generation, "credential renewed");
         Ok(Some(version))

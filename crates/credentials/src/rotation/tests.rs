@@ -26,7 +26,10 @@ use tokio::task::JoinSet;
 use tonic::Request;
 
 use super::*;
-use crate::{CredentialService, Settings};
+use crate::{
+    CredentialService, Settings,
+    audit::{Audit, AuditKey},
+};
 
 const READERS: u64 = 6;
 
@@ -103,7 +106,10 @@ fn service(store: Store, keys: &str) -> CredentialService {
         oauth: None,
     };
     let leases = Arc::new(InprocLeases::new());
-    CredentialService::new(store, vault(keys, 9), leases, settings, clock(), Arc::new(SeededEntropy::new(9)))
+    let key = AuditKey::parse(&SecretString::from(STANDARD.encode([43; 32]))).unwrap();
+    let (audit, _) = Audit::start(store.clone(), key, clock());
+    let entropy = Arc::new(SeededEntropy::new(9));
+    CredentialService::new(store, vault(keys, 9), audit, leases, settings, clock(), entropy)
 }
 
 async fn token(service: &CredentialService, id: &ConnectionId) -> Result<String, tonic::Status> {

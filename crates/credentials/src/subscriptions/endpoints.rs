@@ -189,7 +189,8 @@ impl Desk<'_> {
     }
 
     fn visible(&self, endpoint: Option<Endpoint>) -> Result<Endpoint, Fault> {
-        let visible = endpoint.filter(|endpoint| self.caller.may_see(&endpoint.organization_id));
+        let visible = endpoint
+            .filter(|endpoint| self.caller.check(&endpoint.organization_id, "webhook endpoint").is_ok());
         visible.ok_or_else(|| ENDPOINT.into())
     }
 
@@ -198,7 +199,7 @@ impl Desk<'_> {
             "" => OrganizationId::everybody(),
             id => rpc::parse("organization_id", id)?,
         };
-        if self.caller.may_see(&organization) {
+        if self.caller.check(&organization, "organization").is_ok() {
             return Ok(organization);
         }
         Err(match asked {

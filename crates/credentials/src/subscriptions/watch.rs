@@ -63,7 +63,7 @@ fn organization(asked: &str, caller: &Identity) -> Result<Option<OrganizationId>
         return Ok(None);
     }
     let organization = rpc::parse("organization_id", asked)?;
-    if caller.may_see(&organization) {
+    if caller.check(&organization, "organization").is_ok() {
         Ok(Some(organization))
     } else {
         Err(Refusal::NotFound { what: "organization" }.into())

@@ -160,8 +160,8 @@ async fn what_a_caller_may_not_see_does_not_exist_for_it() {
         organization_id: world.organization.to_string(),
         ..Default::default()
     };
-    let listed = service.list_connections(asked(&stranger, request)).await.unwrap().into_inner();
-    assert!(listed.connections.is_empty());
+    let listed = service.list_connections(asked(&stranger, request)).await;
+    assert_eq!(listed.unwrap_err().code(), Code::NotFound);
     let nobody = service.get_connection(Request::new(wire::GetConnectionRequest { connection_id })).await;
     assert_eq!(nobody.unwrap_err().code(), Code::Unauthenticated, "a request that no guard saw");
     assert_eq!(world.get(&id).await.unwrap().state(), ConnectionState::Connected);

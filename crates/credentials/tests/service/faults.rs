@@ -23,7 +23,8 @@ fn with_keys(world: &World, store: &Store, keys: &str) -> CredentialService {
     let vault = Vault::from_keys(&SecretString::from(keys), entropy.clone()).unwrap();
     let url = world.simulator.base_url();
     let (settings, leases) = (settings(&world.simulator, &url, &url), Arc::new(InprocLeases::new()));
-    CredentialService::new(store.clone(), vault, leases, settings, world.clock.clone(), entropy)
+    let audit = world.audit.clone();
+    CredentialService::new(store.clone(), vault, audit, leases, settings, world.clock.clone(), entropy)
 }
 
 async fn refusal(service: &CredentialService, id: &str) -> Status {

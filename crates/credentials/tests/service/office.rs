@@ -14,7 +14,7 @@ use tidemark_rpc::{
         ResendInvitationRequest, RevokeInvitationRequest,
     },
     identity::Identity,
-    inproc, server,
+    inproc,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Status, service::Routes, service::interceptor::InterceptedService};
@@ -167,6 +167,7 @@ fn serve(
         .add_service(InterceptedService::new(service.connect_links_server(), known));
     let (channel, incoming) = inproc::pair();
     let stop = CancellationToken::new();
-    tokio::spawn(server::serve(routes, &[], server::Listen::Inproc(incoming), stop.clone()));
+    let server = tonic::transport::Server::builder().add_routes(routes);
+    tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
     (Caller::over(channel, &SecretString::from("a-service-token")).unwrap(), stop.drop_guard())
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use secrecy::SecretString;
-use tidemark_credentials::{Application, ClientAuthentication, CredentialService, Settings, Vault};
+use tidemark_credentials::{
+    Application, ClientAuthentication, CredentialService, Settings, Vault,
+    audit::{Audit, AuditKey},
+};
 use tidemark_domain::{Clock, connection::CredentialKind, id::OrganizationId};
 use tidemark_inproc::InprocLeases;
 use tidemark_ports::Leases;
@@ -22,13 +25,14 @@ use tidemark_rpc::{
         Verdict, credentials_service_server::CredentialsService as _,
     },
     identity::Identity,
-    inproc, server,
+    inproc,
+    server::{Guard, Listen, Server},
 };
 use tidemark_runtime::{SystemClock, config::Database};
 use tidemark_store::{SealedCredential, Store};
 use tidemark_testkit::{ManualClock, SeededEntropy};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Request, Status, service::Routes};
+use tonic::{Request, Status};
 use url::Url;
 
 /// The key of workspace `acme`.
@@ -54,6 +58,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: CredentialService,
+    pub(crate) audit: Audit,
     pub(crate) caller: Caller,
     pub(crate) organization: OrganizationId,
     _stop: DropGuard,
@@ -90,9 +95,19 @@ impl World {
         let vault = Vault::from_keys(&SecretString::from(keys()), entropy.clone()).unwrap();
         let organization = OrganizationId::generate(&*clock, &*entropy);
         let leases = Arc::new(InprocLeases::new());
-        let service = CredentialService::new(store.clone(), vault, leases, settings, clock.clone(), entropy);
+        let key = AuditKey::parse(&SecretString::from(STANDARD.encode([43; 32]))).unwrap();
+        let (audit, _) = Audit::start(store.clone(), key, clock.clone());
+        let service = CredentialService::new(
+            store.clone(),
+            vault,
+            audit.clone(),
+            leases,
+            settings,
+            clock.clone(),
+            entropy,
+        );
         let (caller, stop) = serve(&service);
-        Self { simulator, store, clock, service, caller, organization, _stop: stop }
+        Self { simulator, store, clock, service, audit, caller, organization, _stop: stop }
     }
 
     /// With both data centres of the simulator.
@@ -126,7 +141,8 @@ impl World {
         let settings = settings(&self.simulator, &url, &url);
         let (leases, entropy) = (Arc::new(InprocLeases::new()), Arc::new(SeededEntropy::new(4)));
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let service = CredentialService::new(store, vault, leases, settings, clock, entropy);
+        let audit = self.audit.clone();
+        let service = CredentialService::new(store, vault, audit, leases, settings, clock, entropy);
         let (caller, stop) = serve(&service);
         Self { service, caller, _stop: stop, ..self }
     }
@@ -314,7 +330,9 @@ pub(crate) fn replica(
 ) -> CredentialService {
     let entropy = Arc::new(SeededEntropy::new(seed));
     let vault = Vault::from_keys(&SecretString::from(keys()), entropy.clone()).unwrap();
-    CredentialService::new(store.clone(), vault, leases, settings, clock, entropy)
+    let key = AuditKey::parse(&SecretString::from(STANDARD.encode([43; 32]))).unwrap();
+    let (audit, _) = Audit::start(store.clone(), key, Arc::clone(&clock));
+    CredentialService::new(store.clone(), vault, audit, leases, settings, clock, entropy)
 }
 
 /// The simulator's OAuth application, and the API at those addresses.
@@ -366,12 +384,11 @@ pub(crate) async fn simulator() -> Simulator {
 
 fn serve(service: &CredentialService) -> (Caller, DropGuard) {
     let token = SecretString::from("a-service-token-for-tests");
-    let guard = server::Guard::new(token.clone());
-    let routes = Routes::new(server::guard(service.connections_server(), &guard))
-        .add_service(server::guard(service.credentials_server(), &guard));
+    let server =
+        Server::new(Guard::new(&token)).with(service.connections_server()).with(service.credentials_server());
     let (channel, incoming) = inproc::pair();
     let stop = CancellationToken::new();
-    tokio::spawn(server::serve(routes, &[], server::Listen::Inproc(incoming), stop.clone()));
+    tokio::spawn(server.serve(Listen::Inproc(incoming), stop.clone()));
     (Caller::over(channel, &token).unwrap(), stop.drop_guard())
 }
 

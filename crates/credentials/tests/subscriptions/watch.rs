@@ -12,12 +12,13 @@ use tidemark_rpc::{
         CloudEvent, WatchConnectionsRequest, WatchConnectionsResponse, events_service_server::EventsService,
     },
     identity::Identity,
-    inproc, server,
+    inproc,
+    server::{Guard, Listen, Server},
 };
 use tidemark_testkit::TestDatabase;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, service::Routes};
+use tonic::{Code, Status};
 
 use crate::world::{World, by, limited, platform};
 
@@ -203,11 +204,10 @@ async fn a_stream_ends_with_its_process_and_says_so() {
     let world = World::new().await;
     let (_, connection) = world.customer().await;
     let token = SecretString::from("a-service-token-for-tests");
-    let guard = server::Guard::new(token.clone());
-    let routes = Routes::new(server::guard(world.service.events_server(), &guard));
+    let server = Server::new(Guard::new(&token)).with(world.service.events_server());
     let (channel, incoming) = inproc::pair();
     let stop = world.shutdown.soft().clone();
-    let serving = tokio::spawn(server::serve(routes, &[], server::Listen::Inproc(incoming), stop));
+    let serving = tokio::spawn(server.serve(Listen::Inproc(incoming), stop));
     let caller = Caller::over(channel, &token).unwrap();
     let mut stream =
         caller.events().watch_connections(WatchConnectionsRequest::default()).await.unwrap().into_inner();

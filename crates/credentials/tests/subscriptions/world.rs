@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
-use tidemark_credentials::{CredentialService, Settings, SubscriptionService, SubscriptionSettings, Vault};
+use tidemark_credentials::{
+    CredentialService, Settings, SubscriptionService, SubscriptionSettings, Vault,
+    audit::{Audit, AuditKey},
+};
 use tidemark_domain::{
     Clock, Entropy,
     connection::{Region, Standing},
@@ -208,7 +211,9 @@ fn service(
         oauth: None,
     };
     let leases = Arc::new(InprocLeases::new());
-    let credentials = CredentialService::new(store, vault, leases, vendor, clock.clone(), entropy);
+    let key = AuditKey::parse(&SecretString::from(STANDARD.encode([43; 32]))).unwrap();
+    let (audit, _) = Audit::start(store.clone(), key, clock.clone());
+    let credentials = CredentialService::new(store, vault, audit, leases, vendor, clock.clone(), entropy);
     SubscriptionService::new(&credentials, settings, shutdown.clone())
 }
 

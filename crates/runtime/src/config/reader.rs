@@ -1,6 +1,13 @@
 //! Reads one key after the other, remembers every fault, and at the end every key that nobody asked for.
 
-use std::{collections::BTreeSet, fmt, ops::RangeInclusive, path::Path, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use figment::{
     Figment,
@@ -130,6 +137,28 @@ impl Reader {
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
         let text = self.text(key);
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The path of a file that is read later, and again; nothing where it is empty.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        let text = self.text(key);
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    /// Two paths that make sense together only.
+    pub(super) fn pair(&mut self, one: &str, other: &str) -> Option<(PathBuf, PathBuf)> {
+        match (self.path(one), self.path(other)) {
+            (Some(first), Some(second)) => Some((first, second)),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.fault(other, format!("is not set, and `{one}` is of no use without it"));
+                None
+            }
+            (None, Some(_)) => {
+                self.fault(one, format!("is not set, and `{other}` is of no use without it"));
+                None
+            }
+        }
     }
 
     pub(super) fn name(&mut self, key: &str) -> String {

@@ -26,6 +26,16 @@ fn all_faults_are_reported_at_once_and_without_secrets() {
 }
 
 #[test]
+fn a_certificate_needs_its_key() {
+    let one = [("rpc.tls.certificate_file", "/etc/tls/server.pem".to_owned())];
+    let faults = Config::load(None, &one).unwrap_err();
+    assert_eq!(faults.0[0].key, "rpc.tls.key_file");
+    let both = [one[0].clone(), ("rpc.tls.key_file", "/etc/tls/server.key".to_owned())];
+    let (certificate, _) = Config::load(None, &both).unwrap().rpc.tls.server.unwrap();
+    assert_eq!(certificate, Path::new("/etc/tls/server.pem"));
+}
+
+#[test]
 fn a_file_overrides_and_a_secret_may_stand_in_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("token");

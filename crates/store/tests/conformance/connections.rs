@@ -20,6 +20,8 @@ async fn a_connection_reads_back_as_written(database: &TestDatabase) {
     let written = connected(&store, 1).await;
     assert_eq!(store.connection(&written.id).await.unwrap(), Some(written));
     assert_eq!(store.connection(&connection_id(2)).await.unwrap(), None);
+    assert_eq!(store.organization_of(&connection_id(1)).await.unwrap(), Some(organization_id(1)));
+    assert_eq!(store.organization_of(&connection_id(2)).await.unwrap(), None);
 }
 
 async fn connections_are_listed_by_id_and_page(database: &TestDatabase) {

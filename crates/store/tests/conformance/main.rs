@@ -21,6 +21,7 @@ macro_rules! on_both_databases {
 }
 
 mod activity;
+mod audit;
 mod connections;
 mod credentials;
 mod feed;
@@ -33,4 +34,5 @@ mod roster;
 mod runs;
 mod schema;
 mod sealed;
+mod tokens;
 mod webhooks;

@@ -30,7 +30,7 @@ use tidemark_rpc::{
     connections::connections_service_server::ConnectionsServiceServer,
     credentials::credentials_service_server::CredentialsServiceServer,
     inproc,
-    server::{Guard, Listen, guard, serve},
+    server::{Guard, Listen, Server},
     syncs::{GetSyncRequest, Run, RunState, StartSyncRequest},
 };
 use tidemark_runtime::{Shutdown, config::Database};
@@ -39,7 +39,6 @@ use tidemark_sync::{Settings, SyncService};
 use tidemark_testkit::SeededEntropy;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::service::Routes;
 
 use crate::{clock::TestClock, vault::Vault};
 
@@ -123,8 +122,8 @@ impl Harness {
         let mut tasks = vec![AbortOnDropHandle::new(tokio::spawn(relaying))];
         let (channel, incoming) = inproc::pair();
         let service = service(&store, &credentials, &bus, &leases, &settings, &clock, &entropy);
-        let routes = Routes::new(guard(service.server(), &Guard::new(SecretString::from(RPC_TOKEN))));
-        let serving = serve_routes(routes, incoming, servers.clone());
+        let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN))).with(service.server());
+        let serving = serve(server, incoming, servers.clone());
         tasks.push(AbortOnDropHandle::new(tokio::spawn(serving)));
         let syncs = Caller::over(channel, &SecretString::from(RPC_TOKEN)).unwrap();
         let mut harness = Self {
@@ -331,15 +330,15 @@ fn service(
 
 fn serve_vault(vault: &Vault, servers: &CancellationToken) -> Caller {
     let (channel, incoming) = inproc::pair();
-    let token = Guard::new(SecretString::from(RPC_TOKEN));
-    let routes = Routes::new(guard(ConnectionsServiceServer::new(vault.clone()), &token))
-        .add_service(guard(CredentialsServiceServer::new(vault.clone()), &token));
-    tokio::spawn(serve_routes(routes, incoming, servers.clone()));
+    let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN)))
+        .with(ConnectionsServiceServer::new(vault.clone()))
+        .with(CredentialsServiceServer::new(vault.clone()));
+    tokio::spawn(serve(server, incoming, servers.clone()));
     Caller::over(channel, &SecretString::from(RPC_TOKEN)).unwrap()
 }
 
-async fn serve_routes(routes: Routes, incoming: inproc::Incoming, stop: CancellationToken) {
-    serve(routes, &[], Listen::Inproc(incoming), stop).await.unwrap();
+async fn serve(server: Server, incoming: inproc::Incoming, stop: CancellationToken) {
+    server.serve(Listen::Inproc(incoming), stop).await.unwrap();
 }
 
 async fn relay_for_ever(store: Store, bus: InprocBus, clock: Arc<TestClock>, relay: Arc<Relay>) {

@@ -9,12 +9,12 @@ use tidemark_ports::{Message, Receipt, Route, topology::UTILIZATION_SYNCS};
 use tidemark_rpc::{
     client::{Caller, Signed},
     inproc,
-    server::{Guard, Listen, guard, serve},
+    server::{Guard, Listen, Server},
     utilization::{Summary, utilization_service_client::UtilizationServiceClient},
 };
 use tidemark_testkit::{ManualClock, SeededEntropy, open_store};
 use tokio::task::JoinHandle;
-use tonic::{Code, service::Routes};
+use tonic::Code;
 
 use super::*;
 use crate::sample::{DAYS, Sample, at};
@@ -35,10 +35,10 @@ impl Process {
         let (shutdown, token) = (Shutdown::new(), "a-token-for-tests-only".into());
         let (channel, incoming) = inproc::pair();
         let client = Caller::over(channel, &token).unwrap().utilization();
-        let routes = Routes::new(guard(service.server(), &Guard::new(token)));
+        let server = Server::new(Guard::new(&token)).with(service.server());
         let stop = shutdown.soft().clone();
         let server = tokio::spawn(async move {
-            serve(routes, &[], Listen::Inproc(incoming), stop).await.unwrap();
+            server.serve(Listen::Inproc(incoming), stop).await.unwrap();
         });
         let told = shutdown.clone();
         let aggregator = tokio::spawn(async move { service.run(told).await });

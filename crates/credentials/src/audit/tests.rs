@@ -1,0 +1,187 @@
+//! Chains that are written, and what a check finds when somebody has been at them.
+
+use tidemark_domain::id::OrganizationId;
+use tidemark_store::AuditEntry;
+use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
+
+use super::*;
+
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const OTHER: &str = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+
+fn key(text: &str) -> AuditKey {
+    AuditKey::parse(&text.to_owned().into()).unwrap()
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::noon("2026-08-12".parse().unwrap()))
+}
+
+fn organization(seed: u64) -> OrganizationId {
+    OrganizationId::generate(&*clock(), &SeededEntropy::new(seed))
+}
+
+fn entry(seed: u64, subject: u64) -> Entry {
+    Entry::new(Some(&organization(seed)), "internal", Action::Release, subject).with("generation", 1)
+}
+
+/// Ten entries in the chain of organization 1, and one in the platform's.
+async fn written(store: &Store) {
+    let (audit, writer) = Audit::start(store.clone(), key(KEY), clock());
+    for number in 0..10 {
+        audit.record(entry(1, number)).await.unwrap();
+    }
+    audit.note(Entry::new(None, "unknown", Action::Deny, "x").outcome("TOKEN_UNKNOWN"));
+    drop(audit);
+    writer.drained().await;
+}
+
+async fn check(store: &Store, anchors: &[Anchor]) -> Checked {
+    verify(store, &key(KEY), None, anchors).await.unwrap()
+}
+
+/// Replaces an entry by what `change` makes of it, as somebody with access to the database could.
+async fn forge(store: &Store, sequence: i64, change: impl FnOnce(&mut AuditEntry)) {
+    let chain = organization(1).to_string();
+    let entries = store.audit_entries(&chain, sequence - 1, 1).await.unwrap();
+    let mut entry = entries.into_iter().next().unwrap();
+    let tx = store.begin().await.unwrap();
+    tx.delete_audit(&chain, sequence).await.unwrap();
+    change(&mut entry);
+    tx.append_audit(&[entry], &[]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn drop_entry(store: &Store, sequence: i64) {
+    let tx = store.begin().await.unwrap();
+    tx.delete_audit(organization(1).as_str(), sequence).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chain_is_confirmed_as_written() {
+    for database in [TestDatabase::sqlite_memory().await, TestDatabase::postgres().await] {
+        let store = database.store();
+        written(&store).await;
+        let checked = check(&store, &anchors(&store).await.unwrap()).await;
+        assert_eq!(checked, Checked { chains: 2, entries: 11, broken: Vec::new() });
+        let wrong = verify(&store, &key(OTHER), None, &[]).await.unwrap();
+        assert_eq!(wrong.broken.len(), 2, "another key confirms nothing");
+        let both = verify(&store, &key(&format!("{OTHER},{KEY}")), None, &[]).await.unwrap();
+        assert_eq!(both.broken, [], "an old key still confirms");
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_an_entry_shows() {
+    type Change = fn(&mut AuditEntry);
+    let changes: [Change; 7] = [
+        |entry| entry.actor = "somebody".to_owned(),
+        |entry| entry.action = Action::Deny.as_str().to_owned(),
+        |entry| entry.subject.push('0'),
+        |entry| entry.outcome = "refused".to_owned(),
+        |entry| entry.details = "{}".to_owned(),
+        |entry| entry.at += chrono::TimeDelta::microseconds(1),
+        |entry| entry.hash[31] ^= 1,
+    ];
+    for change in changes {
+        let database = TestDatabase::sqlite_memory().await;
+        written(&database.store()).await;
+        forge(&database.store(), 4, change).await;
+        let broken = check(&database.store(), &[]).await.broken;
+        assert_eq!((broken.len(), broken[0].sequence), (1, 4), "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_shows() {
+    let database = TestDatabase::sqlite_memory().await;
+    let store = database.store();
+    written(&store).await;
+    let kept = anchors(&store).await.unwrap();
+    drop_entry(&store, 10).await;
+    assert_eq!(check(&store, &[]).await.broken[0].sequence, 10, "the head knows of it");
+
+    // The head is shortened with it: now only the anchor knows.
+    let ninth = store.audit_entries(organization(1).as_str(), 8, 1).await.unwrap().remove(0);
+    let tx = store.begin().await.unwrap();
+    let head = tidemark_store::AuditHead { chain: ninth.chain, sequence: 9, hash: ninth.hash };
+    tx.append_audit(&[], &[head]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(check(&store, &[]).await.broken, []);
+    let broken = check(&store, &kept).await.broken;
+    assert_eq!(broken[0].sequence, 10);
+    assert!(broken[0].problem.contains("anchor"), "{broken:?}");
+
+    drop_entry(&store, 3).await;
+    assert_eq!(check(&store, &[]).await.broken[0].sequence, 3);
+}
+
+#[tokio::test]
+async fn many_writers_make_one_chain() {
+    for database in [TestDatabase::sqlite_file().await, TestDatabase::postgres().await] {
+        let stores = [database.store(), tidemark_testkit::open_store(&database.url()).await];
+        let mut tasks = tokio::task::JoinSet::new();
+        for store in stores {
+            let (audit, _) = Audit::start(store, key(KEY), clock());
+            for number in 0..50 {
+                let audit = audit.clone();
+                tasks.spawn(async move { audit.record(entry(number % 3, number)).await.unwrap() });
+            }
+        }
+        while let Some(outcome) = tasks.join_next().await {
+            outcome.unwrap();
+        }
+        let checked = check(&database.store(), &[]).await;
+        assert_eq!((checked.entries, checked.broken.len()), (100, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_refused() {
+    let database = TestDatabase::sqlite_memory().await;
+    let (audit, _writer) = Audit::start(database.store(), key(KEY), clock());
+    audit.record(entry(1, 1)).await.unwrap();
+    database.store().close().await.unwrap();
+    assert_eq!(audit.record(entry(1, 2)).await, Err(Unwritten));
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_is_taken_over_until_all_is_written() {
+    let database = TestDatabase::sqlite_file().await;
+    let (audit, writer) = Audit::start(database.store(), key(KEY), clock());
+    // Somebody else holds the database, for longer than a release may wait to be written down.
+    let other = tidemark_testkit::open_store(&database.url()).await;
+    let blocking = other.begin().await.unwrap();
+    audit.entrust(entry(1, 0)).await.unwrap();
+    let refused = async {
+        let mut taken = 1;
+        while audit.entrust(entry(1, taken)).await.is_ok() {
+            taken += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        taken
+    };
+    let limit = std::time::Duration::from_secs(5);
+    let mut taken = tokio::time::timeout(limit, refused).await.expect("after 1 s nothing is released");
+    drop(blocking);
+    let again = async {
+        while audit.entrust(entry(1, taken)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(limit, again).await.expect("it recovers by itself");
+    taken += 1;
+    drop(audit);
+    writer.drained().await;
+    let checked = check(&database.store(), &[]).await;
+    assert_eq!(checked, Checked { chains: 1, entries: taken, broken: Vec::new() }, "nothing is lost");
+}
+
+#[test]
+fn a_key_is_named_by_what_is_wrong_with_it() {
+    for (text, problem) in [("", "not set"), ("****", "base64"), ("c2hvcnQ=", "short")] {
+        let error = AuditKey::parse(&text.to_owned().into()).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}

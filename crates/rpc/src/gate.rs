@@ -1,0 +1,148 @@
+//! The one way in: a layer around all services. In this order: a place, who calls, whether it may, how often; then the
+//! handler, under the call's deadline. Every answer carries the request's id.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::timeout_at;
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::http::{Request, Response},
+};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use crate::{
+    call::{Call, REQUEST_ID},
+    guard::{Denial, Guard, WRONG_ORGANIZATION},
+    identity::Identity,
+    scope::Access,
+    status::{self, Refusal},
+};
+
+/// No call lasts longer, whatever deadline it names. Streams: until their first answer.
+const LONGEST_CALL: Duration = Duration::from_secs(60);
+/// The answer leaves this much before the deadline, so that it is not the transport that cuts the call.
+const MARGIN: Duration = Duration::from_millis(5);
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+/// Puts the gate around services.
+#[derive(Debug, Clone)]
+pub(crate) struct GateLayer(pub(crate) Guard);
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, guard: self.0.clone() }
+    }
+}
+
+/// Services behind the gate.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate<S> {
+    inner: S,
+    guard: Guard,
+}
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Answer<S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The clone may not be ready, this one is.
+        let inner = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, inner);
+        let guard = self.guard.clone();
+        let call = Call::new(request.headers(), LONGEST_CALL);
+        let request_id = call.request_id.clone();
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let span = tracing::info_span!(
+            "rpc",
+            %method,
+            request_id = request_id.to_str().unwrap_or_default(),
+            caller = tracing::field::Empty,
+        );
+        let answered = async move {
+            let mut response = pass(guard, inner, request, call, method).await?;
+            if let Some(code) = response.headers().get("grpc-status") {
+                tracing::debug!(?code, "refused");
+            }
+            response.headers_mut().insert(REQUEST_ID, request_id);
+            Ok(response)
+        };
+        Box::pin(answered.instrument(span))
+    }
+}
+
+async fn pass<S>(
+    guard: Guard,
+    mut inner: S,
+    mut request: Request<Body>,
+    call: Call,
+    method: String,
+) -> Result<Response<Body>, S::Error>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    let scope = match Access::of(&method) {
+        Access::Open => return inner.call(request).await,
+        Access::Closed => return Ok(refused(Status::unimplemented("there is no such method"))),
+        Access::Needs(scope) => scope,
+    };
+    let place = guard.limits().map(|limits| limits.place()).transpose();
+    let _place = match place {
+        Ok(place) => place,
+        Err(refusal) => return Ok(refused(refusal)),
+    };
+    let denial = |actor: &str, organization, reason| Denial {
+        actor: actor.to_owned(),
+        method: method.clone(),
+        organization,
+        reason,
+        request_id: call.request_id.to_str().unwrap_or_default().to_owned(),
+    };
+    let identity = match guard.identify(request.headers()).await {
+        Ok(identity) => identity,
+        Err(refusal) => {
+            if matches!(status::code(&refusal), Code::Unauthenticated) {
+                guard.denied(denial("unknown", None, status::reason_of(&refusal)));
+            }
+            return Ok(refused(refusal));
+        }
+    };
+    tracing::Span::current().record("caller", identity.actor());
+    if !identity.has(scope) {
+        let refusal = Refusal::PermissionDenied { scope };
+        guard.denied(denial(identity.actor(), None, status::reason_of(&refusal)));
+        return Ok(refused(refusal));
+    }
+    if let Some(Err(refusal)) = guard.limits().map(|limits| limits.call(identity.actor())) {
+        return Ok(refused(refusal));
+    }
+    request.extensions_mut().insert::<Identity>(identity.clone());
+    let deadline = call.deadline.checked_sub(MARGIN).unwrap_or(call.deadline);
+    let answer = timeout_at(deadline, call.clone().scope(inner.call(request))).await;
+    if let Some(organization) = identity.denied() {
+        guard.denied(denial(identity.actor(), Some(organization.clone()), WRONG_ORGANIZATION));
+    }
+    answer.unwrap_or_else(|_| Ok(refused(Refusal::DeadlineExceeded)))
+}
+
+fn refused(status: impl Into<Status>) -> Response<Body> {
+    status.into().into_http()
+}

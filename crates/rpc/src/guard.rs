@@ -1,0 +1,234 @@
+//! Knows callers by what they show: the token of the internal services, or a service token out of the directory.
+//!
+//! What the directory said is believed for a short time, so that a revocation takes effect within it. Secrets are
+//! compared by their hashes, in constant time.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tidemark_domain::id::{OrganizationId, TokenId};
+use tokio::time::Instant;
+use tonic::codegen::http::HeaderMap;
+
+use crate::{
+    identity::{Caller, Identity},
+    limit::Limits,
+    scope::Scope,
+    status::Refusal,
+    token::{self, Hash},
+};
+
+/// How long what the directory said is believed.
+const BELIEVED: Duration = Duration::from_secs(4);
+const MOST_KEPT: usize = 10_000;
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// Where service tokens are looked up, and who is told what became of them.
+#[tonic::async_trait]
+pub trait Directory: fmt::Debug + Send + Sync {
+    /// The token of that id.
+    async fn find(&self, id: &TokenId) -> Result<Option<Registered>, Unanswered>;
+    /// A caller showed this token, and it was right. Told a few times a minute at most.
+    fn used(&self, id: &TokenId);
+    /// Somebody was refused.
+    fn denied(&self, denial: Denial);
+}
+
+/// The directory cannot be asked just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// What the directory knows of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// Of its secret.
+    pub hash: Hash,
+    /// For people.
+    pub name: String,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+    /// Whom it may see; everybody, where there is no list.
+    pub organizations: Option<BTreeSet<OrganizationId>>,
+    /// Whether it still counts.
+    pub standing: Standing,
+}
+
+/// Whether a token still counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Valid,
+    /// Its time is over.
+    Expired,
+    /// It was taken back.
+    Revoked,
+}
+
+/// A call that was refused because of who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Who called: a token's id, `internal`, or `unknown`.
+    pub actor: String,
+    /// The method, `package.Service/Method`.
+    pub method: String,
+    /// The organization that it was about, where that is known.
+    pub organization: Option<OrganizationId>,
+    /// A stable code, as in the status.
+    pub reason: &'static str,
+    /// The call's id.
+    pub request_id: String,
+}
+
+/// Reason code of a denial: the caller asked for what belongs to an organization it may not see.
+pub const WRONG_ORGANIZATION: &str = "WRONG_ORGANIZATION";
+
+/// Lets known callers pass.
+#[derive(Clone)]
+pub struct Guard(Arc<Parts>);
+
+struct Parts {
+    /// The first is the present one, all are accepted.
+    internal: Vec<SecretString>,
+    internal_caller: Arc<Caller>,
+    directory: Option<Arc<dyn Directory>>,
+    limits: Option<Arc<Limits>>,
+    kept: Mutex<HashMap<TokenId, Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    known: Option<Known>,
+    at: Instant,
+}
+
+#[derive(Clone)]
+struct Known {
+    hash: Hash,
+    standing: Standing,
+    caller: Arc<Caller>,
+}
+
+impl Guard {
+    /// A guard that knows the internal services by this token, or by one of two separated by a comma.
+    pub fn new(token: &SecretString) -> Self {
+        Self(Arc::new(Parts {
+            internal: token::values(token),
+            internal_caller: Arc::new(Caller::internal()),
+            directory: None,
+            limits: None,
+            kept: Mutex::default(),
+        }))
+    }
+
+    /// And others by the service tokens of a directory, all within limits.
+    pub fn with(token: &SecretString, directory: Arc<dyn Directory>, limits: Limits) -> Self {
+        Self(Arc::new(Parts {
+            internal: token::values(token),
+            internal_caller: Arc::new(Caller::internal()),
+            directory: Some(directory),
+            limits: Some(Arc::new(limits)),
+            kept: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn limits(&self) -> Option<&Arc<Limits>> {
+        self.0.limits.as_ref()
+    }
+
+    pub(crate) fn denied(&self, denial: Denial) {
+        let Denial { actor, method, reason, .. } = &denial;
+        tracing::warn!(actor, method, reason, "a caller was refused");
+        if let Some(directory) = &self.0.directory {
+            directory.denied(denial);
+        }
+    }
+
+    /// Who sent these headers.
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
+        let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
+        let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        let caller = if self.is_internal(shown) {
+            Arc::clone(&self.0.internal_caller)
+        } else {
+            self.registered(shown).await?
+        };
+        Ok(Identity::on_call(caller, self.0.limits.clone()))
+    }
+
+    fn is_internal(&self, shown: &str) -> bool {
+        // Each is compared, whichever is right.
+        let equal = |token: &SecretString| shown.as_bytes().ct_eq(token.expose_secret().as_bytes());
+        let any = self.0.internal.iter().map(equal).fold(subtle::Choice::from(0), |any, equal| any | equal);
+        any.into()
+    }
+
+    async fn registered(&self, shown: &str) -> Result<Arc<Caller>, Refusal> {
+        let Some(directory) = &self.0.directory else { return Err(Refusal::Unauthenticated) };
+        let (id, hash) = token::read(shown).ok_or(Refusal::Unauthenticated)?;
+        let (known, fresh) = match self.kept(&id) {
+            Some(known) => (known, false),
+            None => (self.ask(directory.as_ref(), &id).await?, true),
+        };
+        let known = known.filter(|known| bool::from(known.hash.ct_eq(&hash)));
+        let known = known.ok_or(Refusal::Unauthenticated)?;
+        match known.standing {
+            Standing::Valid => {}
+            Standing::Expired => return Err(Refusal::TokenExpired),
+            Standing::Revoked => return Err(Refusal::TokenRevoked),
+        }
+        if fresh {
+            directory.used(&id);
+        }
+        Ok(known.caller)
+    }
+
+    fn kept(&self, id: &TokenId) -> Option<Option<Known>> {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(id).filter(|kept| kept.at.elapsed() < BELIEVED).map(|kept| kept.known.clone())
+    }
+
+    async fn ask(&self, directory: &dyn Directory, id: &TokenId) -> Result<Option<Known>, Refusal> {
+        // The time counts from the question: the answer may be as old.
+        let at = Instant::now();
+        let found = directory.find(id).await.map_err(|Unanswered| Refusal::Unavailable {
+            what: "the directory of callers".into(),
+            retry_after: TRY_AGAIN,
+        })?;
+        let known = found.map(|found| Known {
+            hash: found.hash,
+            standing: found.standing,
+            caller: Arc::new(Caller {
+                actor: id.to_string(),
+                name: found.name,
+                scopes: found.scopes,
+                organizations: found.organizations,
+            }),
+        });
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT {
+            kept.retain(|_, kept| kept.at.elapsed() < BELIEVED);
+        }
+        if kept.len() < MOST_KEPT {
+            kept.insert(id.clone(), Kept { known: known.clone(), at });
+        }
+        Ok(known)
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("directory", &self.0.directory)
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
