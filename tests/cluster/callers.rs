@@ -98,7 +98,7 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
             .await
             .map(drop),
         "ReconnectConnection" => connections
-            .reconnect_connection(conn::ReconnectConnectionRequest { connection_id, api_key })
+            .reconnect_connection(conn::ReconnectConnectionRequest { connection_id, api_key, auth_scheme: 0 })
             .await
             .map(drop),
         "GetAccessToken" => credentials
@@ -326,7 +326,14 @@ async fn audited(cluster: &Cluster, organization: &str) {
     let list = cluster.succeed(&["audit", "list", "--json", "--limit", "1000", "--org", organization]).await;
     let entries: Vec<Value> = serde_json::from_slice(&list).unwrap();
     let is = |entry: &Value, key: &str, text: &str| entry[key] == text;
-    for action in ["connection.connect", "connection.reconnect", "secret.release", "token.create"] {
+    let actions = [
+        "connection.connect",
+        "connection.reconnect",
+        "secret.release",
+        "webhook_secret.create",
+        "token.create",
+    ];
+    for action in actions {
         assert!(
             entries.iter().any(|entry| is(entry, "action", action) && is(entry, "outcome", "ok")),
             "{action}"
@@ -378,6 +385,24 @@ async fn a_token_ends_within_five_seconds_and_every_answer_has_an_id() {
         listed[0]["last_used_at"].as_str().map(drop)
     })
     .await;
+    // A stream that was opened before ends as well.
+    let watching = ["--scope", "events:watch", "--expires-in", "1h"];
+    let (watcher, text) = token(&cluster, &watching).await;
+    let watch = conn::WatchConnectionsRequest { organization_id: organization.clone(), ..Default::default() };
+    let opened = cluster.caller_with(0, &text).events().watch_connections(watch).await.unwrap();
+    let mut stream = opened.into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    cluster.succeed(&["token", "revoke", &watcher]).await;
+    let ended = async {
+        loop {
+            if let Err(status) = stream.message().await {
+                return status;
+            }
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(7), ended).await.expect("within 5 s, and a little");
+    assert_eq!(status::reason(&ended).as_deref(), Some("TOKEN_REVOKED"));
+
     cluster.succeed(&["token", "revoke", &id]).await;
     let refused = async {
         loop {

@@ -68,6 +68,9 @@ pub(crate) async fn no_secret_is_found_anywhere(wiring: Wiring) {
     keys_and_consents(&cluster, &organization, &mut told).await;
     links_and_webhooks(&cluster, &organization, &mut told).await;
 
+    let granted = cluster.simulator.oauth_secrets();
+    assert!(granted.len() >= 4, "a code, its verifier, and a pair of tokens");
+    told.secrets.extend(granted);
     let Told { secrets, statuses } = told;
     assert!(statuses.len() > 4);
     for status in statuses {
@@ -132,7 +135,11 @@ async fn keys_and_consents(cluster: &Cluster, organization: &str, told: &mut Tol
     let token = || GetAccessTokenRequest { connection_id: id.clone(), capability: 0 };
     told.statuses.push(credentials.get_access_token(token()).await.unwrap_err());
     for (api_key, works) in [(WRONG, false), (SECOND, true)] {
-        let request = ReconnectConnectionRequest { connection_id: id.clone(), api_key: api_key.to_owned() };
+        let request = ReconnectConnectionRequest {
+            connection_id: id.clone(),
+            api_key: api_key.to_owned(),
+            auth_scheme: 0,
+        };
         match connections.reconnect_connection(request).await {
             Ok(_) => assert!(works),
             Err(status) => told.statuses.push(status),

@@ -208,6 +208,7 @@ impl Cluster {
         let request = connections::ReconnectConnectionRequest {
             connection_id: id.to_string(),
             api_key: api_key.to_owned(),
+            auth_scheme: 0,
         };
         self.caller(0).connections().reconnect_connection(request).await.unwrap();
     }

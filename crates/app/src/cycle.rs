@@ -148,8 +148,11 @@ impl Cycle {
         for connection in
             known.connections.into_iter().filter(|connection| connection.region == i32::from(region))
         {
-            let request =
-                ReconnectConnectionRequest { connection_id: connection.id, api_key: api_key.clone() };
+            let request = ReconnectConnectionRequest {
+                connection_id: connection.id,
+                api_key: api_key.clone(),
+                auth_scheme: 0,
+            };
             match self.caller.connections().reconnect_connection(request).await {
                 Ok(response) => {
                     return response

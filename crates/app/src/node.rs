@@ -82,11 +82,24 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
         bail!("the database lacks {} migration(s); run `tidemark migrate` first", pending.len());
     }
     let address = roles.listen(&config);
+    check_privacy(&config, address)?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let caller = wiring::caller(&config)?;
     tracing::info!(%address, ?roles, "serving gRPC");
     let tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
     finish(tasks, &shutdown).await
+}
+
+/// Tokens and keys pass through the server.
+fn check_privacy(config: &Config, address: SocketAddr) -> Result<()> {
+    let rpc = &config.rpc;
+    if rpc.tls.server.is_some() || rpc.plaintext || address.ip().is_loopback() {
+        return Ok(());
+    }
+    bail!(
+        "{address} can be reached from other machines, and there is no TLS: set rpc.tls.certificate_file and \
+         rpc.tls.key_file, or, in a network that nobody can listen in on, rpc.plaintext = true"
+    );
 }
 
 fn check_token(config: &Config) -> Result<()> {

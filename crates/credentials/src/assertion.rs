@@ -31,9 +31,15 @@ impl Parts {
         }
         let connection = if request.connection_id.is_empty() {
             may_begin(caller, &request.organization_id)?;
+            may_name(caller)?;
             self.begun(&request.organization_id, request.region)?
         } else {
-            self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?
+            let connection =
+                self.visible(caller, &rpc::parse("connection_id", &request.connection_id)?).await?;
+            if connection.anchors.is_empty() {
+                may_name(caller)?;
+            }
+            connection
         };
         can_be_reconnected(&connection)?;
         let grant = self.assert(connection.region, &subject).await?.map_err(Fault::OAuth)?;
@@ -72,4 +78,18 @@ impl Parts {
         };
         Ok(self.oauth(region)?.assert(&assertion).await)
     }
+}
+
+/// A key or a consent proves that whoever brings it may read the workspace; the name of a member proves nothing. Only
+/// where the workspace was proven before, or to callers that may see every organization, is a name enough.
+fn may_name(caller: &Identity) -> Result<(), Refusal> {
+    if !caller.is_limited() {
+        return Ok(());
+    }
+    Err(Refusal::Precondition {
+        reason: "WORKSPACE_NOT_PROVEN",
+        sentence: "A caller that is limited to some organizations can add an assertion only to a connection whose \
+                   workspace is proven. Connect it with an API key or by consent first, then name its `connection_id`."
+            .to_owned(),
+    })
 }

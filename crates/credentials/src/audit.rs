@@ -48,6 +48,8 @@ pub enum Action {
     Release,
     /// A token was renewed at the vendor.
     Refresh,
+    /// The vendor refuses a credential for good.
+    Reject,
     /// A caller was refused.
     Deny,
     /// A connection was made.
@@ -56,6 +58,16 @@ pub enum Action {
     Reconnect,
     /// A connection was ended.
     Disconnect,
+    /// A signing secret of a webhook endpoint was made.
+    CreateWebhookSecret,
+    /// An endpoint was deleted with its signing secrets.
+    DeleteWebhook,
+    /// A link that connects was made: an invitation, one sent again, or the platform's.
+    CreateLink,
+    /// Such a link was opened by whoever holds it, and is used up.
+    RedeemLink,
+    /// Such a link was taken back.
+    RevokeLink,
     /// A service token was made.
     CreateToken,
     /// A service token was taken back.
@@ -70,10 +82,16 @@ impl Action {
         match self {
             Self::Release => "secret.release",
             Self::Refresh => "secret.refresh",
+            Self::Reject => "secret.reject",
             Self::Deny => "call.deny",
             Self::Connect => "connection.connect",
             Self::Reconnect => "connection.reconnect",
             Self::Disconnect => "connection.disconnect",
+            Self::CreateWebhookSecret => "webhook_secret.create",
+            Self::DeleteWebhook => "webhook.delete",
+            Self::CreateLink => "link.create",
+            Self::RedeemLink => "link.redeem",
+            Self::RevokeLink => "link.revoke",
             Self::CreateToken => "token.create",
             Self::RevokeToken => "token.revoke",
             Self::RotateKeys => "keys.rotate",

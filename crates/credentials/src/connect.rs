@@ -71,7 +71,8 @@ impl Parts {
         let secret = Secret::key(api_key(request.api_key)?);
         let old = self.connection(&rpc::parse("connection_id", &request.connection_id)?).await?;
         can_be_reconnected(&old)?;
-        let (kind, scheme) = (CredentialKind::ApiKey, old.auth_scheme);
+        let kind = CredentialKind::ApiKey;
+        let scheme = if request.auth_scheme == 0 { old.auth_scheme } else { scheme(request.auth_scheme)? };
         let span = info_span!("reconnect", connection = %old.id);
         let found = self.examine(old.region, kind, scheme, &secret, Kept::Old).instrument(span).await?;
         same_workspace(&old, kind, &found)?;

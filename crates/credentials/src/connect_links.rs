@@ -15,7 +15,9 @@ use tidemark_store::ConnectLink;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    InvitationService, connections,
+    InvitationService,
+    audit::{Action, Entry},
+    connections,
     invitations::{Desk, name, within},
     refusal::Fault,
     ticket::Ticket,
@@ -92,6 +94,8 @@ impl Desk {
             made_connection_id: None,
         };
         let token = Token::generate(entropy);
+        let entry = Entry::new(Some(&link.organization_id), identity.actor(), Action::CreateLink, &link.id);
+        self.parts.audit.record(entry).await?;
         self.parts.store.insert_connect_link(&link, &token.hash()).await?;
         log(&link, "connect link created");
         let url = token.link(console, "connect").expose_secret().to_owned();
@@ -116,6 +120,8 @@ impl Desk {
         let end = now + SESSION;
         let redeemed = store.redeem_connect_link(&hash, &session.hash(), now, end).await?;
         let link = redeemed.ok_or_else(missing)?;
+        let entry = Entry::new(Some(&link.organization_id), identity.actor(), Action::RedeemLink, &link.id);
+        self.parts.audit.note(entry);
         log(&link, "connect link redeemed");
         let workspace = self.workspace(link.connection_id.as_ref()).await?;
         Ok(wire::RedeemConnectLinkResponse {
@@ -144,8 +150,8 @@ impl Desk {
         let ticket = Ticket::Session(hash);
         let ConnectLink { organization_id, connection_id, .. } = &link;
         let (region, key) = (request.region, request.api_key);
-        let made =
-            self.connect(identity, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
+        let by = format!("{} by {}", identity.actor(), link.id);
+        let made = self.connect(&by, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
         log(&link, "connect link used");
         let connection = Some(connections::shown(made));
         Ok(wire::ConnectThroughLinkResponse { connection, return_url: link.return_url })

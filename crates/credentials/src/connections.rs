@@ -213,5 +213,8 @@ fn credential(version: &SealedCredential) -> wire::Credential {
         access_expires_at: version.access_expires_at.map(rpc::timestamp),
         refresh_expires_at: version.refresh_expires_at.map(rpc::timestamp),
         rejected: version.rejected.map(Into::into),
+        renewal_failures: version.failures,
+        next_renewal_at: version.cooldown_until.map(rpc::timestamp),
+        renewal_in_doubt: version.in_doubt,
     }
 }

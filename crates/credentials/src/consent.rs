@@ -110,6 +110,8 @@ impl Parts {
             .instrument(span);
         match granted.await {
             Ok(connection) => Ok(connection),
+            // The commit may have happened without its confirmation: what may be stored is not revoked.
+            Err(fault @ Fault::Store(_)) => Err(fault),
             Err(fault) => {
                 // What is not stored must not stay alive at the vendor.
                 self.revoke_quietly(connection.region, &grant).await;

@@ -4,7 +4,7 @@
 //! Any number of replicas run it. What is due is claimed from the database, so that one of them does it; whoever dies
 //! with a claim loses it after a while.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
@@ -52,7 +52,7 @@ impl CredentialService {
     /// Runs until the shutdown.
     pub async fn run(&self, shutdown: Shutdown) {
         loop {
-            let pause = match self.detect().await {
+            let pause = match self.round(&shutdown).await {
                 Ok(round) if round == Round::default() => IDLE,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {
@@ -69,17 +69,27 @@ impl CredentialService {
 
     /// One round: a batch of whatever is due.
     pub async fn detect(&self) -> store::Result<Round> {
+        self.round(&Shutdown::new()).await
+    }
+
+    /// What a stop leaves undone comes again when its claim has run out.
+    async fn round(&self, shutdown: &Shutdown) -> store::Result<Round> {
         let parts = &self.0;
+        let goes_on = || !shutdown.soft().is_cancelled();
         let now = parts.clock.now();
         let renewals = parts.store.claim_refreshes(now, BATCH, CLAIM).await?;
         let probes = parts.store.claim_probes(now, BATCH, CLAIM).await?;
         let mut round = Round { probes: probes.len(), renewals: renewals.len(), purged: 0 };
         let renewing = stream::iter(renewals).for_each_concurrent(AT_ONCE, |(id, generation)| async move {
-            parts.told(&id, parts.renew(&id, generation).await);
+            if goes_on() {
+                parts.told(&id, parts.renew(&id, generation).await);
+            }
         });
         renewing.await;
         let probing = stream::iter(probes).for_each_concurrent(AT_ONCE, |id| async move {
-            parts.told(&id, parts.visit(&id).await);
+            if goes_on() {
+                parts.told(&id, parts.visit(&id).await);
+            }
         });
         probing.await;
         for id in parts.store.purges(BATCH).await? {
@@ -112,7 +122,7 @@ impl Parts {
     }
 
     /// Tries a connection: once a day everything it can read, else whether its credentials are accepted.
-    async fn visit(&self, id: &ConnectionId) -> Result<(), Fault> {
+    async fn visit(self: &Arc<Self>, id: &ConnectionId) -> Result<(), Fault> {
         let holding = self.holding(id).await?;
         self.warn(&holding).await?;
         self.remind(&holding).await?;

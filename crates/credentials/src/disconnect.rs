@@ -1,8 +1,6 @@
 //! Ends a connection: revokes at the vendor what can be revoked, deletes every secret here, and keeps or deletes the
 //! facts as told. What still works at the vendor is said, so that a person can end it there.
 
-use std::time::Duration;
-
 use tidemark_domain::connection::{CredentialKind, Signal, State};
 use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
 use tidemark_store::{Connection, Purge, SealedCredential};
@@ -35,7 +33,10 @@ impl Parts {
                 holding => holding?,
             };
             if holding.connection.state == State::Disconnected {
-                return Ok((holding.connection, Vec::new()));
+                match self.purged_later(&holding.connection, purge).await? {
+                    Some(ended) => return Ok((ended, Vec::new())),
+                    None => continue,
+                }
             }
             let not_revoked = self.revoke(&holding).await;
             if let Some(ended) = self.end(caller.actor(), &holding.connection, purge, &not_revoked).await? {
@@ -91,13 +92,37 @@ impl Parts {
             return Ok(None);
         }
         tx.delete_credentials(&old.id).await?;
-        let entry = Entry::new(Some(&old.organization_id), by, Action::Disconnect, &old.id);
+        // A worker that is in the middle of a sync writes nothing more.
+        tx.break_fence(&old.id, HOLDER, self.clock.now()).await?;
+        let kept: Vec<_> = not_revoked.iter().map(|kind| kind.as_str()).collect();
+        let entry = Entry::new(Some(&old.organization_id), by, Action::Disconnect, &old.id)
+            .with("facts", if purge.is_some() { "purge" } else { "keep" })
+            .with("not_revoked", kept.join(" "));
         self.audit.append(&tx, entry).await?;
         tx.commit().await?;
         self.done(&moved);
-        // A worker that is in the middle of a sync writes nothing more.
-        self.store.take_fence(&old.id, HOLDER, self.clock.now(), Duration::ZERO).await?;
-        Ok(Some(self.connection(&old.id).await?))
+        Ok(Some(moved.to))
+    }
+
+    /// Whoever kept the facts of an ended connection may still want them deleted. Nothing where somebody changed the
+    /// connection at the same time.
+    async fn purged_later(
+        &self,
+        old: &Connection,
+        purge: Option<Purge>,
+    ) -> Result<Option<Connection>, Fault> {
+        if purge.is_none() || old.purge.is_some() {
+            return Ok(Some(old.clone()));
+        }
+        let moved = self.moved(Connection { purge, ..old.clone() }, [], &Telling::default());
+        let tx = self.store.begin().await?;
+        if !moved.write(&tx, old).await? {
+            return Ok(None);
+        }
+        tx.commit().await?;
+        self.done(&moved);
+        tracing::info!(connection = %old.id, "the facts of an ended connection are to be deleted");
+        Ok(Some(moved.to))
     }
 }
 

@@ -59,18 +59,29 @@ impl Parts {
         proven: Proven,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
-        let generation = connection.generation;
+        let replaced = self.generation_of(&connection, proven.kind).await?;
         for _ in 0..TRIES {
             if let Some(installed) = self.installed(&connection, is_new, &proven, ticket).await? {
                 return Ok(installed);
             }
             // Somebody wrote down what they saw meanwhile, which is no reason to consent again. Another credential is.
             connection = self.connection(&connection.id).await?;
-            if connection.generation != generation || connection.state == State::Disconnected {
+            let present = self.generation_of(&connection, proven.kind).await?;
+            if present != replaced || connection.state == State::Disconnected {
                 break;
             }
         }
         Err(Fault::Overtaken)
+    }
+
+    /// Which version of that kind the connection holds; none where it holds none.
+    async fn generation_of(
+        &self,
+        connection: &Connection,
+        kind: CredentialKind,
+    ) -> Result<Option<i64>, Fault> {
+        let versions = self.store.credentials_of(&connection.id).await?;
+        Ok(versions.iter().filter(|version| version.kind == kind).map(|version| version.generation).max())
     }
 
     /// Nothing where the connection is not as it was read any more.
@@ -102,12 +113,10 @@ impl Parts {
         let action = if old.state == State::AwaitingConsent { Action::Connect } else { Action::Reconnect };
         let entry = Entry::new(Some(&to.organization_id), &proven.by, action, &to.id);
         self.audit.append(&tx, entry.with("generation", version.generation)).await?;
+        tx.schedule_probe(&to.id, next_probe, Some(now)).await?;
         tx.commit().await?;
         self.done(&moved);
-        if !is_new {
-            self.store.schedule_probe(&to.id, next_probe, Some(now)).await?;
-        }
-        self.connection(&to.id).await.map(Some)
+        Ok(Some(moved.to))
     }
 
     /// What the connection can read with it.

@@ -22,6 +22,7 @@ use tidemark_rpc::{
     },
     detached,
     identity::Identity,
+    server::{RECEIVE_LIMIT, SEND_LIMIT},
     status::Refusal,
 };
 use tidemark_store::{Connection, Invitation};
@@ -63,11 +64,15 @@ impl InvitationService {
     /// The server of the invitations. Whoever serves it puts a guard in front.
     pub fn invitations_server(&self) -> InvitationsServiceServer<Self> {
         InvitationsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// The server of the connect links. Whoever serves it puts a guard in front.
     pub fn connect_links_server(&self) -> ConnectLinksServiceServer<Self> {
         ConnectLinksServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     pub(crate) fn desk(&self) -> Arc<Desk> {

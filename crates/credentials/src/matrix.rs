@@ -1,6 +1,8 @@
 //! Looks at what credentials can read, and writes it down: a capability that was lost or came back changes how the
 //! connection stands.
 
+use std::sync::Arc;
+
 use tidemark_domain::{
     capability::{Capability, Finding, renewed},
     connection::{AuthScheme, CredentialKind, Region},
@@ -31,7 +33,7 @@ impl Parts {
     }
 
     /// Tries every credential of a connection, writes down what they can read, and judges those that are refused.
-    pub(crate) async fn probe(&self, id: &ConnectionId) -> Result<(), Fault> {
+    pub(crate) async fn probe(self: &Arc<Self>, id: &ConnectionId) -> Result<(), Fault> {
         let holding = self.holding(id).await?;
         for version in holding.accepted().cloned().collect::<Vec<_>>() {
             let span = info_span!("probe", connection = %id, kind = version.kind.as_str());
@@ -42,7 +44,11 @@ impl Parts {
         Ok(self.store.schedule_probe(id, next, Some(now)).await?)
     }
 
-    async fn probe_one(&self, connection: &Connection, version: &SealedCredential) -> Result<(), Fault> {
+    async fn probe_one(
+        self: &Arc<Self>,
+        connection: &Connection,
+        version: &SealedCredential,
+    ) -> Result<(), Fault> {
         let (version, secret) = match self.usable(connection, version).await {
             Ok(usable) => usable,
             // What is to be told of it is written already, or the vendor is away: a probe has nothing to add.
@@ -63,7 +69,7 @@ impl Parts {
 
     /// Asks about one capability after a 403 was reported; gives what the connection can read now.
     pub(crate) async fn forbidden(
-        &self,
+        self: &Arc<Self>,
         id: &ConnectionId,
         generation: i64,
         capability: Capability,

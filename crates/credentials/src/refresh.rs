@@ -124,6 +124,8 @@ impl Parts {
             Next::Wait => return Ok(None),
             Next::Begin(version) => version,
         };
+        // A secret that does not open here is no reason to begin: another process may have its key.
+        let secret = self.open(connection, &version)?;
         if !self.store.begin_refresh(&version, self.clock.now()).await? {
             return Ok(None);
         }
@@ -137,7 +139,7 @@ impl Parts {
             let connection = &connection.id;
             tracing::warn!(%connection, "a refresh is in doubt, its token is tried once more");
         }
-        self.spend(connection, begun).await.map(Some)
+        self.spend(connection, begun, secret).await.map(Some)
     }
 
     async fn next(&self, seen: &SealedCredential) -> Result<Next, Unrefreshed> {

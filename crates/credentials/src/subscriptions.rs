@@ -18,8 +18,11 @@ mod watch;
 use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use tidemark_rpc::connections::{
-    events_service_server::EventsServiceServer, webhooks_service_server::WebhooksServiceServer,
+use tidemark_rpc::{
+    connections::{
+        events_service_server::EventsServiceServer, webhooks_service_server::WebhooksServiceServer,
+    },
+    server::{RECEIVE_LIMIT, SEND_LIMIT},
 };
 use tidemark_runtime::Shutdown;
 use tokio::sync::{Semaphore, watch as channel};
@@ -90,11 +93,15 @@ impl SubscriptionService {
     /// The server of the events service. Whoever serves it puts a guard in front.
     pub fn events_server(&self) -> EventsServiceServer<Self> {
         EventsServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// The server of the webhooks service. Whoever serves it puts a guard in front.
     pub fn webhooks_server(&self) -> WebhooksServiceServer<Self> {
         WebhooksServiceServer::new(self.clone())
+            .max_decoding_message_size(RECEIVE_LIMIT)
+            .max_encoding_message_size(SEND_LIMIT)
     }
 
     /// Works until the shutdown: gives events their positions, sends webhooks, forgets what is old. Attempts in hand are

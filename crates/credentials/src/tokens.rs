@@ -1,5 +1,7 @@
 //! The server of `tidemark.credentials.v1`: releases what can be called with, and hears what callers saw refused.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret;
 use tidemark_domain::{
     capability::Capability,
@@ -17,7 +19,9 @@ use tidemark_rpc::{
     status::Refusal,
 };
 use tidemark_store::{Connection, SealedCredential};
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 use crate::{
     CredentialService,
@@ -76,7 +80,7 @@ impl CredentialsService for CredentialService {
 
 impl Parts {
     async fn token(
-        &self,
+        self: &Arc<Self>,
         caller: &Identity,
         id: &ConnectionId,
         wanted: Option<Capability>,
@@ -91,7 +95,8 @@ impl Parts {
             CredentialKind::Oauth | CredentialKind::Assertion => AuthScheme::Bearer,
         };
         let entry = Entry::new(Some(&connection.organization_id), caller.actor(), Action::Release, id);
-        self.audit.entrust(entry.with("generation", connection.generation)).await?;
+        let entry = entry.with("generation", version.generation).with("kind", version.kind.as_str());
+        self.audit.entrust(entry).await?;
         Ok(GetAccessTokenResponse {
             access_token: secret.access.expose_secret().to_owned(),
             generation: version.generation,
@@ -104,7 +109,7 @@ impl Parts {
     /// A version that can be called with now, renewed if its end is near. Never one whose end may be behind us: where it
     /// cannot be renewed, the caller is told when to come again.
     pub(crate) async fn usable(
-        &self,
+        self: &Arc<Self>,
         connection: &Connection,
         version: &SealedCredential,
     ) -> Result<(SealedCredential, Secret), Fault> {
@@ -114,12 +119,15 @@ impl Parts {
         };
         let life = (end - version.created_at).to_std().unwrap_or_default();
         let is_usable = expiry::is_usable(now, end);
-        if is_usable && now < expiry::refresh_at(version.created_at, life, 0.0) {
+        if is_usable && !(version.renews() && now >= expiry::refresh_at(version.created_at, life, 0.0)) {
             return Ok((version.clone(), self.open(connection, version)?));
         }
-        // Who has a token that is sure does not wait long for another's renewal.
-        let patience = if is_usable { SHORT_WAIT } else { LONGEST_WAIT };
-        match self.renewed(connection, version, patience).await {
+        let renewed = if is_usable {
+            self.renewed_beside(connection, version).await
+        } else {
+            self.renewed(connection, version, LONGEST_WAIT).await
+        };
+        match renewed {
             Ok(renewed) => {
                 let secret = self.open(connection, &renewed)?;
                 Ok((renewed, secret))
@@ -133,6 +141,20 @@ impl Parts {
             Err(Unrefreshed::Ended(reason)) => Err(reconnect_required(reason).into()),
             Err(Unrefreshed::Gone) => Err(Fault::Overtaken),
             Err(Unrefreshed::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Who has a token that is sure does not wait long for the next one: the renewal goes on beside.
+    async fn renewed_beside(
+        self: &Arc<Self>,
+        connection: &Connection,
+        version: &SealedCredential,
+    ) -> Result<SealedCredential, Unrefreshed> {
+        let (parts, connection, version) = (Arc::clone(self), connection.clone(), version.clone());
+        let renewal = async move { parts.renewed(&connection, &version, SHORT_WAIT).await };
+        match timeout(SHORT_WAIT, tokio::spawn(renewal.in_current_span())).await {
+            Ok(renewed) => renewed.unwrap_or(Err(Unrefreshed::Later(SHORT_WAIT))),
+            Err(_) => Err(Unrefreshed::Later(SHORT_WAIT)),
         }
     }
 }

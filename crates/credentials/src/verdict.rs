@@ -12,6 +12,7 @@ use tidemark_store::{Connection, SealedCredential};
 use tracing::{Instrument as _, info_span};
 
 use crate::{
+    audit::{Action, Entry},
     holding::Holding,
     moves::{TRIES, Telling},
     probe::{self, Acceptance},
@@ -38,7 +39,11 @@ impl Parts {
     async fn judged(&self, holding: &Holding, version: &SealedCredential) -> Result<Verdict, Fault> {
         let connection = &holding.connection;
         let is_fresh = self.clock.now() - version.created_at < FRESH;
-        if version.kind != CredentialKind::ApiKey && !is_fresh {
+        if version.renews() && is_fresh && version.proven_at.is_none() {
+            // The vendor has just granted it and may not know of it everywhere; when it is older, the grant decides.
+            return self.tried(connection, version).await;
+        }
+        if version.renews() && !is_fresh {
             // A short token may have been ended alone: the grant decides.
             return match self.renewed(connection, version, LONGEST_WAIT).await {
                 Ok(_) => Ok(Verdict::Superseded),
@@ -121,6 +126,9 @@ impl Parts {
         {
             return Ok(None);
         }
+        let entry = Entry::new(Some(&old.organization_id), "tidemark", Action::Reject, &old.id);
+        let entry = entry.with("generation", version.generation).with("kind", version.kind.as_str());
+        self.audit.append(&tx, entry.outcome(reason.as_str())).await?;
         tx.commit().await?;
         self.done(&moved);
         if is_covered {

@@ -1,14 +1,12 @@
 //! When something about a credential is due: warnings before its end, renewals, probes, pauses after failures.
 //!
-//! Each clock may be wrong by [`SKEW`]. Two of them meet at every deadline, one that wrote it and one that reads it, so
+//! Each clock may be wrong by two minutes. Two of them meet at every deadline, one that wrote it and one that reads it, so
 //! that a deadline is certain only [`GUARD`] away from it.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How wrong a clock may be.
-pub const SKEW: TimeDelta = TimeDelta::seconds(120);
 /// How wrong two clocks may be against each other.
 pub const GUARD: TimeDelta = TimeDelta::seconds(240);
 /// How long the vendor takes a refresh token again that was used already.
@@ -38,11 +36,6 @@ pub fn is_far(now: DateTime<Utc>, end: DateTime<Utc>) -> bool {
 /// Whether a token can be handed out: whatever the clocks say, its end is still ahead.
 pub fn is_usable(now: DateTime<Utc>, end: DateTime<Utc>) -> bool {
     end - now > GUARD
-}
-
-/// Whether a token is past its end by every clock.
-pub fn is_over(now: DateTime<Utc>, end: DateTime<Utc>) -> bool {
-    now >= end + GUARD
 }
 
 /// When a token of this life is renewed: a margin before it stops being usable, spread by `share` of 0 to 1.

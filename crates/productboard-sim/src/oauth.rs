@@ -11,7 +11,7 @@ mod grants;
 mod issue;
 mod refresh;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::{Rng, SeedableRng};
@@ -43,6 +43,7 @@ struct Book {
     codes: HashMap<String, Code>,
     refreshes: HashMap<String, Refresh>,
     issued: HashMap<String, Issued>,
+    verifiers: BTreeSet<String>,
     /// Seeded: a simulator's tokens need not be hard to guess, only different.
     rng: ChaCha8Rng,
 }
@@ -61,6 +62,7 @@ impl OAuth {
             codes: HashMap::new(),
             refreshes: HashMap::new(),
             issued: HashMap::new(),
+            verifiers: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(0x0A07_4A07),
         };
         Self { tenants, book: Mutex::new(book) }
@@ -84,6 +86,12 @@ impl OAuth {
         let heard = known.filter(|known| !(credentials.basic && known.faults.refuse_basic));
         let proven = heard.filter(|known| known.app.client_secret == credentials.client_secret);
         proven.map(|known| known.app.clone()).ok_or_else(OAuthError::invalid_client)
+    }
+
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let book = self.book();
+        let tokens = book.codes.keys().chain(book.refreshes.keys()).chain(book.issued.keys());
+        tokens.chain(&book.verifiers).cloned().collect()
     }
 
     /// What becomes of the next answer to this application.

@@ -99,15 +99,20 @@ async fn pass<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
-    let scope = match Access::of(&method) {
-        Access::Open => return inner.call(request).await,
-        Access::Closed => return Ok(refused(Status::unimplemented("there is no such method"))),
-        Access::Needs(scope) => scope,
-    };
+    let access = Access::of(&method);
     let place = guard.limits().map(|limits| limits.place()).transpose();
     let _place = match place {
         Ok(place) => place,
         Err(refusal) => return Ok(refused(refusal)),
+    };
+    let deadline = call.deadline.checked_sub(MARGIN).unwrap_or(call.deadline);
+    let scope = match access {
+        Access::Open => {
+            let answer = timeout_at(deadline, inner.call(request)).await;
+            return answer.unwrap_or_else(|_| Ok(refused(Refusal::DeadlineExceeded)));
+        }
+        Access::Closed => return Ok(refused(Status::unimplemented("there is no such method"))),
+        Access::Needs(scope) => scope,
     };
     let denial = |actor: &str, organization, reason| Denial {
         actor: actor.to_owned(),
@@ -135,7 +140,6 @@ where
         return Ok(refused(refusal));
     }
     request.extensions_mut().insert::<Identity>(identity.clone());
-    let deadline = call.deadline.checked_sub(MARGIN).unwrap_or(call.deadline);
     let answer = timeout_at(deadline, call.clone().scope(inner.call(request))).await;
     if let Some(organization) = identity.denied() {
         guard.denied(denial(identity.actor(), Some(organization.clone()), WRONG_ORGANIZATION));

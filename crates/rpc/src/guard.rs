@@ -101,6 +101,21 @@ struct Parts {
     kept: Mutex<HashMap<TokenId, Kept>>,
 }
 
+/// A service token as it was shown, to be looked up again by calls that last.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    guard: Guard,
+    id: TokenId,
+    hash: Hash,
+}
+
+impl Shown {
+    /// Refuses a token that expired or was revoked meanwhile.
+    pub(crate) async fn still_stands(&self) -> Result<(), Refusal> {
+        self.guard.registered(self).await.map(drop)
+    }
+}
+
 #[derive(Clone)]
 struct Kept {
     known: Option<Known>,
@@ -153,12 +168,14 @@ impl Guard {
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
         let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
         let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let caller = if self.is_internal(shown) {
-            Arc::clone(&self.0.internal_caller)
-        } else {
-            self.registered(shown).await?
-        };
-        Ok(Identity::on_call(caller, self.0.limits.clone()))
+        let limits = self.0.limits.clone();
+        if self.is_internal(shown) {
+            return Ok(Identity::on_call(Arc::clone(&self.0.internal_caller), limits));
+        }
+        let (id, hash) = token::read(shown).ok_or(Refusal::Unauthenticated)?;
+        let shown = Shown { guard: self.clone(), id, hash };
+        let caller = self.registered(&shown).await?;
+        Ok(Identity::on_call(caller, limits).with_token(shown))
     }
 
     fn is_internal(&self, shown: &str) -> bool {
@@ -168,14 +185,13 @@ impl Guard {
         any.into()
     }
 
-    async fn registered(&self, shown: &str) -> Result<Arc<Caller>, Refusal> {
+    async fn registered(&self, Shown { id, hash, .. }: &Shown) -> Result<Arc<Caller>, Refusal> {
         let Some(directory) = &self.0.directory else { return Err(Refusal::Unauthenticated) };
-        let (id, hash) = token::read(shown).ok_or(Refusal::Unauthenticated)?;
-        let (known, fresh) = match self.kept(&id) {
+        let (known, fresh) = match self.kept(id) {
             Some(known) => (known, false),
-            None => (self.ask(directory.as_ref(), &id).await?, true),
+            None => (self.ask(directory.as_ref(), id).await?, true),
         };
-        let known = known.filter(|known| bool::from(known.hash.ct_eq(&hash)));
+        let known = known.filter(|known| bool::from(known.hash.ct_eq(hash)));
         let known = known.ok_or(Refusal::Unauthenticated)?;
         match known.standing {
             Standing::Valid => {}
@@ -183,7 +199,7 @@ impl Guard {
             Standing::Revoked => return Err(Refusal::TokenRevoked),
         }
         if fresh {
-            directory.used(&id);
+            directory.used(id);
         }
         Ok(known.caller)
     }
@@ -214,7 +230,9 @@ impl Guard {
         if kept.len() >= MOST_KEPT {
             kept.retain(|_, kept| kept.at.elapsed() < BELIEVED);
         }
-        if kept.len() < MOST_KEPT {
+        // Ids that are made up do not push out real ones.
+        let most = if known.is_some() { MOST_KEPT } else { MOST_KEPT / 4 };
+        if kept.len() < most {
             kept.insert(id.clone(), Kept { known: known.clone(), at });
         }
         Ok(known)

@@ -9,13 +9,15 @@ use std::{
 use tidemark_domain::id::OrganizationId;
 use tonic::{Extensions, Request};
 
-use crate::{limit::Limits, scope::Scope, status::Refusal};
+use crate::{guard::Shown, limit::Limits, scope::Scope, status::Refusal};
 
 /// A caller that the guard let pass, on one call.
 #[derive(Clone)]
 pub struct Identity {
     caller: Arc<Caller>,
     limits: Option<Arc<Limits>>,
+    /// The service token that was shown, if it was one.
+    token: Option<Shown>,
     /// The organization that this call asked for in vain. The guard looks here when the call has ended.
     denied: Arc<OnceLock<OrganizationId>>,
 }
@@ -51,7 +53,19 @@ impl Identity {
     }
 
     pub(crate) fn on_call(caller: Arc<Caller>, limits: Option<Arc<Limits>>) -> Self {
-        Self { caller, limits, denied: Arc::default() }
+        Self { caller, limits, token: None, denied: Arc::default() }
+    }
+
+    pub(crate) fn with_token(self, shown: Shown) -> Self {
+        Self { token: Some(shown), ..self }
+    }
+
+    /// For a call that lasts: refuses a caller whose token expired or was revoked since.
+    pub async fn still_stands(&self) -> Result<(), Refusal> {
+        match &self.token {
+            Some(shown) => shown.still_stands().await,
+            None => Ok(()),
+        }
     }
 
     /// The caller of a request. A request that no guard saw is nobody's.

@@ -92,6 +92,8 @@ pub struct Leases {
 pub struct Rpc {
     /// Whether servers tell which methods they have.
     pub reflection: bool,
+    /// Whether a server without TLS may be reached from other machines.
+    pub plaintext: bool,
     /// In one process.
     pub calls_at_once: u32,
     /// Of one caller; 0 for no limit.
@@ -280,6 +282,7 @@ impl Config {
                     |text| text.parse().ok(),
                     true,
                 ),
+                plaintext: read.choice("rpc.plaintext", "`true` or `false`", |text| text.parse().ok(), false),
                 calls_at_once: read.number("rpc.calls_at_once", 1..=100_000),
                 calls_per_second: read.number("rpc.calls_per_second", 0..=1_000_000),
                 calls_burst: read.number("rpc.calls_burst", 1..=1_000_000),

@@ -223,14 +223,26 @@ impl Store {
         next: DateTime<Utc>,
         probed: Option<DateTime<Utc>>,
     ) -> Result<()> {
-        let sql =
-            "update connections set next_probe_at = $2, probed_at = coalesce($3, probed_at) where id = $1";
-        let values = [id.as_str().into(), next.into(), probed.into()];
-        execute(&self.db, "schedule a probe", sql, values).await.map(drop)
+        let tx = self.begin().await?;
+        tx.schedule_probe(id, next, probed).await?;
+        tx.commit().await
     }
 }
 
 impl Tx {
+    /// Says when a connection is tried next, and, after everything was asked for, when that was.
+    pub async fn schedule_probe(
+        &self,
+        id: &ConnectionId,
+        next: DateTime<Utc>,
+        probed: Option<DateTime<Utc>>,
+    ) -> Result<()> {
+        let sql =
+            "update connections set next_probe_at = $2, probed_at = coalesce($3, probed_at) where id = $1";
+        let values = [id.as_str().into(), next.into(), probed.into()];
+        execute(&self.tx, "schedule a probe", sql, values).await.map(drop)
+    }
+
     /// Inserts a new connection.
     pub async fn insert_connection(&self, connection: &Connection) -> Result<()> {
         let values = connection.values();

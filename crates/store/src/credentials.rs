@@ -96,6 +96,17 @@ pub struct SealedCredential {
     pub reminded_at: Option<DateTime<Utc>>,
 }
 
+impl SealedCredential {
+    /// Whether a new version can be had without a person.
+    pub fn renews(&self) -> bool {
+        match self.kind {
+            CredentialKind::ApiKey => false,
+            CredentialKind::Oauth => self.refresh_due_at.is_some(),
+            CredentialKind::Assertion => true,
+        }
+    }
+}
+
 /// What became of a refresh that gave no new version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempted {
@@ -292,6 +303,13 @@ impl Tx {
         let sql = "delete from credentials where connection_id = $1 and kind = $2 and generation < $3";
         let values = [id.as_str().into(), kind.as_str().into(), generation.into()];
         execute(&self.tx, "delete old credentials", sql, values).await
+    }
+
+    /// Keeps a version only in case the next one does not work: nothing is due for it any more.
+    pub async fn retire_credential(&self, id: &ConnectionId, generation: i64) -> Result<()> {
+        let sql = "update credentials set refresh_due_at = null where connection_id = $1 and generation = $2";
+        let values = [id.as_str().into(), generation.into()];
+        execute(&self.tx, "retire a credential", sql, values).await.map(drop)
     }
 
     /// Deletes every credential of a connection, and the consents that are under way.

@@ -22,6 +22,11 @@ pub struct Fence {
     pub number: i64,
 }
 
+const TAKE: &str = "insert into fences (connection_id, number, holder, held_until) values ($1, 1, $2, $3)
+    on conflict (connection_id) do update set
+        number = fences.number + 1, holder = excluded.holder, held_until = excluded.held_until
+    returning number";
+
 impl Store {
     /// Takes the next number, whoever holds the workspace. For the one who has the lease elsewhere.
     pub async fn take_fence(
@@ -31,12 +36,8 @@ impl Store {
         now: DateTime<Utc>,
         ttl: Duration,
     ) -> Result<Fence> {
-        let sql = "insert into fences (connection_id, number, holder, held_until) values ($1, 1, $2, $3)
-            on conflict (connection_id) do update set
-                number = fences.number + 1, holder = excluded.holder, held_until = excluded.held_until
-            returning number";
         let values = [connection.as_str().into(), holder.into(), (now + ttl).into()];
-        let fence = self.taken(connection, sql, values).await?;
+        let fence = self.taken(connection, TAKE, values).await?;
         fence.ok_or_else(|| Error::Corrupt { what: "no fence just after it was taken".to_owned() })
     }
 
@@ -77,6 +78,17 @@ impl Store {
 }
 
 impl Tx {
+    /// Takes the next number for nobody, with this transaction: whoever holds the workspace writes nothing more.
+    pub async fn break_fence(
+        &self,
+        connection: &ConnectionId,
+        holder: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let values = [connection.as_str().into(), holder.into(), now.into()];
+        execute(&self.tx, "break a fence", TAKE, values).await.map(drop)
+    }
+
     /// The first statement of every write of a sync: refuses with [`Error::FenceLost`] who no longer holds the
     /// workspace, and makes whoever wants to take it wait for the end of this transaction.
     pub async fn guard(&self, fence: &Fence, now: DateTime<Utc>, ttl: Duration) -> Result<()> {

@@ -16,7 +16,7 @@ struct Ring {
     variables: &'static [(&'static str, &'static str)],
 }
 
-const RINGS: [Ring; 3] = [
+const RINGS: [Ring; 4] = [
     Ring {
         name: "a million bodies for the decoder",
         package: "tidemark-productboard",
@@ -29,6 +29,13 @@ const RINGS: [Ring; 3] = [
         package: "tidemark-credentials",
         target: Some("service"),
         tests: "test(stress::)",
+        variables: &[("TIDEMARK_STRESS", "1")],
+    },
+    Ring {
+        name: "a hundred thousand secrets under a new key, while they are read",
+        package: "tidemark-credentials",
+        target: None,
+        tests: "test(rotation::tests::rotation_under_load)",
         variables: &[("TIDEMARK_STRESS", "1")],
     },
     Ring {

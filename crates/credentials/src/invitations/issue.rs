@@ -12,7 +12,11 @@ use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status:
 use tidemark_store::{Invitation, Tx};
 
 use super::{Desk, fields, life};
-use crate::{refusal::Fault, token::Token};
+use crate::{
+    audit::{self, Action},
+    refusal::Fault,
+    token::Token,
+};
 
 const DEFAULT_DAYS: u32 = 7;
 const MOST_DAYS: u32 = 30;
@@ -40,6 +44,7 @@ impl Desk {
         self.announce(&mut invitation);
         tx.insert_invitation(&invitation).await?;
         let link = self.issue(&tx, &invitation, now).await?;
+        self.parts.audit.append(&tx, entry(&invitation, identity, Action::CreateLink)).await?;
         tx.commit().await?;
         log(&invitation, "invitation created");
         let link = link.expose_secret().to_owned();
@@ -109,6 +114,7 @@ impl Desk {
         if !tx.update_invitation(&invitation).await? {
             return Err(Fault::Overtaken);
         }
+        self.parts.audit.append(&tx, entry(&invitation, identity, Action::CreateLink)).await?;
         tx.commit().await?;
         log(&invitation, "invitation resent");
         let link = link.expose_secret().to_owned();
@@ -134,6 +140,7 @@ impl Desk {
             if !tx.update_invitation(&invitation).await? {
                 return Err(Fault::Overtaken);
             }
+            self.parts.audit.append(&tx, entry(&invitation, identity, Action::RevokeLink)).await?;
             tx.commit().await?;
             log(&invitation, "invitation revoked");
         }
@@ -196,6 +203,10 @@ fn check_pace(invitation: &Invitation, now: DateTime<Utc>) -> Result<(), Refusal
 
 fn until(then: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     (then - now).to_std().unwrap_or(Duration::ZERO)
+}
+
+fn entry(invitation: &Invitation, by: &Identity, action: Action) -> audit::Entry {
+    audit::Entry::new(Some(&invitation.organization_id), by.actor(), action, &invitation.id)
 }
 
 fn log(invitation: &Invitation, what: &'static str) {

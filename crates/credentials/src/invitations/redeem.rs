@@ -75,8 +75,9 @@ impl Desk {
         let ticket = Ticket::Invitation(token.hash());
         let Invitation { organization_id, connection_id, .. } = &invitation;
         let (region, key) = (request.region, request.api_key);
-        let made =
-            self.connect(identity, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
+        // The link is what lets its holder in: it is the link that the audit log names.
+        let by = format!("{} by {}", identity.actor(), invitation.id);
+        let made = self.connect(&by, organization_id, connection_id.as_ref(), region, key, &ticket).await?;
         log(&invitation, &made);
         Ok(wire::AcceptInvitationResponse { connection: Some(connections::shown(made)) })
     }
@@ -84,7 +85,7 @@ impl Desk {
     /// Connects or reconnects as any caller would, and uses the ticket up with it.
     pub(crate) async fn connect(
         &self,
-        identity: &Identity,
+        by: &str,
         organization: &OrganizationId,
         connection: Option<&ConnectionId>,
         region: i32,
@@ -96,11 +97,12 @@ impl Desk {
                 let organization_id = organization.to_string();
                 let request =
                     wire::CreateConnectionRequest { organization_id, region, api_key, auth_scheme: 0 };
-                self.parts.create(identity.actor(), request, ticket).await
+                self.parts.create(by, request, ticket).await
             }
             Some(id) => {
-                let request = wire::ReconnectConnectionRequest { connection_id: id.to_string(), api_key };
-                self.parts.reconnect(identity.actor(), request, ticket).await
+                let connection_id = id.to_string();
+                let request = wire::ReconnectConnectionRequest { connection_id, api_key, auth_scheme: 0 };
+                self.parts.reconnect(by, request, ticket).await
             }
         }
     }

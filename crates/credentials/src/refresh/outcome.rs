@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tidemark_domain::{
     connection::{CredentialKind, Reason, Signal, State},
     expiry,
@@ -24,6 +25,8 @@ use crate::{
 const WRITES: u32 = 40;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Between two tries of a refresh whose token may be spent.
+const LONGEST_IN_DOUBT: Duration = Duration::from_secs(300);
 
 impl Parts {
     /// Asks the vendor and writes down what it answers.
@@ -31,8 +34,8 @@ impl Parts {
         &self,
         connection: &Connection,
         mut begun: SealedCredential,
+        secret: Secret,
     ) -> Result<SealedCredential, Unrefreshed> {
-        let secret = self.open(connection, &begun)?;
         let mut answer = self.ask(connection, &begun, &secret).await?;
         if let Err(Error::InDoubt { status: None, .. }) = &answer {
             // The answer was lost: the vendor takes the same token again, and is asked at once.
@@ -42,7 +45,7 @@ impl Parts {
         }
         match answer {
             Ok(grant) => self.keep(connection, &begun, &Secret::granted(&grant, Some(&secret)), &grant).await,
-            Err(Error::InvalidGrant { .. }) => self.ended(connection, begun).await,
+            Err(Error::InvalidGrant { .. }) => self.refused(connection, begun).await,
             Err(error) => self.failed(connection, &begun, &error).await,
         }
     }
@@ -56,7 +59,7 @@ impl Parts {
         match (version.kind, &secret.refresh, &secret.subject) {
             (CredentialKind::Assertion, _, Some(subject)) => self.assert(connection.region, subject).await,
             (_, Some(token), _) => Ok(self.oauth(connection.region)?.refresh(token).await),
-            // A grant without a refresh token ends with its access token.
+            // A grant without a refresh token ends with its access token, and is not renewed before.
             _ => Ok(Err(Error::InvalidGrant { attempted: "refresh a token", said: String::new() })),
         }
     }
@@ -107,6 +110,10 @@ impl Parts {
         if old.state == State::Disconnected {
             return Err(Unrefreshed::Gone);
         }
+        if present.is_some_and(|version| version.rejected.is_some()) {
+            // It was ended meanwhile, and a person was told: what was granted here must not live on unseen.
+            return Err(Unrefreshed::Gone);
+        }
         if !is_ours {
             // This very write, whose commit was not confirmed, or another's: a renewal of the same grant is not to be
             // revoked, that would end the other's with it.
@@ -126,10 +133,12 @@ impl Parts {
             return Ok(None);
         }
         tx.insert_credential(&version).await?;
-        // The one before stays, in case this one does not work.
+        // The one before stays, in case this one does not work; it is not due for anything any more.
         tx.delete_credentials_before(&old.id, begun.kind, begun.generation).await?;
+        tx.retire_credential(&old.id, begun.generation).await?;
         let entry = Entry::new(Some(&old.organization_id), "tidemark", Action::Refresh, &old.id);
-        self.audit.append(&tx, entry.with("generation", version.generation)).await?;
+        let entry = entry.with("generation", version.generation).with("kind", begun.kind.as_str());
+        self.audit.append(&tx, entry).await?;
         tx.commit().await?;
         self.done(&moved);
         let (connection, kind, generation) = (&old.id, begun.kind.as_str(), version.generation);
@@ -138,7 +147,7 @@ impl Parts {
     }
 
     /// `invalid_grant`: somebody else may have renewed it, or the version before may still be good. Else it is over.
-    async fn ended(
+    async fn refused(
         &self,
         connection: &Connection,
         begun: SealedCredential,
@@ -153,13 +162,30 @@ impl Parts {
         let previous = holding.previous(begun.kind).filter(|_| begun.proven_at.is_none());
         if let Some(previous) = previous.filter(|_| now - begun.created_at < expiry::GRACE) {
             let secret = self.open(connection, previous)?;
-            if let Ok(grant) = self.ask(connection, previous, &secret).await? {
-                tracing::warn!(connection = %connection.id, "a renewed grant did not work, the one before it did");
-                let renewed = Secret::granted(&grant, Some(&secret));
-                return self.keep(connection, &begun, &renewed, &grant).await;
+            match self.ask(connection, previous, &secret).await? {
+                Ok(grant) => {
+                    tracing::warn!(connection = %connection.id, "a renewed grant did not work, the one before it did");
+                    let renewed = Secret::granted(&grant, Some(&secret));
+                    return self.keep(connection, &begun, &renewed, &grant).await;
+                }
+                Err(Error::InvalidGrant { .. }) => {}
+                // Nobody has said yet that it is over.
+                Err(error) => return self.failed(connection, &begun, &error).await,
             }
         }
-        let reason = if begun.refresh_expires_at.is_some_and(|end| now >= end - expiry::GUARD) {
+        self.ended(connection, &begun, now).await
+    }
+
+    /// The vendor's word: the grant is over.
+    async fn ended(
+        &self,
+        connection: &Connection,
+        begun: &SealedCredential,
+        now: DateTime<Utc>,
+    ) -> Result<SealedCredential, Unrefreshed> {
+        // Without a refresh token, the access token's end is the grant's.
+        let end = begun.refresh_expires_at.or(begun.access_expires_at.filter(|_| !begun.renews()));
+        let reason = if end.is_some_and(|end| now >= end - expiry::GUARD) {
             Reason::RefreshExpired
         } else if begun.in_doubt {
             Reason::RefreshInDoubt
@@ -184,8 +210,12 @@ impl Parts {
             Error::RateLimited { retry_after, .. } => *retry_after,
             _ => Duration::ZERO,
         };
-        let pause = expiry::cooldown(failures).max(asked);
         let in_doubt = begun.in_doubt || matches!(error, Error::InDoubt { .. });
+        let mut pause = expiry::cooldown(failures).max(asked);
+        if in_doubt {
+            // The vendor takes the token again for an hour: whenever it is back within that, the grant lives.
+            pause = pause.min(LONGEST_IN_DOUBT);
+        }
         let cooldown_until = self.clock.now() + pause;
         self.store.end_refresh(begun, Attempted { in_doubt, failures, cooldown_until }).await?;
         let (connection, pause_ms) = (&connection.id, pause.as_millis());

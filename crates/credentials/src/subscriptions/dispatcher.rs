@@ -53,7 +53,11 @@ pub(super) async fn dispatch(shared: Arc<Shared>) {
 impl Dispatcher {
     async fn round(&mut self) -> store::Result<()> {
         let store = self.shared.parts().store.clone();
-        let due = store.endpoints_with_due_deliveries(self.shared.parts().clock.now()).await?;
+        let mut due = store.endpoints_with_due_deliveries(self.shared.parts().clock.now()).await?;
+        // Those that nothing is being sent to come first: endpoints that hang do not keep the places to themselves.
+        due.sort_by_key(|endpoint| {
+            self.each.get(endpoint).map_or(0, |each| AT_ONCE_PER_ENDPOINT - each.available_permits())
+        });
         for endpoint in due {
             let each = self
                 .each

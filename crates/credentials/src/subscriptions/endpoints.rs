@@ -11,7 +11,11 @@ use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status:
 use tidemark_store::{Delivery, Endpoint, EndpointSecret, NewDelivery, Tx};
 
 use super::{page, shown, signature, target::Trusted};
-use crate::{refusal::Fault, service::Parts};
+use crate::{
+    audit::{Action, Entry},
+    refusal::Fault,
+    service::Parts,
+};
 
 const MOST_ENDPOINTS: u64 = 100;
 const MOST_PATTERNS: usize = 50;
@@ -58,6 +62,7 @@ impl Desk<'_> {
         let tx = store.begin().await?;
         tx.insert_webhook_endpoint(&endpoint).await?;
         let secret = self.renew_secret(&tx, &endpoint).await?;
+        self.parts.audit.append(&tx, self.entry(&endpoint, Action::CreateWebhookSecret)).await?;
         tx.commit().await?;
         log(&endpoint, "webhook endpoint created");
         let secret = secret.expose_secret().to_owned();
@@ -113,6 +118,7 @@ impl Desk<'_> {
         let tx = self.parts.store.begin().await?;
         let endpoint = self.visible(tx.lock_webhook_endpoint(&id).await?)?;
         tx.delete_webhook_endpoint(&id).await?;
+        self.parts.audit.append(&tx, self.entry(&endpoint, Action::DeleteWebhook)).await?;
         tx.commit().await?;
         log(&endpoint, "webhook endpoint deleted");
         Ok(())
@@ -126,6 +132,7 @@ impl Desk<'_> {
         let new = Endpoint { secret_version: old.secret_version + 1, updated_at: now, ..old };
         tx.update_webhook_endpoint(&new).await?;
         let secret = self.renew_secret(&tx, &new).await?;
+        self.parts.audit.append(&tx, self.entry(&new, Action::CreateWebhookSecret)).await?;
         tx.commit().await?;
         log(&new, "webhook secret replaced");
         Ok(wire::RotateWebhookSecretResponse {
@@ -186,6 +193,14 @@ impl Desk<'_> {
     pub(super) async fn endpoint(&self, id: &str) -> Result<Endpoint, Fault> {
         let id = rpc::parse("endpoint_id", id)?;
         self.visible(self.parts.store.webhook_endpoint(&id).await?)
+    }
+
+    /// For the audit log: in the chain of the organization, or the platform's.
+    fn entry(&self, endpoint: &Endpoint, action: Action) -> Entry {
+        let organization = &endpoint.organization_id;
+        let organization = (*organization != OrganizationId::everybody()).then_some(organization);
+        Entry::new(organization, self.caller.actor(), action, &endpoint.id)
+            .with("version", endpoint.secret_version)
     }
 
     fn visible(&self, endpoint: Option<Endpoint>) -> Result<Endpoint, Fault> {

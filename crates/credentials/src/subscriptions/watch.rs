@@ -16,7 +16,10 @@ use tidemark_rpc::{
     status::Refusal,
 };
 use tidemark_store::{FeedEvent, FeedHead};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::Instant,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -27,6 +30,8 @@ use crate::refusal::Fault;
 const BUFFER: usize = 16;
 /// Events read at once.
 const PAGE: u64 = 100;
+/// How often the caller's token is looked up again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const TOKEN: &str = "v1.";
 
 type Message = Result<wire::WatchConnectionsResponse, Status>;
@@ -50,7 +55,15 @@ impl EventsService for SubscriptionService {
             let position = token.unwrap_or(head.position);
             within(position, head)?;
             let (sender, receiver) = mpsc::channel(BUFFER);
-            let stream = Stream { shared, caller, organization, position, sender, _permit: permit };
+            let stream = Stream {
+                shared,
+                caller,
+                organization,
+                position,
+                sender,
+                told_at: Instant::now(),
+                _permit: permit,
+            };
             tokio::spawn(stream.tell());
             Ok(ReceiverStream::new(receiver))
         });
@@ -115,6 +128,8 @@ struct Stream {
     /// Everything up to here was told, or is not the caller's to see.
     position: i64,
     sender: mpsc::Sender<Message>,
+    /// When something was last sent.
+    told_at: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -131,14 +146,16 @@ impl Stream {
     async fn until_the_end(&mut self) -> Result<(), Status> {
         let mut head = self.shared.head.subscribe();
         let shutdown = self.shared.shutdown.soft().clone();
+        let mut look = tokio::time::interval(LOOK_AGAIN);
         self.send(heartbeat(self.position)).await?;
         loop {
             let reached = *head.borrow_and_update();
             self.catch_up(reached).await?;
-            let silence = self.shared.settings.heartbeat;
+            let silent_until = self.told_at + self.shared.settings.heartbeat;
             tokio::select! {
                 moved = head.changed() => moved.map_err(|_| stopping())?,
-                () = tokio::time::sleep(silence) => self.send(heartbeat(self.position)).await?,
+                _ = look.tick() => self.caller.still_stands().await?,
+                () = tokio::time::sleep_until(silent_until) => self.send(heartbeat(self.position)).await?,
                 () = self.sender.closed() => return Ok(()),
                 () = shutdown.cancelled() => return Err(stopping()),
             }
@@ -174,7 +191,8 @@ impl Stream {
         Ok(page)
     }
 
-    async fn send(&self, message: wire::WatchConnectionsResponse) -> Result<(), Status> {
+    async fn send(&mut self, message: wire::WatchConnectionsResponse) -> Result<(), Status> {
+        self.told_at = Instant::now();
         tokio::select! {
             // A caller that is gone needs no word; the next wait notices.
             sent = self.sender.send(Ok(message)) => sent.map_err(|_| stopping()),

@@ -48,6 +48,7 @@ async fn no_key_is_in_any_log_status_debug_output_or_file() {
     assert!(statuses.iter().all(|status| status.code() != Code::Internal), "{statuses:?}");
 
     let mut secrets = granted;
+    secrets.extend(world.simulator.oauth_secrets());
     secrets.extend([CANARY, NEXT, UNKNOWN, CLIENT_SECRET, SESSION, &keys()].map(str::to_owned));
     let assert_clean = |place: &str, bytes: &[u8]| assert_absent(&secrets, place, bytes);
     for status in &statuses {

@@ -1,6 +1,6 @@
 //! Consents: a code, a session and a state make a grant, once; whatever fails leaves nothing behind.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
@@ -9,12 +9,13 @@ use tidemark_domain::event::{Data, Event};
 use tidemark_rpc::{
     connections::{
         BeginConsentRequest, Capability, CompleteConsentRequest, ConnectWithAssertionRequest,
-        ConnectionState, CredentialKind,
+        ConnectionState, CredentialKind, connections_service_server::ConnectionsService as _,
     },
+    identity::Identity,
     status,
 };
 use tidemark_testkit::SeededEntropy;
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::world::{ACME, CLIENT, SESSION, World, keys};
 
@@ -162,6 +163,58 @@ async fn an_assertion_connects_and_is_made_anew_whenever_its_token_ends() {
     let stranger = ConnectWithAssertionRequest { subject: "nobody@nowhere.example".to_owned(), ..request };
     let refused = world.caller.connections().connect_with_assertion(stranger).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}
+
+/// The name of a member proves nothing: whoever may not see every organization needs a workspace that was proven.
+#[tokio::test]
+async fn a_limited_caller_asserts_only_beside_a_proof() {
+    let world = World::new().await;
+    let own = Some(BTreeSet::from([world.organization.clone()]));
+    let limited = |message: ConnectWithAssertionRequest| {
+        let mut request = Request::new(message);
+        request.extensions_mut().insert(Identity::new("limited", own.clone()));
+        request
+    };
+    let new = ConnectWithAssertionRequest {
+        organization_id: world.organization.to_string(),
+        subject: world.admin("acme"),
+        ..Default::default()
+    };
+    let refused = world.service.connect_with_assertion(limited(new.clone())).await.unwrap_err();
+    assert_eq!(reason(&refused), "WORKSPACE_NOT_PROVEN");
+    let connection_id = world.connected().await.id;
+    let beside = ConnectWithAssertionRequest { connection_id, organization_id: String::new(), ..new };
+    let world = world.in_real_time();
+    let foreign = ConnectWithAssertionRequest { subject: world.admin("globex"), ..beside.clone() };
+    world.service.connect_with_assertion(limited(foreign)).await.expect_err("another workspace");
+    world.service.connect_with_assertion(limited(beside)).await.unwrap();
+}
+
+/// A connection may hold a key and a grant: the audit log says which of them was released.
+#[tokio::test]
+async fn a_release_names_the_credential_that_was_released() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    let begun = world.begin(&id).await.unwrap();
+    world.complete(&begun, "acme").await.unwrap();
+    let token = world.token_for(&id, Capability::Members).await.unwrap();
+    let released = async || {
+        let entries = world.store.audit_entries(world.organization.as_str(), 0, 100).await.unwrap();
+        entries.into_iter().find(|entry| entry.action == "secret.release")
+    };
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let entry = loop {
+        if let Some(entry) = released().await {
+            break entry;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the release is not in the audit log");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    let version = world.store.credentials_of(&id.parse().unwrap()).await.unwrap();
+    let version = version.into_iter().find(|version| version.generation == token.generation).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&entry.details).unwrap();
+    assert_eq!(told["generation"], token.generation.to_string());
+    assert_eq!(told["kind"], version.kind.as_str());
 }
 
 #[tokio::test]

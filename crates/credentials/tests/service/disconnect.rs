@@ -62,6 +62,20 @@ async fn a_vendor_that_does_not_revoke_stops_nothing() {
 }
 
 #[tokio::test]
+async fn facts_that_were_kept_can_be_deleted_later() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    disconnect(&world, &id, Facts::Keep).await;
+    let row = async || world.store.connection(&id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(row().await.purge, None);
+    disconnect(&world, &id, Facts::Purge).await;
+    assert_eq!(row().await.purge, Some(Purge::Asked));
+    disconnect(&world, &id, Facts::Keep).await;
+    assert_eq!(row().await.purge, Some(Purge::Asked), "a deletion that was asked for is not taken back");
+    assert_eq!(world.events(&id).await, ["connection.connected", "connection.disconnected"]);
+}
+
+#[tokio::test]
 async fn what_a_caller_may_not_see_does_not_exist_for_it() {
     let world = World::new().await;
     let id = world.connected().await.id;
@@ -83,7 +97,11 @@ async fn what_a_caller_may_not_see_does_not_exist_for_it() {
         service
             .reconnect_connection(asked(
                 &stranger,
-                wire::ReconnectConnectionRequest { connection_id: id.clone(), api_key: ACME.to_owned() },
+                wire::ReconnectConnectionRequest {
+                    connection_id: id.clone(),
+                    api_key: ACME.to_owned(),
+                    auth_scheme: 0,
+                },
             ))
             .await
             .map(drop),

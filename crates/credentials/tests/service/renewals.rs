@@ -94,6 +94,66 @@ async fn a_doubt_that_outlives_the_grace_ends_in_one_reconnect() {
     assert_eq!(world.events(&id).await, ["connection.connected", "connection.reconnect_required"]);
 }
 
+/// The vendor is away for most of its grace, and back in time: the token that may be spent is tried often enough.
+#[tokio::test]
+async fn a_doubt_is_dissolved_whenever_the_vendor_is_back_within_its_grace() {
+    let world = World::new().await;
+    let id = aging(&world).await;
+    world.simulator.app_faults(CLIENT, |faults| faults.token_answer_lost = 2);
+    assert_eq!(world.token(&id).await.unwrap().generation, 1);
+    world.simulator.app_faults(CLIENT, |faults| faults.token_fail_next = vec![503; 1_000].into());
+    for _ in 0..45 {
+        world.advance(TimeDelta::minutes(1));
+        world.service.detect().await.unwrap();
+    }
+    let version = world.version(&id, CredentialKind::Oauth).await;
+    assert!(version.in_doubt && version.failures >= 8, "{version:?}");
+    assert_eq!(
+        world.whole(&id).await.unwrap().credentials[0].renewal_failures,
+        version.failures,
+        "it is shown"
+    );
+    world.simulator.app_faults(CLIENT, |faults| faults.token_fail_next.clear());
+    for _ in 0..6 {
+        world.advance(TimeDelta::minutes(1));
+        world.service.detect().await.unwrap();
+    }
+    assert_eq!(world.token(&id).await.unwrap().generation, 2);
+    assert_eq!(spent(&world).1, 0);
+    assert_eq!(world.events(&id).await, ["connection.connected"]);
+}
+
+/// The renewed version was never seen to work, and the vendor refuses it: the one before is asked, and only its own
+/// `invalid_grant` ends the connection.
+#[tokio::test]
+async fn the_version_before_is_asked_before_a_grant_is_given_up() {
+    let world = World::new().await;
+    let id = aging(&world).await;
+    assert_eq!(world.token(&id).await.unwrap().generation, 2);
+    world.advance(TimeDelta::minutes(2));
+    world.simulator.app_faults(CLIENT, |faults| faults.token_fail_next = [400, 503].into());
+    assert_eq!(world.report(&id, 2).await.unwrap(), Verdict::StillValid, "nobody has said that it is over");
+    assert_eq!(world.get(&id).await.unwrap().state(), ConnectionState::Connected);
+    world.advance(TimeDelta::minutes(1));
+    world.simulator.app_faults(CLIENT, |faults| faults.token_fail_next = [400].into());
+    assert_eq!(world.report(&id, 2).await.unwrap(), Verdict::Superseded, "the one before was good");
+    assert_eq!(world.token(&id).await.unwrap().generation, 3);
+    assert_eq!(world.events(&id).await, ["connection.connected"]);
+}
+
+/// What the vendor has just granted may be refused somewhere for a moment.
+#[tokio::test]
+async fn a_new_token_that_is_refused_at_once_ends_nothing() {
+    let world = World::new().await;
+    let id = aging(&world).await;
+    let token = world.token(&id).await.unwrap();
+    world.simulator.revoke(&token.access_token);
+    assert_eq!(world.report(&id, 2).await.unwrap(), Verdict::Undecided);
+    assert_eq!(world.events(&id).await, ["connection.connected"]);
+    world.advance(TimeDelta::minutes(2));
+    assert_eq!(world.report(&id, 2).await.unwrap(), Verdict::Superseded, "the grant gave another one");
+}
+
 #[tokio::test]
 async fn a_process_that_died_before_the_answer_is_followed_by_another() {
     let world = World::new().await;

@@ -263,7 +263,11 @@ impl World {
     }
 
     pub(crate) async fn reconnect(&self, id: &str, key: &str) -> Result<Connection, Status> {
-        let request = ReconnectConnectionRequest { connection_id: id.to_owned(), api_key: key.to_owned() };
+        let request = ReconnectConnectionRequest {
+            connection_id: id.to_owned(),
+            api_key: key.to_owned(),
+            auth_scheme: 0,
+        };
         let response = self.caller.connections().reconnect_connection(request).await?;
         Ok(response.into_inner().connection.unwrap())
     }

@@ -24,6 +24,7 @@ impl OAuth {
         now: DateTime<Utc>,
     ) -> Result<Token, OAuthError> {
         let mut book = self.book();
+        book.verifiers.extend(verifier.map(str::to_owned));
         let known = book.codes.get_mut(code).filter(|code| self.at_home(&code.grant, region));
         let known = known.ok_or(OAuthError::invalid_grant("The code is unknown"))?;
         known.fits(&app.client_id, redirect_uri, verifier, now)?;

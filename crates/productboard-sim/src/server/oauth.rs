@@ -20,6 +20,12 @@ impl Simulator {
         self.api.oauth.change_faults(client_id, change)
     }
 
+    /// Every secret that passed between this server and its clients: codes, verifiers, access and refresh tokens. For
+    /// tests that look for them where none may be.
+    pub fn oauth_secrets(&self) -> Vec<String> {
+        self.api.oauth.secrets()
+    }
+
     /// How an application used its refresh tokens, oldest first.
     pub fn refresh_uses(&self, client_id: &str) -> Vec<RefreshUse> {
         self.api.oauth.refresh_uses(client_id).unwrap_or_default()
