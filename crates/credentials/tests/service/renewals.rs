@@ -107,7 +107,7 @@ async fn a_doubt_is_dissolved_whenever_the_vendor_is_back_within_its_grace() {
         world.service.detect().await.unwrap();
     }
     let version = world.version(&id, CredentialKind::Oauth).await;
-    assert!(version.in_doubt && version.failures >= 8, "{version:?}");
+    assert!(version.in_doubt && version.failures >= 7, "{version:?}");
     assert_eq!(
         world.whole(&id).await.unwrap().credentials[0].renewal_failures,
         version.failures,
@@ -129,10 +129,12 @@ async fn a_doubt_is_dissolved_whenever_the_vendor_is_back_within_its_grace() {
 async fn the_version_before_is_asked_before_a_grant_is_given_up() {
     let world = World::new().await;
     let id = aging(&world).await;
-    assert_eq!(world.token(&id).await.unwrap().generation, 2);
+    let token = world.token(&id).await.unwrap();
+    assert_eq!(token.generation, 2);
+    world.simulator.revoke(&token.access_token);
     world.advance(TimeDelta::minutes(2));
     world.simulator.app_faults(CLIENT, |faults| faults.token_fail_next = [400, 503].into());
-    assert_eq!(world.report(&id, 2).await.unwrap(), Verdict::StillValid, "nobody has said that it is over");
+    assert_eq!(world.report(&id, 2).await.unwrap(), Verdict::Undecided, "nobody has said that it is over");
     assert_eq!(world.get(&id).await.unwrap().state(), ConnectionState::Connected);
     world.advance(TimeDelta::minutes(1));
     world.simulator.app_faults(CLIENT, |faults| faults.token_fail_next = [400].into());
@@ -220,7 +222,9 @@ async fn trouble_of_the_vendor_ends_nothing_and_pauses_grow() {
         assert_eq!(world.token(&id).await.unwrap().generation, 1, "no second try within the pause");
         assert_eq!(world.simulator.refresh_uses(CLIENT).len(), asked);
         let pause = version.cooldown_until.unwrap() - world.now();
-        assert!(pause >= TimeDelta::seconds(30 << failures), "{pause}");
+        // An answer of 500 says nothing of the token: then the pauses stay well within the vendor's grace.
+        let longest = if version.in_doubt { 300 } else { 3600 };
+        assert!(pause >= TimeDelta::seconds((30 << failures).min(longest)), "{pause}");
         world.clock.advance(pause + TimeDelta::seconds(1));
     }
     assert_eq!(world.events(&id).await, ["connection.connected"]);
