@@ -9,7 +9,7 @@ use super::{Engine, FETCHES_AT_ONCE, Step, collect};
 use crate::decision::Failure;
 
 pub(super) async fn sync(
-    engine: &mut Engine,
+    engine: &Engine,
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
@@ -23,10 +23,10 @@ pub(super) async fn sync(
     progress.rows = teams.len() as u64;
     (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
     progress.detail = None;
-    let tx = engine.begin().await?;
-    tx.replace_teams(&engine.run.connection_id, &teams).await?;
-    engine.commit(tx, progress).await?;
-    tracing::debug!(run = %engine.run.id, teams = teams.len(), "teams replaced");
+    let write = engine.begin().await?;
+    write.replace_teams(&engine.connection, &teams).await?;
+    engine.commit(write, progress).await?;
+    tracing::debug!(run = %engine.run, teams = teams.len(), "teams replaced");
     Ok(Step::Settled)
 }
 
