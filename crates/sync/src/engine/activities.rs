@@ -39,6 +39,9 @@ pub(super) async fn sync(
     loop {
         if !engine.should_pause() {
             walks.begin(engine.fetches_at_once());
+        } else if engine.is_stopping() {
+            // What is under way is lost; the days that are in are not.
+            break;
         }
         let Some(part) = walks.next(engine).await? else { break };
         progress.rows += part.rows.len() as u64;

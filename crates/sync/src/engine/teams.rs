@@ -5,7 +5,7 @@ use tidemark_domain::stream;
 use tidemark_productboard::{Client, Error, Team, TeamsQuery};
 use tidemark_store::{StreamProgress, TeamRoster};
 
-use super::{Engine, FETCHES_AT_ONCE, Step, collect};
+use super::{Engine, Step, collect};
 use crate::decision::Failure;
 
 pub(super) async fn sync(
@@ -15,8 +15,9 @@ pub(super) async fn sync(
 ) -> Result<Step, Failure> {
     let teams = engine.fetch(collect(client.teams(&TeamsQuery::default(), None))).await??;
     let client = client.clone();
-    let rosters =
-        flow::iter(teams.rows).map(move |team| roster(client.clone(), team)).buffered(FETCHES_AT_ONCE);
+    let rosters = flow::iter(teams.rows)
+        .map(move |team| roster(client.clone(), team))
+        .buffered(engine.fetches_at_once());
     let rosters: Vec<_> = engine.fetch(rosters.try_collect()).await??;
     progress.pages = teams.pages + rosters.iter().flatten().map(|(_, pages)| pages).sum::<u64>();
     let teams: Vec<_> = rosters.into_iter().flatten().map(|(team, _)| team).collect();
