@@ -27,7 +27,7 @@ const NO_DELIVERY: &str = "whdl_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 
 /// Methods that name something that exists here, and belongs to somebody.
-const ISOLATED: [&str; 17] = [
+const ISOLATED: [&str; 21] = [
     "CreateConnection",
     "GetConnection",
     "ListConnections",
@@ -44,6 +44,10 @@ const ISOLATED: [&str; 17] = [
     "StartSync",
     "GetSync",
     "ListSyncs",
+    "WatchSync",
+    "CancelSync",
+    "GetSchedule",
+    "SetSchedule",
     "GetSummary",
 ];
 

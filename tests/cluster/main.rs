@@ -11,6 +11,7 @@ mod invite;
 mod kill;
 mod main_job;
 mod naive;
+mod operator;
 mod stale;
 
 use cluster::Wiring;
@@ -31,6 +32,7 @@ macro_rules! on_both_wirings {
 on_both_wirings! {
     callers::every_method_refuses_wrong_scopes_and_organizations as callers;
     main_job::connect_sync_lose_the_key_reconnect_and_see_utilization as main_job;
+    operator::syncs_and_dead_letters_by_hand as operator;
     invite::whoever_holds_the_link_connects as invite;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
 }
