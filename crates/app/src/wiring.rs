@@ -5,14 +5,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_bus_amqp::AmqpBus;
-use tidemark_inproc::{InprocBus, InprocLeases};
-use tidemark_leases_redis::RedisLeases;
-use tidemark_ports::{Bus, Leases};
+use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
+use tidemark_leases_redis::{RedisLeases, RedisRateLimits};
+use tidemark_ports::{Bus, Leases, RateLimits};
 use tidemark_rpc::{
     client::Caller,
     tls::{ClientFiles, ServerFiles, ServerTls},
 };
 use tidemark_runtime::Config;
+use url::Url;
 
 /// A bus and what `doctor` needs to know of it.
 pub(crate) enum BusChoice {
@@ -50,12 +51,24 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
 
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
-    let (url, token, tls) = (&config.credentials.url, &config.rpc_token, &config.rpc.tls);
+    caller_of(config, &config.credentials.url)
+}
+
+/// Calls the sync service: there, or where a worker of these settings listens.
+pub(crate) fn sync_caller(config: &Config, url: Option<&Url>) -> Result<Caller> {
+    let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
+    let local = Url::parse(&format!("{scheme}://{}", config.worker.listen));
+    let local = local.context("the setting worker.listen is no address to call")?;
+    caller_of(config, url.unwrap_or(&local))
+}
+
+fn caller_of(config: &Config, url: &Url) -> Result<Caller> {
+    let (token, tls) = (&config.rpc_token, &config.rpc.tls);
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }
     let ca =
-        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where credentials.url is https")?;
+        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where a service is called by https")?;
     Ok(Caller::secured(url.as_str(), token, &ClientFiles { ca, own: tls.client.clone() })?)
 }
 
@@ -67,6 +80,16 @@ pub(crate) fn leases(config: &Config) -> Result<LeasesChoice> {
     let leases =
         RedisLeases::new(url, &config.leases.prefix).context("the setting leases.url cannot be used")?;
     Ok(LeasesChoice::Redis(Box::new(leases)))
+}
+
+/// Rate limits are kept where the leases are.
+pub(crate) fn rate_limits(config: &Config) -> Result<Arc<dyn RateLimits>> {
+    let url = config.leases.url.expose_secret();
+    if url.starts_with("inproc:") {
+        return Ok(Arc::new(InprocRateLimits::new()));
+    }
+    let limits = RedisRateLimits::new(url, &config.leases.prefix);
+    Ok(Arc::new(limits.context("the setting leases.url cannot be used")?))
 }
 
 impl BusChoice {

@@ -150,6 +150,28 @@ impl From<run::State> for syncs::RunState {
             run::State::Succeeded => Self::Succeeded,
             run::State::Partial => Self::Partial,
             run::State::Failed => Self::Failed,
+            run::State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<run::Priority> for syncs::Priority {
+    fn from(priority: run::Priority) -> Self {
+        match priority {
+            run::Priority::Person => Self::Person,
+            run::Priority::Schedule => Self::Schedule,
+            run::Priority::Backfill => Self::Backfill,
+        }
+    }
+}
+
+impl From<syncs::Priority> for run::Priority {
+    /// Who asks and says nothing else waits for it.
+    fn from(priority: syncs::Priority) -> Self {
+        match priority {
+            syncs::Priority::Unspecified | syncs::Priority::Person => Self::Person,
+            syncs::Priority::Schedule => Self::Schedule,
+            syncs::Priority::Backfill => Self::Backfill,
         }
     }
 }
@@ -162,6 +184,7 @@ impl From<stream::State> for syncs::StreamState {
             stream::State::Complete => Self::Complete,
             stream::State::Unavailable => Self::Unavailable,
             stream::State::Suspect => Self::Suspect,
+            stream::State::Failed => Self::Failed,
         }
     }
 }

@@ -75,6 +75,10 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.syncs.v1.SyncsService/StartSync", SyncsWrite),
     ("tidemark.syncs.v1.SyncsService/GetSync", SyncsRead),
     ("tidemark.syncs.v1.SyncsService/ListSyncs", SyncsRead),
+    ("tidemark.syncs.v1.SyncsService/WatchSync", SyncsRead),
+    ("tidemark.syncs.v1.SyncsService/CancelSync", SyncsWrite),
+    ("tidemark.syncs.v1.SyncsService/GetSchedule", SyncsRead),
+    ("tidemark.syncs.v1.SyncsService/SetSchedule", SyncsWrite),
     ("tidemark.utilization.v1.UtilizationService/GetSummary", UtilizationRead),
 ];
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     error::Result,
     roster::read_standing,
-    statement::{Row, Table, corrupt, count, rows},
+    statement::{Row, Table, corrupt, count, row, rows},
     store::{Store, Tx},
 };
 
@@ -43,6 +43,17 @@ pub struct CoveredDay {
     pub fetched_on: NaiveDate,
     /// By which run.
     pub run_id: RunId,
+}
+
+/// Which days are covered, in short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayRange {
+    /// The first covered day.
+    pub first: Option<NaiveDate>,
+    /// The last one.
+    pub last: Option<NaiveDate>,
+    /// How many there are; there may be gaps.
+    pub count: u32,
 }
 
 /// What [`tidemark_domain::rollup::MemberFacts`] borrows from.
@@ -106,10 +117,32 @@ impl Store {
         days.collect()
     }
 
+    /// The covered days in short.
+    pub async fn covered_days(&self, connection: &ConnectionId) -> Result<DayRange> {
+        let sql = "select min(day) as first_day, max(day) as last_day, count(*) as days from day_coverage
+            where connection_id = $1";
+        let row = row(&self.db, "count covered days", sql, [connection.as_str().into()]).await?;
+        row.map_or(Ok(DayRange::default()), |row| {
+            Ok(DayRange {
+                first: row.get("first_day")?,
+                last: row.get("last_day")?,
+                count: row.count("days")?,
+            })
+        })
+    }
+
     /// How many member days there are.
     pub async fn member_day_count(&self, connection: &ConnectionId) -> Result<u64> {
         let sql = "select count(*) as count from member_days where connection_id = $1";
         count(&self.db, "count member days", sql, [connection.as_str().into()]).await
+    }
+
+    /// Whether any member did anything on that day or later.
+    pub async fn has_member_days_since(&self, connection: &ConnectionId, from: NaiveDate) -> Result<bool> {
+        let sql = "select 1 as found from member_days where connection_id = $1 and day >= $2 limit 1";
+        Ok(row(&self.db, "look for member days", sql, [connection.as_str().into(), from.into()])
+            .await?
+            .is_some())
     }
 
     /// A page of members with a roster history, by id, each with the member days from that day on.

@@ -23,13 +23,15 @@ mod purges;
 mod rollups;
 mod roster;
 mod runs;
+mod schedules;
 mod sealed;
 mod statement;
 mod store;
 mod tokens;
+mod turns;
 mod webhooks;
 
-pub use activity::{CoveredDay, OwnedMemberFacts};
+pub use activity::{CoveredDay, DayRange, OwnedMemberFacts};
 pub use audit::{AuditEntry, AuditHead};
 pub use connect_links::ConnectLink;
 pub use connections::{Connection, Purge};
@@ -45,9 +47,11 @@ pub use outbox::{Outgoing, OutgoingKind};
 pub use rollups::RollupHead;
 pub use roster::{RosterChange, RosterMember, TeamRoster};
 pub use runs::{Run, StreamProgress};
+pub use schedules::{DueConnection, Schedule};
 pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;
 pub use tokens::ServiceToken;
+pub use turns::Look;
 pub use webhooks::{Attempt, Delivery, DueDelivery, Endpoint, EndpointSecret, NewDelivery};

@@ -1,46 +1,56 @@
 //! One delivery of a run: take the workspace, get a token, let the engine work, and write down how it ended.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidemark_domain::id::RunId;
-use tidemark_rpc::credentials::Verdict;
 use tidemark_runtime::Shutdown;
-use tidemark_store::Result;
+use tidemark_store::{Result, Run};
 
 use crate::{
     closing,
     context::Context,
-    credentials,
-    decision::{Decision, Failure, decide},
+    decision::Failure,
     engine::{Ended, Engine},
     hold::Hold,
 };
 
-/// How many tokens one delivery tries: they are superseded one at a time, by people.
-const MOST_TOKENS: u32 = 3;
+/// A run that has waited for its turn this long goes before everybody else.
+const AGED: Duration = Duration::from_secs(300);
 
-/// Handles a delivery. Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
-pub(crate) async fn deliver(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) {
-    if let Err(error) = attempt(cx, run_id, shutdown).await {
+/// Handles a delivery: takes the run whose turn it is, which need not be the one that the message is about. There are as
+/// many messages as ready runs, so each gets its turn, and the order is the database's.
+///
+/// Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
+pub(crate) async fn deliver(cx: &Arc<Context>, named: &RunId, shutdown: &Shutdown) {
+    let now = cx.now();
+    let run = match cx.store.claim_ready(now, now - AGED, cx.rescue_at()).await {
+        Ok(Some(run)) => run,
+        Ok(None) => return tracing::debug!(run = %named, "nothing left to do for this message"),
+        Err(error) => {
+            let error = &error as &dyn Error;
+            return tracing::error!(run = %named, error, "no run can be taken, the sweeper will bring it back");
+        }
+    };
+    if let Err(error) = attempt(cx, &run, shutdown).await {
         let error = &error as &dyn Error;
-        tracing::error!(run = %run_id, error, "a delivery failed at the database, the sweeper will bring it back");
+        tracing::error!(run = %run.id, error, "a delivery failed at the database, the sweeper will bring it back");
     }
 }
 
-async fn attempt(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) -> Result<()> {
-    let open = cx.store.run(run_id).await?.filter(|run| !run.state.is_final());
-    let Some(run) = open else {
-        tracing::debug!(run = %run_id, "nothing left to do for this message");
-        return Ok(());
-    };
+async fn attempt(cx: &Arc<Context>, run: &Run, shutdown: &Shutdown) -> Result<()> {
     let Some(mut hold) = Hold::take(cx, &run.connection_id).await? else {
-        return postpone(cx, run_id).await;
+        return postpone(cx, &run.id).await;
     };
-    let worked = work(cx, run_id, &hold, shutdown).await;
+    let taken = Instant::now();
+    let worked = work(cx, &run.id, &hold, shutdown).await;
     // The lease goes before the last write: who receives the continuation must find it free. The fence still guards.
     hold.release_lease().await;
     let closed = match worked {
-        Ok(ended) => closing::close(cx, run_id, &hold.fence, ended).await,
+        Ok(ended) => closing::close(cx, &run.id, &hold.fence, ended, taken.elapsed()).await,
         Err(error) => Err(error),
     };
     let released = hold.release(cx).await;
@@ -68,34 +78,13 @@ async fn work(
     let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else {
         return Ok(Err(Failure::Overtaken));
     };
-    let engine = Engine::new(Arc::clone(cx), run, hold.fence.clone(), hold.lost(), shutdown.clone());
-    let task = tokio::spawn(with_tokens(engine));
+    let (cx, fence, lost, shutdown) = (Arc::clone(cx), hold.fence.clone(), hold.lost(), shutdown.clone());
+    let task = tokio::spawn(async move {
+        let engine = Engine::new(cx, run, fence, &lost, shutdown).await?;
+        Arc::new(engine).work().await
+    });
     Ok(task.await.unwrap_or_else(|error| {
         tracing::error!(run = %run_id, %error, "the sync engine panicked");
         Err(Failure::Panicked)
     }))
-}
-
-/// Works with the present tokens, and with the next ones where one was replaced meanwhile.
-async fn with_tokens(mut engine: Engine) -> std::result::Result<Ended, Failure> {
-    for _ in 0..MOST_TOKENS {
-        let failure = match engine.work().await {
-            Ok(ended) => return Ok(ended),
-            Err(failure) => failure,
-        };
-        if decide(&failure, engine.run.attempts + 1) != Decision::ReconnectCheck {
-            return Err(failure);
-        }
-        let connection = engine.run.connection_id.clone();
-        let report = credentials::report_rejected(&engine.cx, &connection, engine.generation);
-        match engine.fetch(report).await?? {
-            // The service says why when it is asked for the token again.
-            Verdict::ReconnectRequired => {
-                tracing::debug!(run = %engine.run.id, "the token's refusal is confirmed");
-            }
-            Verdict::Superseded => tracing::debug!(run = %engine.run.id, "the token was replaced, going on"),
-            Verdict::StillValid | Verdict::Undecided | Verdict::Unspecified => break,
-        }
-    }
-    Err(Failure::RejectionUnconfirmed)
 }

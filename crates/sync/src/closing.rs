@@ -3,10 +3,12 @@
 
 use std::{error::Error, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tidemark_domain::{
     event::{Data, Event, SyncCompleted, SyncFailed},
     id::RunId,
-    run, stream,
+    run::{self, Priority},
+    stream,
 };
 use tidemark_store::{self as store, Fence, Result, Run, StreamProgress};
 
@@ -18,7 +20,7 @@ use crate::{
 
 /// How soon a waiting run looks by itself whether there is a credential again: heals a lost `reconnected` event.
 const RECONNECT_LOOK: Duration = Duration::from_secs(300);
-const FIRST_RECONNECT_LOOK: Duration = Duration::from_secs(2);
+pub(crate) const FIRST_RECONNECT_LOOK: Duration = Duration::from_secs(2);
 /// Spread on top of the pause the vendor asked for.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -35,12 +37,14 @@ pub(crate) async fn close(
     run_id: &RunId,
     fence: &Fence,
     ended: std::result::Result<Ended, Failure>,
+    served: Duration,
 ) -> Result<()> {
     let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else { return Ok(()) };
-    let close = Close { cx, fence, run };
+    let close = Close { cx, fence, run, served };
     let written = match ended {
         Ok(Ended::Paused) => close.go_on().await,
         Ok(Ended::Settled) => close.finish().await,
+        Ok(Ended::Waiting { until, reason }) => close.wait(until, reason).await,
         Err(failure) => close.fail(&failure).await,
     };
     match written {
@@ -56,6 +60,8 @@ struct Close<'a> {
     cx: &'a Context,
     fence: &'a Fence,
     run: Run,
+    /// How long this worker had it.
+    served: Duration,
 }
 
 impl Close<'_> {
@@ -64,6 +70,12 @@ impl Close<'_> {
         self.write(next, Send::Continuation).await?;
         tracing::debug!(run = %self.run.id, connection = %self.run.connection_id, "sync makes room and goes on later");
         Ok(())
+    }
+
+    /// All that is left waits for its next attempt.
+    async fn wait(&self, until: DateTime<Utc>, reason: String) -> Result<()> {
+        let next = Run { wake_at: Some(until), reason: Some(reason), ..self.run.clone() };
+        self.write(next, Send::Nothing).await
     }
 
     async fn finish(&self) -> Result<()> {
@@ -98,11 +110,12 @@ impl Close<'_> {
                 return self.give_up(reason).await;
             }
             Decision::RetryAfter(pause) => pause + self.cx.jitter(SPREAD),
-            // The last three are settled by the engine and by the attempt; coming here they are worth another try.
+            // The others are settled by the engine; coming here they are worth another try.
             Decision::Retry
             | Decision::ReconnectCheck
             | Decision::StreamUnavailable(_)
-            | Decision::StreamSuspect(_) => {
+            | Decision::StreamSuspect(_)
+            | Decision::StreamFailed(_) => {
                 let half = backoff(attempt) / 2;
                 half + self.cx.jitter(half)
             }
@@ -161,6 +174,10 @@ impl Close<'_> {
             // A reconnect resumed the run in between, and sent its command.
             return Ok(());
         }
+        // Who had a turn and is not done comes behind those who wait for theirs.
+        let lane = if matches!(send, Send::Continuation) { Priority::Backfill } else { Priority::Person };
+        let served_ms = u64::try_from(self.served.as_millis()).unwrap_or(u64::MAX);
+        tx.leave_run(&next.id, served_ms, lane).await?;
         match send {
             Send::Nothing => {}
             Send::Continuation => self.cx.send_off(&tx, &next).await?,

@@ -14,7 +14,7 @@ use crate::{
     guard::Guard,
     server::{Listen, Server},
     syncs::{
-        GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
+        self, GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
         StartSyncResponse,
         syncs_service_server::{SyncsService, SyncsServiceServer},
     },
@@ -45,6 +45,36 @@ impl SyncsService for Silent {
         &self,
         _: tonic::Request<ListSyncsRequest>,
     ) -> Result<tonic::Response<ListSyncsResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented(""))
+    }
+
+    type WatchSyncStream = futures::stream::Empty<Result<syncs::WatchSyncResponse, tonic::Status>>;
+
+    async fn watch_sync(
+        &self,
+        _: tonic::Request<syncs::WatchSyncRequest>,
+    ) -> Result<tonic::Response<Self::WatchSyncStream>, tonic::Status> {
+        Err(tonic::Status::unimplemented(""))
+    }
+
+    async fn cancel_sync(
+        &self,
+        _: tonic::Request<syncs::CancelSyncRequest>,
+    ) -> Result<tonic::Response<syncs::CancelSyncResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented(""))
+    }
+
+    async fn get_schedule(
+        &self,
+        _: tonic::Request<syncs::GetScheduleRequest>,
+    ) -> Result<tonic::Response<syncs::GetScheduleResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented(""))
+    }
+
+    async fn set_schedule(
+        &self,
+        _: tonic::Request<syncs::SetScheduleRequest>,
+    ) -> Result<tonic::Response<syncs::SetScheduleResponse>, tonic::Status> {
         Err(tonic::Status::unimplemented(""))
     }
 }

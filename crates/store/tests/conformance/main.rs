@@ -35,4 +35,5 @@ mod runs;
 mod schema;
 mod sealed;
 mod tokens;
+mod turns;
 mod webhooks;

@@ -14,7 +14,7 @@ use crate::decision::Failure;
 const SHRINK_COUNTS_FROM: u64 = 10;
 
 pub(super) async fn sync(
-    engine: &mut Engine,
+    engine: &Engine,
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
@@ -22,7 +22,7 @@ pub(super) async fn sync(
     let listed = listing.rows.iter().map(|member| member.id).collect::<HashSet<_>>().len() as u64;
     progress.rows = listing.rows.len() as u64;
     progress.pages = listing.pages;
-    let known = engine.cx.store.member_count(&engine.run.connection_id).await?;
+    let known = engine.cx.store.member_count(&engine.connection).await?;
     if let Some(doubt) = doubt(known, listed) {
         engine.settle(progress.clone(), stream::State::Suspect, Some(doubt)).await?;
         return Ok(Step::Settled);
@@ -32,11 +32,11 @@ pub(super) async fn sync(
     let valid_from = engine.cx.clock.today() - Days::new(1);
     (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
     progress.detail = None;
-    let tx = engine.begin().await?;
-    let change = tx.apply_roster(&engine.run.connection_id, &roster, valid_from).await?;
-    engine.commit(tx, progress).await?;
+    let write = engine.begin().await?;
+    let change = write.apply_roster(&engine.connection, &roster, valid_from).await?;
+    engine.commit(write, progress).await?;
     tracing::debug!(
-        run = %engine.run.id, listed, added = change.added, changed = change.changed, left = change.closed,
+        run = %engine.run, listed, added = change.added, changed = change.changed, left = change.closed,
         "roster applied"
     );
     Ok(Step::Settled)

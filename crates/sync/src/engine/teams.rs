@@ -5,28 +5,29 @@ use tidemark_domain::stream;
 use tidemark_productboard::{Client, Error, Team, TeamsQuery};
 use tidemark_store::{StreamProgress, TeamRoster};
 
-use super::{Engine, FETCHES_AT_ONCE, Step, collect};
+use super::{Engine, Step, collect};
 use crate::decision::Failure;
 
 pub(super) async fn sync(
-    engine: &mut Engine,
+    engine: &Engine,
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
     let teams = engine.fetch(collect(client.teams(&TeamsQuery::default(), None))).await??;
     let client = client.clone();
-    let rosters =
-        flow::iter(teams.rows).map(move |team| roster(client.clone(), team)).buffered(FETCHES_AT_ONCE);
+    let rosters = flow::iter(teams.rows)
+        .map(move |team| roster(client.clone(), team))
+        .buffered(engine.fetches_at_once());
     let rosters: Vec<_> = engine.fetch(rosters.try_collect()).await??;
     progress.pages = teams.pages + rosters.iter().flatten().map(|(_, pages)| pages).sum::<u64>();
     let teams: Vec<_> = rosters.into_iter().flatten().map(|(team, _)| team).collect();
     progress.rows = teams.len() as u64;
     (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
     progress.detail = None;
-    let tx = engine.begin().await?;
-    tx.replace_teams(&engine.run.connection_id, &teams).await?;
-    engine.commit(tx, progress).await?;
-    tracing::debug!(run = %engine.run.id, teams = teams.len(), "teams replaced");
+    let write = engine.begin().await?;
+    write.replace_teams(&engine.connection, &teams).await?;
+    engine.commit(write, progress).await?;
+    tracing::debug!(run = %engine.run, teams = teams.len(), "teams replaced");
     Ok(Step::Settled)
 }
 

@@ -8,4 +8,5 @@ mod faults;
 mod recovery;
 mod support;
 mod syncs;
+mod turns;
 mod vault;
