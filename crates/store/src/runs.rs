@@ -31,6 +31,10 @@ const STREAMS: Table<'static> = Table {
         "done",
         "total",
         "detail",
+        "written_count",
+        "unchanged_count",
+        "removed_count",
+        "late_count",
     ]),
 };
 
@@ -76,12 +80,37 @@ pub struct StreamProgress {
     pub total: u64,
     /// What a person should know, without secrets.
     pub detail: Option<String>,
+    /// What became of the rows.
+    pub effect: Effect,
+}
+
+/// What became of the rows that were received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// New, or other than before.
+    pub written: u64,
+    /// The same as before, and not written.
+    pub unchanged: u64,
+    /// Known before and gone.
+    pub removed: u64,
+    /// Written or removed on a day that was covered before.
+    pub late: u64,
+}
+
+impl std::ops::AddAssign for Effect {
+    fn add_assign(&mut self, other: Self) {
+        self.written += other.written;
+        self.unchanged += other.unchanged;
+        self.removed += other.removed;
+        self.late += other.late;
+    }
 }
 
 impl StreamProgress {
     /// A stream that was not begun.
     pub fn pending(stream: Stream) -> Self {
-        Self { stream, state: stream::State::Pending, rows: 0, pages: 0, done: 0, total: 0, detail: None }
+        let (state, effect) = (stream::State::Pending, Effect::default());
+        Self { stream, state, rows: 0, pages: 0, done: 0, total: 0, detail: None, effect }
     }
 }
 
@@ -95,6 +124,12 @@ impl StreamProgress {
             done: row.count("done")?,
             total: row.count("total")?,
             detail: row.get("detail")?,
+            effect: Effect {
+                written: row.count("written_count")?,
+                unchanged: row.count("unchanged_count")?,
+                removed: row.count("removed_count")?,
+                late: row.count("late_count")?,
+            },
         })
     }
 
@@ -108,6 +143,10 @@ impl StreamProgress {
             int(self.done),
             int(self.total),
             self.detail.clone().into(),
+            int(self.effect.written),
+            int(self.effect.unchanged),
+            int(self.effect.removed),
+            int(self.effect.late),
         ]
     }
 }
@@ -139,8 +178,9 @@ impl Store {
 
     /// How far the run's streams are, in the order of [`Stream::ALL`].
     pub async fn streams(&self, id: &RunId) -> Result<Vec<StreamProgress>> {
-        let sql = "select stream, state, row_count, page_count, done, total, detail from run_streams
-            where run_id = $1";
+        let sql = "select stream, state, row_count, page_count, done, total, detail, written_count,
+                unchanged_count, removed_count, late_count
+            from run_streams where run_id = $1";
         let rows = rows(&self.db, "read a run's streams", sql, [id.as_str().into()]).await?;
         let mut streams = rows.iter().map(StreamProgress::read).collect::<Result<Vec<_>>>()?;
         streams.sort_by_key(|progress| progress.stream);
@@ -181,7 +221,7 @@ impl Store {
 }
 
 impl Tx {
-    /// Inserts a run with its streams; `false`, and nothing written, when the connection has an unfinished one.
+    /// Inserts a run with the streams that are on; `false`, and nothing written, when the connection has an unfinished one.
     pub async fn insert_run(&self, run: &Run) -> Result<bool> {
         let sql = format!(
             "insert into runs ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -202,7 +242,8 @@ impl Tx {
         if execute(&self.tx, "insert a run", sql, values).await? == 0 {
             return Ok(false);
         }
-        let pending = Stream::ALL.map(|stream| StreamProgress::pending(stream).values(&run.id));
+        let options = self.sync_options(&run.connection_id).await?;
+        let pending = options.streams().map(|stream| StreamProgress::pending(stream).values(&run.id));
         STREAMS.put(&self.tx, "insert a run's streams", pending).await?;
         Ok(true)
     }

@@ -125,8 +125,15 @@ impl Table<'_> {
         let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
         let (key, rest) = self.columns.split_at(self.key);
         let updates: Vec<_> = rest.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        let action =
-            if rest.is_empty() { "nothing".to_owned() } else { format!("update set {}", updates.join(", ")) };
+        let differs = |column| format!("{}.{column} is distinct from excluded.{column}", self.name);
+        let differences: Vec<_> = rest.iter().map(differs).collect();
+        // A row that stays the same is not written: on PostgreSQL that would be a new version of it, and work for
+        // vacuum.
+        let action = if rest.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("update set {} where {}", updates.join(", "), differences.join(" or "))
+        };
         format!(
             "insert into {} ({}) values {} on conflict ({}) do {action}",
             self.name,
@@ -136,8 +143,8 @@ impl Table<'_> {
         )
     }
 
-    /// Inserts rows, or updates those whose key is there. No key may come twice. In the order of their keys, two
-    /// writers cannot deadlock.
+    /// Inserts rows, or updates those whose key is there and which differ; tells how many those are. No key may come
+    /// twice. In the order of their keys, two writers cannot deadlock.
     ///
     /// The rows become values before the first wait, so that no caller's iterator has to cross it.
     pub(crate) fn put<'b>(
