@@ -20,11 +20,46 @@ pub enum State {
     Partial,
     /// It ended without a usable result.
     Failed,
+    /// A person ended it; what is in stays.
+    Cancelled,
+}
+
+/// Which runs go first. Smaller is sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Somebody waits for it.
+    Person,
+    /// Its time has come.
+    Schedule,
+    /// A long run that had its turn already.
+    Backfill,
+}
+
+impl Priority {
+    const ALL: [Self; 3] = [Self::Person, Self::Schedule, Self::Backfill];
+
+    /// As the database orders it.
+    pub fn rank(self) -> u32 {
+        self as u32
+    }
+
+    /// The priority of that rank.
+    pub fn of_rank(rank: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.rank() == rank)
+    }
 }
 
 impl State {
-    const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::ReconnectRequired, Self::Succeeded, Self::Partial, Self::Failed];
+    const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::ReconnectRequired,
+        Self::Succeeded,
+        Self::Partial,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// The name on the wire and in the database.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +70,7 @@ impl State {
             Self::Succeeded => "succeeded",
             Self::Partial => "partial",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -45,7 +81,7 @@ impl State {
 
     /// Whether the run will never work again.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Partial | Self::Failed)
+        matches!(self, Self::Succeeded | Self::Partial | Self::Failed | Self::Cancelled)
     }
 }
 

@@ -137,10 +137,13 @@ pub enum State {
     Unavailable,
     /// The answer was not believable (empty, or far shorter than before) and was not applied.
     Suspect,
+    /// It failed again and again while others went on: what is in stays, the rest is for the next run.
+    Failed,
 }
 
 impl State {
-    const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Complete, Self::Unavailable, Self::Suspect];
+    const ALL: [Self; 6] =
+        [Self::Pending, Self::Running, Self::Complete, Self::Unavailable, Self::Suspect, Self::Failed];
 
     /// The name on the wire and in the database.
     pub fn as_str(self) -> &'static str {
@@ -150,6 +153,7 @@ impl State {
             Self::Complete => "complete",
             Self::Unavailable => "unavailable",
             Self::Suspect => "suspect",
+            Self::Failed => "failed",
         }
     }
 

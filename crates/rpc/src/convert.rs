@@ -150,6 +150,7 @@ impl From<run::State> for syncs::RunState {
             run::State::Succeeded => Self::Succeeded,
             run::State::Partial => Self::Partial,
             run::State::Failed => Self::Failed,
+            run::State::Cancelled => Self::Cancelled,
         }
     }
 }
@@ -162,6 +163,7 @@ impl From<stream::State> for syncs::StreamState {
             stream::State::Complete => Self::Complete,
             stream::State::Unavailable => Self::Unavailable,
             stream::State::Suspect => Self::Suspect,
+            stream::State::Failed => Self::Failed,
         }
     }
 }

@@ -177,6 +177,8 @@ pub struct Worker {
     pub history_days: u32,
     /// Newest days fetched again.
     pub trailing_days: u32,
+    /// Days between whole lists of entities and notes.
+    pub full_sweep_days: u32,
 }
 
 /// Events and those who receive them.
@@ -306,6 +308,7 @@ impl Config {
                 sweep: read.millis("worker.sweep_ms", 50..=600_000),
                 history_days: read.number("worker.history_days", 1..=1_000),
                 trailing_days: read.number("worker.trailing_days", 1..=90),
+                full_sweep_days: read.number("worker.full_sweep_days", 1..=90),
             },
             aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
             events: Events {

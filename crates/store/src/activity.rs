@@ -20,7 +20,7 @@ use crate::{
     error::Result,
     roster::read_standing,
     runs::Effect,
-    statement::{Row, Table, corrupt, count, execute, placeholders, rows},
+    statement::{Row, Table, corrupt, count, execute, placeholders, row, rows},
     store::{Store, Tx},
 };
 
@@ -112,6 +112,14 @@ impl Store {
     pub async fn member_day_count(&self, connection: &ConnectionId) -> Result<u64> {
         let sql = "select count(*) as count from member_days where connection_id = $1";
         count(&self.db, "count member days", sql, [connection.as_str().into()]).await
+    }
+
+    /// Whether any member did anything on that day or later.
+    pub async fn has_member_days_since(&self, connection: &ConnectionId, from: NaiveDate) -> Result<bool> {
+        let sql = "select 1 as found from member_days where connection_id = $1 and day >= $2 limit 1";
+        Ok(row(&self.db, "look for member days", sql, [connection.as_str().into(), from.into()])
+            .await?
+            .is_some())
     }
 
     /// A page of members with a roster history, by id, each with the member days from that day on.

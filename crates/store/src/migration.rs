@@ -44,6 +44,7 @@ impl MigratorTrait for Migrator {
                     include_str!("migration/0005_connect_links.sql"),
                 ],
             }),
+            Box::new(Migration { name: "0006_runs", ddl: &[include_str!("migration/0006_runs.sql")] }),
             Box::new(Migration { name: "0007_streams", ddl: &[include_str!("migration/0007_streams.sql")] }),
         ]
     }

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::NaiveDate;
 use sea_orm::Value;
+use serde::{Deserialize, Serialize};
 use tidemark_domain::{
     id::ConnectionId,
     member::{Role, Standing},
@@ -45,7 +46,7 @@ const TEAM_MEMBERS: Table<'static> = Table {
 };
 
 /// One line of the member list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RosterMember {
     /// The member.
     pub member_id: Uuid,
@@ -158,6 +159,13 @@ impl Store {
                     and later.valid_from > v.valid_from)";
         let rows = rows(&self.db, "list members", sql, [connection.as_str().into()]).await?;
         rows.iter().map(|row| row.get("member_id")).collect()
+    }
+
+    /// Who is known to be in which team, as team and member.
+    pub async fn memberships(&self, connection: &ConnectionId) -> Result<BTreeSet<(Uuid, Uuid)>> {
+        let sql = "select team_id, member_id from team_members where connection_id = $1";
+        let rows = rows(&self.db, "list memberships", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| Ok((row.get("team_id")?, row.get("member_id")?))).collect()
     }
 
     /// The teams that are known.

@@ -12,12 +12,13 @@ use tidemark_domain::{
 
 use crate::{
     error::Result,
-    statement::{Row, Table, execute, int, row, rows},
+    statement::{Row, Table, corrupt, execute, int, row, rows},
     store::{Store, Tx},
 };
 
 const COLUMNS: &str =
-    "id, connection_id, state, reason, attempts, wake_at, created_at, started_at, finished_at, updated_at";
+    "id, connection_id, state, reason, attempts, priority, ready_at, served_ms, wake_at, created_at, started_at,
+    finished_at, updated_at";
 
 const STREAMS: Table<'static> = Table {
     name: "run_streams",
@@ -31,6 +32,10 @@ const STREAMS: Table<'static> = Table {
         "done",
         "total",
         "detail",
+        "request_count",
+        "waited_ms",
+        "attempts",
+        "retry_at",
         "written_count",
         "unchanged_count",
         "removed_count",
@@ -51,6 +56,12 @@ pub struct Run {
     pub reason: Option<String>,
     /// Failed attempts in a row.
     pub attempts: u32,
+    /// Whether it goes before others.
+    pub priority: run::Priority,
+    /// Since when a worker may take it; never, while one has it and while it waits for its time.
+    pub ready_at: Option<DateTime<Utc>>,
+    /// How long workers have had it so far, in milliseconds.
+    pub served_ms: u64,
     /// When the sweeper looks after it next; never, where there is none.
     pub wake_at: Option<DateTime<Utc>>,
     /// When it was asked for.
@@ -80,6 +91,14 @@ pub struct StreamProgress {
     pub total: u64,
     /// What a person should know, without secrets.
     pub detail: Option<String>,
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// How long its requests waited for the rate budget, in milliseconds; those that waited at once each count.
+    pub waited_ms: u64,
+    /// Failures in a row.
+    pub attempts: u32,
+    /// When it is tried again, after a failure.
+    pub retry_at: Option<DateTime<Utc>>,
     /// What became of the rows.
     pub effect: Effect,
 }
@@ -109,8 +128,20 @@ impl std::ops::AddAssign for Effect {
 impl StreamProgress {
     /// A stream that was not begun.
     pub fn pending(stream: Stream) -> Self {
-        let (state, effect) = (stream::State::Pending, Effect::default());
-        Self { stream, state, rows: 0, pages: 0, done: 0, total: 0, detail: None, effect }
+        Self {
+            stream,
+            state: stream::State::Pending,
+            rows: 0,
+            pages: 0,
+            done: 0,
+            total: 0,
+            detail: None,
+            requests: 0,
+            waited_ms: 0,
+            attempts: 0,
+            retry_at: None,
+            effect: Effect::default(),
+        }
     }
 }
 
@@ -124,6 +155,10 @@ impl StreamProgress {
             done: row.count("done")?,
             total: row.count("total")?,
             detail: row.get("detail")?,
+            requests: row.count("request_count")?,
+            waited_ms: row.count("waited_ms")?,
+            attempts: row.count("attempts")?,
+            retry_at: row.get("retry_at")?,
             effect: Effect {
                 written: row.count("written_count")?,
                 unchanged: row.count("unchanged_count")?,
@@ -143,6 +178,10 @@ impl StreamProgress {
             int(self.done),
             int(self.total),
             self.detail.clone().into(),
+            int(self.requests),
+            int(self.waited_ms),
+            int(self.attempts),
+            self.retry_at.into(),
             int(self.effect.written),
             int(self.effect.unchanged),
             int(self.effect.removed),
@@ -152,6 +191,31 @@ impl StreamProgress {
 }
 
 impl Run {
+    /// A new run.
+    pub fn queued(
+        id: RunId,
+        connection_id: ConnectionId,
+        priority: run::Priority,
+        now: DateTime<Utc>,
+        wake_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            connection_id,
+            state: run::State::Queued,
+            reason: None,
+            attempts: 0,
+            priority,
+            ready_at: None,
+            served_ms: 0,
+            wake_at: Some(wake_at),
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            updated_at: now,
+        }
+    }
+
     fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.parsed("id", |text| text.parse().ok())?,
@@ -159,6 +223,9 @@ impl Run {
             state: row.parsed("state", run::State::parse)?,
             reason: row.get("reason")?,
             attempts: row.count("attempts")?,
+            priority: run::Priority::of_rank(row.count("priority")?).ok_or_else(|| corrupt("priority"))?,
+            ready_at: row.get("ready_at")?,
+            served_ms: row.count("served_ms")?,
             wake_at: row.get("wake_at")?,
             created_at: row.get("created_at")?,
             started_at: row.get("started_at")?,
@@ -178,8 +245,9 @@ impl Store {
 
     /// How far the run's streams are, in the order of [`Stream::ALL`].
     pub async fn streams(&self, id: &RunId) -> Result<Vec<StreamProgress>> {
-        let sql = "select stream, state, row_count, page_count, done, total, detail, written_count,
-                unchanged_count, removed_count, late_count
+        let sql =
+            "select stream, state, row_count, page_count, done, total, detail, request_count, waited_ms,
+                attempts, retry_at, written_count, unchanged_count, removed_count, late_count
             from run_streams where run_id = $1";
         let rows = rows(&self.db, "read a run's streams", sql, [id.as_str().into()]).await?;
         let mut streams = rows.iter().map(StreamProgress::read).collect::<Result<Vec<_>>>()?;
@@ -224,15 +292,18 @@ impl Tx {
     /// Inserts a run with the streams that are on; `false`, and nothing written, when the connection has an unfinished one.
     pub async fn insert_run(&self, run: &Run) -> Result<bool> {
         let sql = format!(
-            "insert into runs ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            "insert into runs ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             on conflict (connection_id) where finished_at is null do nothing"
         );
-        let values: [Value; 10] = [
+        let values: [Value; 13] = [
             run.id.as_str().into(),
             run.connection_id.as_str().into(),
             run.state.as_str().into(),
             run.reason.clone().into(),
             int(run.attempts),
+            int(run.priority.rank()),
+            run.ready_at.into(),
+            int(run.served_ms),
             run.wake_at.into(),
             run.created_at.into(),
             run.started_at.into(),
@@ -249,7 +320,7 @@ impl Tx {
     }
 
     /// Writes the run if it still stands in that state; `false` means that somebody was faster, and nothing was
-    /// written. Id, connection and creation never change.
+    /// written. Id, connection and creation never change; whose turn it is has statements of its own.
     pub async fn update_run(&self, run: &Run, from: run::State) -> Result<bool> {
         let sql = "update runs set state = $2, reason = $3, attempts = $4, wake_at = $5, started_at = $6,
                 finished_at = $7, updated_at = $8

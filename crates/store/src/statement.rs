@@ -125,15 +125,8 @@ impl Table<'_> {
         let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
         let (key, rest) = self.columns.split_at(self.key);
         let updates: Vec<_> = rest.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        let differs = |column| format!("{}.{column} is distinct from excluded.{column}", self.name);
-        let differences: Vec<_> = rest.iter().map(differs).collect();
-        // A row that stays the same is not written: on PostgreSQL that would be a new version of it, and work for
-        // vacuum.
-        let action = if rest.is_empty() {
-            "nothing".to_owned()
-        } else {
-            format!("update set {} where {}", updates.join(", "), differences.join(" or "))
-        };
+        let action =
+            if rest.is_empty() { "nothing".to_owned() } else { format!("update set {}", updates.join(", ")) };
         format!(
             "insert into {} ({}) values {} on conflict ({}) do {action}",
             self.name,
@@ -141,6 +134,14 @@ impl Table<'_> {
             tuples.join(", "),
             key.join(", "),
         )
+    }
+
+    /// An end of the upsert that lets rows alone which stay the same: on PostgreSQL, writing them would make new versions
+    /// of them, and work for vacuum.
+    fn where_other(&self) -> String {
+        let differs = |column| format!("{}.{column} is distinct from excluded.{column}", self.name);
+        let differences: Vec<_> = self.columns[self.key..].iter().map(differs).collect();
+        if differences.is_empty() { String::new() } else { format!(" where {}", differences.join(" or ")) }
     }
 
     /// Inserts rows, or updates those whose key is there and which differ; tells how many those are. No key may come
@@ -164,7 +165,7 @@ impl Table<'_> {
         Box::pin(async move {
             let mut written = 0;
             for values in batches {
-                let sql = self.upsert(db.get_database_backend(), values.len() / width);
+                let sql = self.upsert(db.get_database_backend(), values.len() / width) + &self.where_other();
                 written += execute(db, attempted, sql, values).await?;
             }
             Ok(written)

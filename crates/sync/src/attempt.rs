@@ -3,21 +3,16 @@
 use std::{error::Error, sync::Arc};
 
 use tidemark_domain::id::RunId;
-use tidemark_rpc::credentials::Verdict;
 use tidemark_runtime::Shutdown;
 use tidemark_store::Result;
 
 use crate::{
     closing,
     context::Context,
-    credentials,
-    decision::{Decision, Failure, decide},
+    decision::Failure,
     engine::{Ended, Engine},
     hold::Hold,
 };
-
-/// How many tokens one delivery tries: they are superseded one at a time, by people.
-const MOST_TOKENS: u32 = 3;
 
 /// Handles a delivery. Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
 pub(crate) async fn deliver(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) {
@@ -68,34 +63,13 @@ async fn work(
     let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else {
         return Ok(Err(Failure::Overtaken));
     };
-    let engine = Engine::new(Arc::clone(cx), run, hold.fence.clone(), hold.lost(), shutdown.clone());
-    let task = tokio::spawn(with_tokens(engine));
+    let (cx, fence, lost, shutdown) = (Arc::clone(cx), hold.fence.clone(), hold.lost(), shutdown.clone());
+    let task = tokio::spawn(async move {
+        let engine = Engine::new(cx, run, fence, &lost, shutdown).await?;
+        Arc::new(engine).work().await
+    });
     Ok(task.await.unwrap_or_else(|error| {
         tracing::error!(run = %run_id, %error, "the sync engine panicked");
         Err(Failure::Panicked)
     }))
-}
-
-/// Works with the present tokens, and with the next ones where one was replaced meanwhile.
-async fn with_tokens(mut engine: Engine) -> std::result::Result<Ended, Failure> {
-    for _ in 0..MOST_TOKENS {
-        let failure = match engine.work().await {
-            Ok(ended) => return Ok(ended),
-            Err(failure) => failure,
-        };
-        if decide(&failure, engine.run.attempts + 1) != Decision::ReconnectCheck {
-            return Err(failure);
-        }
-        let connection = engine.run.connection_id.clone();
-        let report = credentials::report_rejected(&engine.cx, &connection, engine.generation);
-        match engine.fetch(report).await?? {
-            // The service says why when it is asked for the token again.
-            Verdict::ReconnectRequired => {
-                tracing::debug!(run = %engine.run.id, "the token's refusal is confirmed");
-            }
-            Verdict::Superseded => tracing::debug!(run = %engine.run.id, "the token was replaced, going on"),
-            Verdict::StillValid | Verdict::Undecided | Verdict::Unspecified => break,
-        }
-    }
-    Err(Failure::RejectionUnconfirmed)
 }

@@ -3,6 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tidemark_domain::{
     event::{Data, Event, SyncCompleted, SyncFailed},
     id::RunId,
@@ -41,6 +42,7 @@ pub(crate) async fn close(
     let written = match ended {
         Ok(Ended::Paused) => close.go_on().await,
         Ok(Ended::Settled) => close.finish().await,
+        Ok(Ended::Waiting { until, reason }) => close.wait(until, reason).await,
         Err(failure) => close.fail(&failure).await,
     };
     match written {
@@ -64,6 +66,12 @@ impl Close<'_> {
         self.write(next, Send::Continuation).await?;
         tracing::debug!(run = %self.run.id, connection = %self.run.connection_id, "sync makes room and goes on later");
         Ok(())
+    }
+
+    /// All that is left waits for its next attempt.
+    async fn wait(&self, until: DateTime<Utc>, reason: String) -> Result<()> {
+        let next = Run { wake_at: Some(until), reason: Some(reason), ..self.run.clone() };
+        self.write(next, Send::Nothing).await
     }
 
     async fn finish(&self) -> Result<()> {
@@ -98,11 +106,12 @@ impl Close<'_> {
                 return self.give_up(reason).await;
             }
             Decision::RetryAfter(pause) => pause + self.cx.jitter(SPREAD),
-            // The last three are settled by the engine and by the attempt; coming here they are worth another try.
+            // The others are settled by the engine; coming here they are worth another try.
             Decision::Retry
             | Decision::ReconnectCheck
             | Decision::StreamUnavailable(_)
-            | Decision::StreamSuspect(_) => {
+            | Decision::StreamSuspect(_)
+            | Decision::StreamFailed(_) => {
                 let half = backoff(attempt) / 2;
                 half + self.cx.jitter(half)
             }

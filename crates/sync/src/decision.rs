@@ -7,8 +7,11 @@ use tidemark_rpc::status::{self, CAPABILITY_MISSING, DISCONNECTED, RECONNECT_REQ
 use tidemark_store as store;
 use tonic::{Code, Status};
 
-/// After so many attempts in a row without progress the run fails.
+/// After so many attempts in a row without progress the run fails, or the stream.
 const MOST_ATTEMPTS: u32 = 12;
+/// And a stream after so many where another stream of the run is all in: then it is this stream that is in trouble, and
+/// the run should not stay open for it.
+const MOST_ALONE: u32 = 6;
 /// An answer of the wrong shape may be a proxy's page; one that comes this often is the vendor's word.
 const BELIEVED_AFTER: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -39,6 +42,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether the other streams of the run may well go on.
+    fn is_of_one_stream(&self) -> bool {
+        matches!(self, Self::Vendor(_) | Self::RejectionUnconfirmed | Self::Panicked)
+    }
+
     /// Whether the vendor said that the credential may not read this.
     pub(crate) fn is_forbidden(&self) -> bool {
         use productboard::Error::{Forbidden, NotAvailable};
@@ -57,6 +65,8 @@ pub(crate) enum Decision {
     StreamUnavailable(String),
     /// The stream's answer cannot be used; the others go on.
     StreamSuspect(String),
+    /// The stream has failed; the others go on.
+    StreamFailed(String),
     /// Ask the credential service what to think of the refusal.
     ReconnectCheck,
     /// Wait for a new credential.
@@ -73,6 +83,20 @@ pub(crate) fn decide(failure: &Failure, attempt: u32) -> Decision {
         Decision::Retry | Decision::RetryAfter(_) if attempt >= MOST_ATTEMPTS => {
             Decision::GiveUp(format!("Given up after {attempt} attempts without progress: {failure}."))
         }
+        decision => decision,
+    }
+}
+
+/// The table for a failure that one stream met. `attempt` counts that stream's attempts.
+pub(crate) fn decide_stream(failure: &Failure, attempt: u32, others_work: bool) -> Decision {
+    let most = if others_work { MOST_ALONE } else { MOST_ATTEMPTS };
+    match class(failure, attempt) {
+        Decision::Retry | Decision::RetryAfter(_) if failure.is_of_one_stream() && attempt >= most => {
+            Decision::StreamFailed(format!("Given up after {attempt} attempts: {failure}"))
+        }
+        decision @ (Decision::Retry | Decision::RetryAfter(_)) if failure.is_of_one_stream() => decision,
+        // Not this stream's to try again.
+        Decision::Retry | Decision::RetryAfter(_) => Decision::Stop,
         decision => decision,
     }
 }

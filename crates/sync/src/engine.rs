@@ -1,37 +1,59 @@
-//! The streams of a run, in order. Every write is a transaction that begins with the fence and ends with the progress,
-//! so that a run resumes exactly behind the last write.
+//! The streams of a run, all at work at the same time. What they share is read-only or behind the [`writer`]: every write
+//! is a transaction that begins with the fence and ends with the stream's progress, so that a run resumes exactly behind
+//! the last write.
+//!
+//! A stream that fails waits for its own next attempt and holds up nobody. What concerns the whole run (the workspace
+//! was lost, the database is away, the connection needs a person) stops them all.
 //!
 //! Only fetching is interrupted; a transaction that has begun runs to its end, since a cut one harms the pool.
 
 mod activities;
+mod configurations;
+mod judge;
 mod members;
+mod meter;
+mod pages;
+mod resources;
+mod staged;
+mod stumble;
 mod teams;
+mod writer;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use futures::TryStreamExt;
-use tidemark_domain::{run, stream, stream::Stream};
-use tidemark_productboard::{Client, Options, Pages};
+use chrono::{DateTime, Utc};
+use tidemark_domain::{
+    id::{ConnectionId, RunId},
+    stream,
+    stream::Stream,
+};
+use tidemark_productboard::{Client, Error, Options};
 use tidemark_runtime::Shutdown;
-use tidemark_store::{Fence, Run, StreamProgress, Tx};
+use tidemark_store::{Fence, Mark, Run, StreamProgress};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::{judge::Judge, meter::Meters, pages::collect, writer::Writer};
 use crate::{
     context::Context,
-    credentials,
-    decision::{Decision, Failure, decide},
+    credentials::{self, Access},
+    decision::Failure,
 };
 
-/// How many fetches of one workspace are under way at a time.
+/// How many fetches of one stream are under way at a time.
 const FETCHES_AT_ONCE: usize = 4;
+/// How many tokens one delivery tries: they are superseded one at a time, by people.
+const MOST_TOKENS: u32 = 3;
 
-/// How a delivery ended that met no failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a delivery ended that met no failure of the whole run.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// Every stream of the run is settled.
     Settled,
     /// The time is used up, or the process stops: the rest is for the next delivery.
     Paused,
+    /// What is left was tried and waits for its next attempt.
+    Waiting { until: DateTime<Utc>, reason: String },
 }
 
 /// How far a stream came.
@@ -41,193 +63,175 @@ enum Step {
     Paused,
 }
 
-/// The work of one delivery.
+/// The work of one delivery, shared by its streams.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) cx: Arc<Context>,
-    pub(crate) run: Run,
-    fence: Fence,
-    lost: CancellationToken,
+    pub(crate) run: RunId,
+    pub(crate) connection: ConnectionId,
+    writer: Writer,
+    meters: Meters,
+    judge: Judge,
+    /// Fires when nothing more is to be fetched: the workspace may be lost, or the run cannot go on.
+    halt: CancellationToken,
     shutdown: Shutdown,
     started: Instant,
-    /// Whether this delivery has come any further: each one does, however short its time.
-    has_progress: bool,
-    /// Which credential was called with last.
-    pub(crate) generation: i64,
 }
 
 impl Engine {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         cx: Arc<Context>,
         run: Run,
         fence: Fence,
-        lost: CancellationToken,
+        lost: &CancellationToken,
         shutdown: Shutdown,
-    ) -> Self {
-        Self { cx, run, fence, lost, shutdown, started: Instant::now(), has_progress: false, generation: 0 }
+    ) -> Result<Self, Failure> {
+        let streams = cx.store.streams(&run.id).await?;
+        Ok(Self {
+            run: run.id.clone(),
+            connection: run.connection_id.clone(),
+            meters: Meters::new(&cx, &run.connection_id),
+            writer: Writer::new(Arc::clone(&cx), run, streams, fence),
+            judge: Judge::default(),
+            halt: lost.child_token(),
+            shutdown,
+            started: Instant::now(),
+            cx,
+        })
     }
 
-    /// Works through the streams that are not settled.
-    pub(crate) async fn work(&mut self) -> Result<Ended, Failure> {
-        self.enter().await?;
-        for mut progress in self.cx.store.streams(&self.run.id).await? {
-            if progress.state.is_settled() {
-                continue;
-            }
-            if self.should_pause() {
-                return Ok(Ended::Paused);
-            }
-            match self.stream(&mut progress).await {
-                Ok(Step::Settled) => {}
-                Ok(Step::Paused) => return Ok(Ended::Paused),
-                Err(failure) => self.settle_failed(progress, failure).await?,
+    /// Works on the streams that are not settled and whose time has come, until each has come as far as it can.
+    pub(crate) async fn work(self: &Arc<Self>) -> Result<Ended, Failure> {
+        self.writer.enter(&self.halt).await?;
+        let mut streams = JoinSet::new();
+        let mut names = HashMap::new();
+        for progress in self.writer.due(self.cx.now()).await {
+            let stream = progress.stream;
+            let engine = Arc::clone(self);
+            names.insert(streams.spawn(async move { engine.stream(progress).await }).id(), stream);
+        }
+        let mut failure = None;
+        while let Some(ended) = streams.join_next_with_id().await {
+            let result = match ended {
+                Ok((_, result)) => result,
+                Err(error) => {
+                    let stream = names[&error.id()];
+                    tracing::error!(run = %self.run, stream = stream.as_str(), %error, "a stream panicked");
+                    self.stumble(stream, Failure::Panicked).await
+                }
+            };
+            if let Err(error) = result {
+                // The first one counts: the others are interrupted by it.
+                failure.get_or_insert(error);
+                self.halt.cancel();
             }
         }
-        Ok(Ended::Settled)
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.writer.ended(self.cx.now()).await),
+        }
     }
 
-    async fn stream(&mut self, progress: &mut StreamProgress) -> Result<Step, Failure> {
-        let client = self.client(progress.stream).await?;
+    /// Works on one stream. Its failures are dealt with here, those of the whole run are given back.
+    async fn stream(&self, progress: StreamProgress) -> Result<(), Failure> {
+        let stream = progress.stream;
+        match self.with_tokens(progress).await {
+            Ok(Step::Settled | Step::Paused) => Ok(()),
+            Err(failure) => self.stumble(stream, failure).await,
+        }
+    }
+
+    /// Works with the present token, and with the next one where it was replaced meanwhile.
+    async fn with_tokens(&self, mut progress: StreamProgress) -> Result<Step, Failure> {
+        for _ in 0..MOST_TOKENS {
+            let access = credentials::access(&self.cx, &self.connection, progress.stream.needs());
+            let access = self.fetch(access).await??;
+            let generation = access.generation;
+            self.meters.used(progress.stream, generation);
+            let failure = match self.sync(&self.client(access, progress.stream)?, &mut progress).await {
+                Ok(step) => return Ok(step),
+                Err(failure) => failure,
+            };
+            if !matches!(failure, Failure::Vendor(Error::Rejected { .. })) {
+                return Err(failure);
+            }
+            if !self.judge.is_superseded(self, generation).await? {
+                break;
+            }
+            progress = self.writer.committed(progress.stream).await;
+        }
+        Err(Failure::RejectionUnconfirmed)
+    }
+
+    async fn sync(&self, client: &Client, progress: &mut StreamProgress) -> Result<Step, Failure> {
         match progress.stream {
-            Stream::Members => members::sync(self, &client, progress).await,
-            Stream::Teams => teams::sync(self, &client, progress).await,
-            Stream::MemberActivities => activities::sync(self, &client, progress).await,
+            Stream::Members => members::sync(self, client, progress).await,
+            Stream::Teams => teams::sync(self, client, progress).await,
+            Stream::MemberActivities => activities::sync(self, client, progress).await,
+            Stream::Entities | Stream::Notes => resources::sync(self, client, progress).await,
+            Stream::Configurations => configurations::sync(self, client, progress).await,
         }
     }
 
-    /// A client with the credential that can read the stream.
-    async fn client(&mut self, stream: Stream) -> Result<Client, Failure> {
-        let access = credentials::access(&self.cx, &self.run.connection_id, stream.needs());
-        let access = self.fetch(access).await??;
-        self.generation = access.generation;
-        let budget = self.cx.budgets.of(&self.run.connection_id);
-        let options = Options { budget, auth_scheme: access.scheme, ..Options::default() };
+    fn client(&self, access: Access, stream: Stream) -> Result<Client, Failure> {
+        let options =
+            Options { budget: self.meters.of(stream), auth_scheme: access.scheme, ..Options::default() };
         Ok(Client::new(&access.base_url, access.token, options.trust(&access.base_url))?)
-    }
-
-    /// The run is at work from now on.
-    async fn enter(&mut self) -> Result<(), Failure> {
-        if self.run.state == run::State::Running {
-            return Ok(());
-        }
-        let from = self.run.state;
-        let now = self.cx.now();
-        let run = Run {
-            state: run::State::Running,
-            reason: None,
-            started_at: self.run.started_at.or(Some(now)),
-            ..self.run.clone()
-        };
-        let tx = self.begin().await?;
-        self.put_run(tx, run, from).await?;
-        let (run, connection) = (&self.run.id, &self.run.connection_id);
-        match from {
-            run::State::Queued if self.run.started_at == Some(now) => {
-                tracing::info!(%run, %connection, "sync started");
-            }
-            _ => tracing::info!(%run, %connection, "sync goes on with the new credential"),
-        }
-        Ok(())
-    }
-
-    /// A stream that cannot be read or used is settled as such, the others go on; anything else ends the delivery.
-    async fn settle_failed(&mut self, progress: StreamProgress, failure: Failure) -> Result<(), Failure> {
-        if failure.is_forbidden() {
-            self.report_forbidden(progress.stream).await?;
-        }
-        let (state, detail) = match decide(&failure, self.run.attempts + 1) {
-            Decision::StreamUnavailable(detail) => (stream::State::Unavailable, detail),
-            Decision::StreamSuspect(detail) => (stream::State::Suspect, detail),
-            _ => return Err(failure),
-        };
-        self.settle(progress, state, Some(detail)).await
-    }
-
-    /// Tells the credential service what its credential may not read. Should it not hear, it finds out by itself.
-    async fn report_forbidden(&self, stream: Stream) -> Result<(), Failure> {
-        let (run, connection) = (&self.run.id, &self.run.connection_id);
-        let report = credentials::report_forbidden(&self.cx, connection, self.generation, stream.needs());
-        if let Err(error) = self.fetch(report).await? {
-            let (stream, error) = (stream.as_str(), &error as &dyn std::error::Error);
-            tracing::warn!(%run, %connection, stream, error, "a lost capability was not reported");
-        }
-        Ok(())
     }
 
     /// Settles a stream without data.
     async fn settle(
-        &mut self,
+        &self,
         progress: StreamProgress,
         state: stream::State,
         detail: Option<String>,
     ) -> Result<(), Failure> {
         if let Some(detail) = &detail {
-            let (run, connection) = (&self.run.id, &self.run.connection_id);
+            let (run, connection) = (&self.run, &self.connection);
             let (stream, state) = (progress.stream.as_str(), state.as_str());
             tracing::warn!(%run, %connection, stream, state, detail, "stream not synced");
         }
-        let tx = self.begin().await?;
-        self.commit(tx, &StreamProgress { state, detail, ..progress }).await
+        let write = self.begin().await?;
+        self.commit(write, &StreamProgress { state, detail, ..progress }).await
     }
 
-    /// Opens a transaction that only the present holder of the workspace gets.
-    async fn begin(&self) -> Result<Tx, Failure> {
-        if self.lost.is_cancelled() || self.shutdown.hard().is_cancelled() {
-            return Err(Failure::Interrupted);
+    /// Settles a stream whose lists were read and are not believed, with what is known of it all the same. The next run
+    /// begins its lists anew.
+    async fn settle_suspect(
+        &self,
+        progress: &StreamProgress,
+        detail: String,
+        mark: Option<&Mark>,
+    ) -> Result<(), Failure> {
+        let (run, connection, stream) = (&self.run, &self.connection, progress.stream);
+        tracing::warn!(%run, %connection, stream = stream.as_str(), detail, "stream not believed");
+        let write = self.begin().await?;
+        write.end_listings(connection, stream).await?;
+        if let Some(mark) = mark {
+            write.put_mark(connection, stream, mark).await?;
         }
-        let tx = self.cx.store.begin().await?;
-        tx.guard(&self.fence, self.cx.now(), self.cx.settings.lease_ttl).await?;
-        Ok(tx)
+        let (state, detail) = (stream::State::Suspect, Some(detail));
+        self.commit(write, &StreamProgress { state, detail, ..progress.clone() }).await
     }
 
-    /// Commits with the stream's progress, which is also the run's: failures before it do not count any more.
-    async fn commit(&mut self, tx: Tx, progress: &StreamProgress) -> Result<(), Failure> {
-        tx.put_stream(&self.run.id, progress).await?;
-        let run = Run { attempts: 0, reason: None, ..self.run.clone() };
-        self.put_run(tx, run, run::State::Running).await?;
-        self.has_progress = true;
-        Ok(())
+    /// How many fetches of one stream should be under way, so that the rate budget is used up.
+    fn fetches_at_once(&self) -> usize {
+        FETCHES_AT_ONCE
     }
 
-    async fn put_run(&mut self, tx: Tx, run: Run, from: run::State) -> Result<(), Failure> {
-        let run = Run { wake_at: Some(self.cx.rescue_at()), updated_at: self.cx.now(), ..run };
-        if !tx.update_run(&run, from).await? {
-            return Err(Failure::Overtaken);
-        }
-        tx.commit().await?;
-        self.run = run;
-        Ok(())
-    }
-
-    /// Whether to leave the rest to the next delivery.
+    /// Whether to leave the rest to the next delivery: each one comes some way, however short its time.
     fn should_pause(&self) -> bool {
         let is_time = self.started.elapsed() >= self.cx.settings.delivery_budget;
-        self.has_progress && (is_time || self.shutdown.soft().is_cancelled())
+        self.writer.has_progress() && (is_time || self.shutdown.soft().is_cancelled())
     }
 
     /// Waits for something from outside, unless the workspace is lost or the process must stop.
     pub(crate) async fn fetch<T>(&self, outside: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            () = self.lost.cancelled() => Err(Failure::Interrupted),
+            () = self.halt.cancelled() => Err(Failure::Interrupted),
             () = self.shutdown.hard().cancelled() => Err(Failure::Interrupted),
             answer = outside => Ok(answer),
         }
     }
-}
-
-/// A whole list.
-struct Listing<T> {
-    rows: Vec<T>,
-    pages: u64,
-}
-
-/// All pages of a list, or none of them.
-async fn collect<T>(mut pages: Pages<T>) -> Result<Listing<T>, tidemark_productboard::Error> {
-    let mut listing = Listing { rows: Vec::new(), pages: 0 };
-    while let Some(page) = pages.try_next().await? {
-        listing.rows.extend(page.items);
-        listing.pages += 1;
-    }
-    Ok(listing)
 }

@@ -45,6 +45,8 @@ pub struct Settings {
     pub trailing_days: u32,
     /// What the vendor allows per token.
     pub requests_per_second: u32,
+    /// After how many days entities and notes are listed as a whole again, to find what is gone.
+    pub full_sweep_days: u32,
 }
 
 /// The sync service: its gRPC side and its worker side. Clones are the same service.

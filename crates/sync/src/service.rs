@@ -178,6 +178,10 @@ fn stream_message(progress: &StreamProgress) -> syncs::StreamProgress {
         done: progress.done,
         total: progress.total,
         detail: progress.detail.clone().unwrap_or_default(),
+        requests: progress.requests,
+        waited_ms: progress.waited_ms,
+        attempts: progress.attempts,
+        retry_at: progress.retry_at.map(timestamp),
     }
 }
 

@@ -70,18 +70,8 @@ pub(crate) async fn on_event(cx: &Context, event: &Event) -> Result<()> {
 /// A new run with its command; nothing where one is open.
 async fn insert(cx: &Context, tx: &Tx, connection: &ConnectionId) -> Result<Option<Run>> {
     let now = cx.now();
-    let run = Run {
-        id: RunId::generate(&*cx.clock, &*cx.entropy),
-        connection_id: connection.clone(),
-        state: run::State::Queued,
-        reason: None,
-        attempts: 0,
-        wake_at: Some(cx.rescue_at()),
-        created_at: now,
-        started_at: None,
-        finished_at: None,
-        updated_at: now,
-    };
+    let id = RunId::generate(&*cx.clock, &*cx.entropy);
+    let run = Run::queued(id, connection.clone(), run::Priority::Person, now, cx.rescue_at());
     if !tx.insert_run(&run).await? {
         return Ok(None);
     }

@@ -64,18 +64,7 @@ pub(crate) async fn connected(store: &Store, seed: u64) -> Connection {
 }
 
 pub(crate) fn queued(connection: &ConnectionId, offset: u64) -> Run {
-    Run {
-        id: run_id(offset),
-        connection_id: connection.clone(),
-        state: run::State::Queued,
-        reason: None,
-        attempts: 0,
-        wake_at: Some(now()),
-        created_at: now(),
-        started_at: None,
-        finished_at: None,
-        updated_at: now(),
-    }
+    Run::queued(run_id(offset), connection.clone(), run::Priority::Schedule, now(), now())
 }
 
 /// A member day with a counter at zero, one with a value and the others absent.

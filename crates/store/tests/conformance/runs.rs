@@ -123,6 +123,10 @@ async fn a_stream_keeps_its_progress(database: &TestDatabase) {
         done: 1,
         total: 2,
         detail: Some("far shorter than before".to_owned()),
+        requests: 5,
+        waited_ms: 700,
+        attempts: 2,
+        retry_at: Some(now()),
         effect: Effect { written: 1, unchanged: 2, removed: 3, late: 4 },
     };
     let tx = store.begin().await.unwrap();

@@ -1,58 +1,73 @@
-//! Member activity, slice by slice: a slice is a few days in a row, newest first, and its write is the checkpoint.
+//! Member activity, slice by slice: a slice is a few days in a row, newest first. Several slices are fetched at once,
+//! each page by page; rows are written as they come, and a slice's last write is the checkpoint.
 //!
 //! A day counts as covered only when its slice was fetched whole and can be believed: empty slices wait until some
-//! other slice of the run has rows, where rows are known to have been.
+//! other slice of the run has rows, where rows are known to have been; and a day that lost most of its rows stays as it
+//! was known. What vanished from a day that is believed is removed with it.
 
 mod plan;
+mod walks;
 
-use std::pin::pin;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
-use futures::{StreamExt, stream as flow};
 use tidemark_domain::{activity::MemberDay, stream};
-use tidemark_productboard::{Client, Error};
-use tidemark_store::StreamProgress;
+use tidemark_productboard::Client;
+use tidemark_store::{Effect, StreamProgress};
+use uuid::Uuid;
 
-use self::plan::{Plan, Slice};
-use super::{Engine, FETCHES_AT_ONCE, Step, collect};
+use self::{
+    plan::Plan,
+    walks::{Part, Walks},
+};
+use super::{Engine, Step};
 use crate::decision::Failure;
 
-/// How many members' days are looked through at a time.
-const LOOK: u64 = 200;
+/// Of so many days all must have the same sums before they are taken for repeated totals.
+const QUALITY_DAYS: u64 = 28;
+/// So many rows make a write worth its while.
+const ROWS_PER_WRITE: usize = 1_000;
 
 pub(super) async fn sync(
-    engine: &mut Engine,
+    engine: &Engine,
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
     let plan = plan(engine).await?;
-    progress.done = plan.done;
-    progress.total = plan.total;
-    if plan.slices.is_empty() {
+    (progress.done, progress.total) = (plan.done, plan.total);
+    if plan.is_empty() {
         engine.settle(progress.clone(), stream::State::Complete, None).await?;
         return Ok(Step::Settled);
     }
-    let expects_rows = progress.rows == 0 && had_rows_lately(engine).await?;
-    let client = client.clone();
-    let slices =
-        flow::iter(plan.slices).map(move |slice| fetch(client.clone(), slice)).buffered(FETCHES_AT_ONCE);
-    let mut slices = pin!(slices);
-    let mut unsure = Vec::new();
-    while let Some(fetched) = engine.fetch(slices.next()).await? {
-        let Fetched { slice, rows, pages } = fetched?;
-        progress.pages += pages;
-        if rows.is_empty() && progress.rows == 0 && expects_rows {
-            unsure.extend(slice.days());
-            continue;
+    let accepts_shrink = engine.cx.store.mark(&engine.connection, progress.stream).await?.accepts_shrink;
+    let expects_rows = progress.rows == 0 && !accepts_shrink && had_rows_lately(engine).await?;
+    let mut fetched = Fetched { expects_rows, accepts_shrink, ..Fetched::default() };
+    let mut walks = Walks::new(client.clone(), plan);
+    loop {
+        if !engine.should_pause() {
+            walks.begin(engine.fetches_at_once());
         }
-        let mut days = std::mem::take(&mut unsure);
-        days.extend(slice.days());
-        write(engine, progress, &days, &rows).await?;
-        if progress.done < progress.total && engine.should_pause() {
-            return Ok(Step::Paused);
+        let Some(part) = walks.next(engine).await? else { break };
+        progress.rows += part.rows.len() as u64;
+        progress.pages += 1;
+        fetched.take(part, progress.rows);
+        if fetched.is_worth_a_write() {
+            write(engine, progress, &mut fetched).await?;
         }
     }
-    if !unsure.is_empty() {
+    if progress.done + (fetched.unsure.len() as u64) < progress.total {
+        return Ok(Step::Paused);
+    }
+    if let Some(day) = fetched.doubted.first() {
+        let doubt = format!(
+            "Productboard reported far fewer rows than before on {} days, the first of them {day}; nothing was \
+             removed from them",
+            fetched.doubted.len()
+        );
+        engine.settle_suspect(progress, doubt, None).await?;
+        return Ok(Step::Settled);
+    }
+    if !fetched.unsure.is_empty() {
         let doubt = "Productboard reported no activity at all, also for days on which some was known; the answer \
                      was not believed and the new days stay unknown";
         engine.settle(progress.clone(), stream::State::Suspect, Some(doubt.to_owned())).await?;
@@ -62,67 +77,86 @@ pub(super) async fn sync(
 
 async fn plan(engine: &Engine) -> Result<Plan, Failure> {
     let cx = &engine.cx;
-    let coverage = cx.store.coverage(&engine.run.connection_id).await?;
-    let members = cx.store.member_count(&engine.run.connection_id).await?;
+    let coverage = cx.store.coverage(&engine.connection).await?;
+    let members = cx.store.member_count(&engine.connection).await?;
     let window = plan::Window {
         last: cx.clock.today() - Days::new(1),
         history_days: cx.settings.history_days,
         trailing_days: cx.settings.trailing_days,
     };
-    Ok(Plan::new(window, &coverage, &engine.run.id, plan::days_per_slice(members)))
+    Ok(Plan::new(window, &coverage, &engine.run, members))
 }
 
+/// What was fetched and is not written.
+#[derive(Debug, Default)]
 struct Fetched {
-    slice: Slice,
+    expects_rows: bool,
+    accepts_shrink: bool,
     rows: Vec<MemberDay>,
-    pages: u64,
+    /// Who was on each day that is not written as covered yet.
+    seen: BTreeMap<NaiveDate, BTreeSet<Uuid>>,
+    /// Fields that are not known, and in how many rows they were.
+    unknown: BTreeMap<String, u64>,
+    /// Days that are in whole.
+    days: Vec<NaiveDate>,
+    /// Days in whole that had no row, as long as no day had any.
+    unsure: Vec<NaiveDate>,
+    /// Days that lost more rows than is believed.
+    doubted: BTreeSet<NaiveDate>,
 }
 
-async fn fetch(client: Client, slice: Slice) -> Result<Fetched, Error> {
-    let listing = collect(client.member_activities(slice.from, slice.to, None)).await?;
-    let rows = listing.rows.into_iter().map(|activity| activity.row).collect();
-    Ok(Fetched { slice, rows, pages: listing.pages })
+impl Fetched {
+    /// `rows` is how many rows the run has seen with this part.
+    fn take(&mut self, part: Part, rows: u64) {
+        for row in &part.rows {
+            self.seen.entry(row.day).or_default().insert(row.member_id);
+        }
+        part.unknown.into_iter().for_each(|path| *self.unknown.entry(path).or_default() += 1);
+        self.rows.extend(part.rows);
+        if part.is_last {
+            self.unsure.extend(part.slice.days());
+        }
+        if rows > 0 || !self.expects_rows {
+            self.days.append(&mut self.unsure);
+        }
+    }
+
+    fn is_worth_a_write(&self) -> bool {
+        self.rows.len() >= ROWS_PER_WRITE || !self.days.is_empty()
+    }
 }
 
-async fn write(
-    engine: &mut Engine,
-    progress: &mut StreamProgress,
-    days: &[NaiveDate],
-    rows: &[MemberDay],
-) -> Result<(), Failure> {
-    progress.rows += rows.len() as u64;
+async fn write(engine: &Engine, progress: &mut StreamProgress, fetched: &mut Fetched) -> Result<(), Failure> {
+    let (rows, days) = (std::mem::take(&mut fetched.rows), std::mem::take(&mut fetched.days));
+    let seen = days.iter().map(|day| (*day, fetched.seen.remove(day).unwrap_or_default())).collect();
     progress.done += days.len() as u64;
-    let is_last = progress.done >= progress.total;
+    let (cx, connection) = (&engine.cx, &engine.connection);
+    let write = engine.begin().await?;
+    progress.effect += write.write_member_days(connection, &rows).await?;
+    let vanished = write.remove_vanished(connection, &seen, fetched.accepts_shrink).await?;
+    progress.effect += Effect { removed: vanished.removed, late: vanished.removed, ..Effect::default() };
+    fetched.doubted.extend(vanished.doubted);
+    let believed: Vec<_> = days.iter().copied().filter(|day| !fetched.doubted.contains(day)).collect();
+    write.cover_days(connection, &believed, cx.clock.today(), &engine.run).await?;
+    write.add_drift(connection, progress.stream, &std::mem::take(&mut fetched.unknown), cx.now()).await?;
+    let is_last = progress.done >= progress.total && fetched.doubted.is_empty();
+    if is_last {
+        let from = cx.clock.today() - Days::new(QUALITY_DAYS);
+        write.flag_repeated_totals(connection, from, cx.now()).await?;
+        write.forget_acceptance(connection, progress.stream).await?;
+    }
     progress.state = if is_last { stream::State::Complete } else { stream::State::Running };
     progress.detail = None;
-    let tx = engine.begin().await?;
-    let connection = &engine.run.connection_id;
-    if !rows.is_empty() {
-        tx.upsert_member_days(connection, rows).await?;
-    }
-    tx.cover_days(connection, days, engine.cx.clock.today(), &engine.run.id).await?;
-    engine.commit(tx, progress).await?;
+    engine.commit(write, progress).await?;
     tracing::debug!(
-        run = %engine.run.id, days = days.len(), rows = rows.len(), done = progress.done, total = progress.total,
-        "days covered"
+        run = %engine.run, days = days.len(), rows = rows.len(), done = progress.done, total = progress.total,
+        "activity written"
     );
     Ok(())
 }
 
 /// Whether rows are known for the days that every run fetches again: then an answer without any row is no answer.
 async fn had_rows_lately(engine: &Engine) -> Result<bool, Failure> {
-    let (store, connection) = (&engine.cx.store, &engine.run.connection_id);
-    if store.member_day_count(connection).await? == 0 {
-        return Ok(false);
-    }
     let from = engine.cx.clock.today() - Days::new(engine.cx.settings.trailing_days.into());
-    let mut after = None;
-    loop {
-        let members = store.member_facts(connection, after, LOOK, from).await?;
-        if members.iter().any(|member| !member.days.is_empty()) {
-            return Ok(true);
-        }
-        let Some(last) = members.last() else { return Ok(false) };
-        after = Some(last.member_id);
-    }
+    Ok(engine.cx.store.has_member_days_since(&engine.connection, from).await?)
 }

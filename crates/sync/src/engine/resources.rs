@@ -36,7 +36,7 @@ pub(super) async fn sync(
             Read::Whole => {}
             Read::Paused => return Ok(Step::Paused),
             Read::Unusable(detail) => {
-                settle_suspect(engine, progress, detail, None).await?;
+                engine.settle_suspect(progress, detail, None).await?;
                 return Ok(Step::Settled);
             }
         }
@@ -210,22 +210,4 @@ async fn close_changes(
 /// The latest change that is in. One from the future says nothing about what is still to come.
 fn watermark(lists: &[Listing]) -> Option<chrono::DateTime<chrono::Utc>> {
     lists.iter().filter_map(|list| Some(list.newest?.min(list.begun_at))).max()
-}
-
-/// Settles the stream with a doubt; the next run begins its lists anew.
-async fn settle_suspect(
-    engine: &Engine,
-    progress: &mut StreamProgress,
-    detail: String,
-    mark: Option<&Mark>,
-) -> Result<(), Failure> {
-    let (run, connection, stream) = (&engine.run, &engine.connection, progress.stream);
-    tracing::warn!(%run, %connection, stream = stream.as_str(), detail, "stream not believed");
-    (progress.state, progress.detail) = (stream::State::Suspect, Some(detail));
-    let write = engine.begin().await?;
-    write.end_listings(connection, stream).await?;
-    if let Some(mark) = mark {
-        write.put_mark(connection, stream, mark).await?;
-    }
-    engine.commit(write, progress).await
 }

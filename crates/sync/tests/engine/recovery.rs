@@ -9,7 +9,7 @@ use tidemark_domain::{
     event::{Data, Disconnected, Reconnected},
     id::OrganizationId,
 };
-use tidemark_rpc::syncs::{RunState, StartSyncRequest};
+use tidemark_rpc::syncs::{Run, RunState, StartSyncRequest};
 
 use crate::support::{Harness, TOKEN};
 
@@ -177,8 +177,10 @@ async fn a_panic_is_a_failure_like_any_other() {
     let harness = Harness::start().await;
     harness.clock.breaks.store(true, Ordering::SeqCst);
     let (run, _) = harness.start_sync().await;
-    let failed = harness.wait_for(&run.id, "failed attempt", |run| run.attempts == 1).await;
+    let is_seen = |run: &Run| run.streams.iter().any(|stream| stream.attempts == 1) && !run.reason.is_empty();
+    let failed = harness.wait_for(&run.id, "failed attempt", is_seen).await;
     assert_eq!(failed.reason, "Trying again: the worker failed on this run; the cause was logged.");
+    assert_eq!(failed.attempts, 0, "the other streams went on");
     harness.assert_lease_is_free().await;
     let run = harness.wait_for_end_in_time(&run.id).await;
     assert_eq!((run.state(), run.attempts), (RunState::Succeeded, 0));

@@ -59,6 +59,7 @@ pub(crate) fn settings() -> Settings {
         history_days: 365,
         trailing_days: 7,
         requests_per_second: 10_000,
+        full_sweep_days: 7,
     }
 }
 

@@ -86,7 +86,7 @@ async fn short_deliveries_give_the_same_facts() {
     let run = harness.sync().await;
     assert_eq!(run.state(), RunState::Succeeded);
     let deliveries = harness.sent(SyncRun::NAME).await.len();
-    assert!(deliveries >= 53, "one write each: {deliveries} deliveries");
+    assert!(deliveries >= 5, "a few slices each: {deliveries} deliveries");
     harness.assert_facts().await;
     assert_eq!(harness.digest().await, whole.digest().await);
     harness.finish().await;

@@ -3,8 +3,8 @@
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tidemark_domain::stream::{Capture, Stream};
 use tidemark_productboard::{
-    Client, Cursor, Document, EntitiesQuery, Entity, EntityRelationshipsQuery, EntitySearch, EntityType, Error,
-    FieldSelection, Note, NoteSearch, NotesQuery, Page, Period, RelationshipKind,
+    Client, Cursor, Document, EntitiesQuery, Entity, EntityRelationshipsQuery, EntitySearch, EntityType,
+    Error, FieldSelection, Note, NoteSearch, NotesQuery, Page, Period, RelationshipKind,
 };
 use tidemark_store::Listing;
 use uuid::Uuid;

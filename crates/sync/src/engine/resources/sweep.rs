@@ -3,7 +3,7 @@
 use tidemark_domain::{listing, stream};
 use tidemark_store::{Listing, Mark, Missing, StreamProgress};
 
-use super::{super::Engine, settle_suspect, source::Source, split, watermark};
+use super::{super::Engine, source::Source, split, watermark};
 use crate::decision::Failure;
 
 /// Ids per question, as many as a page has rows.
@@ -25,11 +25,10 @@ pub(super) async fn close(
         && let Some(doubt) = doubt(stream.as_str(), &store.missing(connection, stream).await?)
     {
         // What was received is in, so that changes may be asked for from here; but the lists are read again.
-        return settle_suspect(engine, progress, doubt, Some(&seen)).await;
+        return engine.settle_suspect(progress, doubt, Some(&seen)).await;
     }
     keep_found(engine, source, progress, lists).await?;
-    let mark =
-        Mark { swept_at: Some(begun_at), capture: lists[0].capture, accepts_shrink: false, ..seen };
+    let mark = Mark { swept_at: Some(begun_at), capture: lists[0].capture, accepts_shrink: false, ..seen };
     progress.state = stream::State::Complete;
     let write = engine.begin().await?;
     progress.effect.removed += write.bury_missing(connection, stream, engine.cx.now()).await?;
@@ -93,6 +92,8 @@ mod tests {
         let told = doubt("entities", &[of("feature", 90, 0), of("release", 12, 12)]).unwrap();
         assert!(told.contains("entities of type release where 12 were known"), "{told}");
         assert!(doubt("entities", &[of("feature", 3, 3)]).is_some(), "nothing is left");
-        assert!(doubt("notes", &[of("textNote", 60, 10), of("conversationNote", 9, 9), of("x", 4, 4)]).is_some());
+        assert!(
+            doubt("notes", &[of("textNote", 60, 10), of("conversationNote", 9, 9), of("x", 4, 4)]).is_some()
+        );
     }
 }

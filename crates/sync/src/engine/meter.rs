@@ -1,0 +1,83 @@
+//! What each stream costs: requests, and how long they waited for the rate budget that all of them share.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tidemark_domain::{id::ConnectionId, stream::Stream};
+use tidemark_productboard::RateBudget;
+
+use crate::context::Context;
+
+/// The meters of one delivery.
+#[derive(Debug)]
+pub(super) struct Meters(BTreeMap<Stream, Arc<Meter>>);
+
+/// Counts what goes through to the shared budget.
+#[derive(Debug)]
+struct Meter {
+    budget: Arc<dyn RateBudget>,
+    requests: AtomicU64,
+    waited_ms: AtomicU64,
+    /// Which credential the stream was called with last.
+    generation: AtomicI64,
+}
+
+impl Meters {
+    pub(super) fn new(cx: &Context, connection: &ConnectionId) -> Self {
+        let budget: Arc<dyn RateBudget> = cx.budgets.of(connection);
+        let meter = |stream| {
+            let budget = Arc::clone(&budget);
+            let (requests, waited_ms, generation) = Default::default();
+            (stream, Arc::new(Meter { budget, requests, waited_ms, generation }))
+        };
+        Self(Stream::ALL.into_iter().map(meter).collect())
+    }
+
+    /// The stream's way to the budget.
+    pub(super) fn of(&self, stream: Stream) -> Arc<dyn RateBudget> {
+        Arc::clone(&self.0[&stream]) as _
+    }
+
+    /// Requests and milliseconds since the last time.
+    pub(super) fn take(&self, stream: Stream) -> (u64, u64) {
+        let meter = &self.0[&stream];
+        (meter.requests.swap(0, Ordering::Relaxed), meter.waited_ms.swap(0, Ordering::Relaxed))
+    }
+
+    pub(super) fn used(&self, stream: Stream, generation: i64) {
+        self.0[&stream].generation.store(generation, Ordering::Relaxed);
+    }
+
+    pub(super) fn generation(&self, stream: Stream) -> i64 {
+        self.0[&stream].generation.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl RateBudget for Meter {
+    async fn acquire(&self, patience: Duration) -> Result<(), Duration> {
+        let asked = Instant::now();
+        let acquired = self.budget.acquire(patience).await;
+        let waited = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.waited_ms.fetch_add(waited, Ordering::Relaxed);
+        if acquired.is_ok() {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        acquired
+    }
+
+    fn freeze(&self, pause: Duration) {
+        self.budget.freeze(pause);
+    }
+
+    fn observe(&self, limit: Option<u32>, remaining: Option<u32>) {
+        self.budget.observe(limit, remaining);
+    }
+}

@@ -1,0 +1,197 @@
+//! The one way into the database for all streams of a run: one transaction at a time, guarded by the fence, with the
+//! stream's progress and the run's.
+//!
+//! Who waits for the writer holds nothing else; who has it asks nobody outside of the database. So a slow vendor never
+//! keeps a lock, and SQLite's one connection is enough.
+
+use std::{
+    collections::BTreeMap,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use chrono::{DateTime, Utc};
+use tidemark_domain::{run, stream::Stream};
+use tidemark_store::{Fence, Run, StreamProgress, Tx};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, Engine};
+use crate::{context::Context, decision::Failure};
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    cx: Arc<Context>,
+    fence: Fence,
+    written: Mutex<Written>,
+    /// Whether this delivery has come any further.
+    has_progress: AtomicBool,
+}
+
+/// How the run and its streams stand in the database.
+#[derive(Debug)]
+struct Written {
+    run: Run,
+    streams: BTreeMap<Stream, StreamProgress>,
+}
+
+/// A transaction that only the present holder of the workspace gets. Dropped without [`Engine::commit`], it never
+/// happened.
+#[derive(Debug)]
+pub(super) struct Write<'a> {
+    // First, so that the transaction is gone before the next writer's turn.
+    tx: Tx,
+    written: MutexGuard<'a, Written>,
+}
+
+impl Deref for Write<'_> {
+    type Target = Tx;
+
+    fn deref(&self) -> &Tx {
+        &self.tx
+    }
+}
+
+impl Engine {
+    /// Opens a transaction, when it is this stream's turn.
+    pub(super) async fn begin(&self) -> Result<Write<'_>, Failure> {
+        self.writer.begin(&self.halt, self.shutdown.hard()).await
+    }
+
+    /// Commits with the stream's progress, which is also the run's: failures before it do not count any more.
+    pub(super) async fn commit(&self, write: Write<'_>, progress: &StreamProgress) -> Result<(), Failure> {
+        let progress = StreamProgress { attempts: 0, retry_at: None, ..self.metered(&write, progress) };
+        let run = Run { attempts: 0, reason: None, ..write.written.run.clone() };
+        self.writer.put(write, Some(progress), run, run::State::Running).await?;
+        self.writer.has_progress.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes down that a stream has to be tried again. That is no progress.
+    pub(super) async fn postpone(&self, progress: &StreamProgress) -> Result<(), Failure> {
+        let write = self.begin().await?;
+        let progress = self.metered(&write, progress);
+        let run = write.written.run.clone();
+        self.writer.put(write, Some(progress), run, run::State::Running).await
+    }
+
+    /// With what was sent since the stream's last write.
+    fn metered(&self, write: &Write<'_>, progress: &StreamProgress) -> StreamProgress {
+        let before = &write.written.streams[&progress.stream];
+        let (requests, waited_ms) = self.meters.take(progress.stream);
+        StreamProgress {
+            requests: before.requests + requests,
+            waited_ms: before.waited_ms + waited_ms,
+            ..progress.clone()
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(cx: Arc<Context>, run: Run, streams: Vec<StreamProgress>, fence: Fence) -> Self {
+        let streams = streams.into_iter().map(|progress| (progress.stream, progress)).collect();
+        let written = Mutex::new(Written { run, streams });
+        Self { cx, fence, written, has_progress: AtomicBool::new(false) }
+    }
+
+    pub(super) fn has_progress(&self) -> bool {
+        self.has_progress.load(Ordering::Relaxed)
+    }
+
+    /// The streams that have something to do now.
+    pub(super) async fn due(&self, now: DateTime<Utc>) -> Vec<StreamProgress> {
+        let written = self.written.lock().await;
+        let open = written.streams.values().filter(|progress| !progress.state.is_settled());
+        open.filter(|progress| progress.retry_at.is_none_or(|at| at <= now)).cloned().collect()
+    }
+
+    /// How the stream stands in the database.
+    pub(super) async fn committed(&self, stream: Stream) -> StreamProgress {
+        self.written.lock().await.streams[&stream].clone()
+    }
+
+    /// Whether some stream of the run is all in: then it is not the vendor as a whole that is in trouble.
+    pub(super) async fn has_complete_stream(&self) -> bool {
+        use tidemark_domain::stream::State;
+        let written = self.written.lock().await;
+        written.streams.values().any(|progress| progress.state == State::Complete)
+    }
+
+    /// How a delivery ended in which nothing stopped the whole run.
+    pub(super) async fn ended(&self, now: DateTime<Utc>) -> Ended {
+        let written = self.written.lock().await;
+        let open: Vec<_> = written.streams.values().filter(|progress| !progress.state.is_settled()).collect();
+        if open.is_empty() {
+            return Ended::Settled;
+        }
+        let waiting = open.iter().map(|progress| progress.retry_at.filter(|at| *at > now));
+        let Some(until) = waiting.collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().min())
+        else {
+            return Ended::Paused;
+        };
+        let first = open.iter().find(|progress| progress.retry_at == Some(until));
+        let reason = first.and_then(|progress| progress.detail.clone()).unwrap_or_default();
+        Ended::Waiting { until, reason }
+    }
+
+    /// The run is at work from now on.
+    pub(super) async fn enter(&self, halt: &CancellationToken) -> Result<(), Failure> {
+        let write = self.begin(halt, halt).await?;
+        let from = write.written.run.state;
+        if from == run::State::Running {
+            return Ok(());
+        }
+        let now = self.cx.now();
+        let is_first = write.written.run.started_at.is_none();
+        let run = Run {
+            state: run::State::Running,
+            reason: None,
+            started_at: write.written.run.started_at.or(Some(now)),
+            ..write.written.run.clone()
+        };
+        let (id, connection) = (run.id.clone(), run.connection_id.clone());
+        self.put(write, None, run, from).await?;
+        if is_first {
+            tracing::info!(run = %id, %connection, "sync started");
+        } else {
+            tracing::info!(run = %id, %connection, "sync goes on with the new credential");
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, halt: &CancellationToken, stop: &CancellationToken) -> Result<Write<'_>, Failure> {
+        let written = self.written.lock().await;
+        if halt.is_cancelled() || stop.is_cancelled() {
+            return Err(Failure::Interrupted);
+        }
+        let tx = self.cx.store.begin().await?;
+        tx.guard(&self.fence, self.cx.now(), self.cx.settings.lease_ttl).await?;
+        Ok(Write { tx, written })
+    }
+
+    async fn put(
+        &self,
+        write: Write<'_>,
+        progress: Option<StreamProgress>,
+        run: Run,
+        from: run::State,
+    ) -> Result<(), Failure> {
+        let Write { tx, mut written } = write;
+        let run = Run { wake_at: Some(self.cx.rescue_at()), updated_at: self.cx.now(), ..run };
+        if let Some(progress) = &progress {
+            tx.put_stream(&run.id, progress).await?;
+        }
+        if !tx.update_run(&run, from).await? {
+            return Err(Failure::Overtaken);
+        }
+        tx.commit().await?;
+        written.run = run;
+        if let Some(progress) = progress {
+            written.streams.insert(progress.stream, progress);
+        }
+        Ok(())
+    }
+}
