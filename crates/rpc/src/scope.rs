@@ -75,6 +75,10 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.syncs.v1.SyncsService/StartSync", SyncsWrite),
     ("tidemark.syncs.v1.SyncsService/GetSync", SyncsRead),
     ("tidemark.syncs.v1.SyncsService/ListSyncs", SyncsRead),
+    ("tidemark.syncs.v1.SyncsService/GetSyncOptions", SyncsRead),
+    ("tidemark.syncs.v1.SyncsService/SetSyncOptions", SyncsWrite),
+    ("tidemark.syncs.v1.SyncsService/AcceptShrink", SyncsWrite),
+    ("tidemark.syncs.v1.SyncsService/GetDataQuality", SyncsRead),
     ("tidemark.utilization.v1.UtilizationService/GetSummary", UtilizationRead),
 ];
 

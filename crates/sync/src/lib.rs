@@ -2,6 +2,7 @@
 
 mod attempt;
 mod budgets;
+mod choices;
 mod closing;
 mod connections;
 mod context;

@@ -11,7 +11,9 @@ use tidemark_rpc::{
     parse,
     status::{DISCONNECTED, Refusal},
     syncs::{
-        self, GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
+        self, AcceptShrinkRequest, AcceptShrinkResponse, GetDataQualityRequest, GetDataQualityResponse,
+        GetSyncOptionsRequest, GetSyncOptionsResponse, GetSyncRequest, GetSyncResponse, ListSyncsRequest,
+        ListSyncsResponse, SetSyncOptionsRequest, SetSyncOptionsResponse, StartSyncRequest,
         StartSyncResponse, syncs_service_server::SyncsService,
     },
     timestamp,
@@ -19,7 +21,7 @@ use tidemark_rpc::{
 use tidemark_store::{Run, StreamProgress};
 use tonic::{Code, Request, Response, Status};
 
-use crate::{SyncService, context::Context, start};
+use crate::{SyncService, choices, context::Context, start};
 
 const DEFAULT_PAGE: u32 = 20;
 const LARGEST_PAGE: u32 = 100;
@@ -56,6 +58,42 @@ impl SyncsService for SyncService {
         let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size.min(LARGEST_PAGE) };
         let cx = Arc::clone(&self.context);
         detached(list_syncs(cx, caller, connection, before, size)).await.map(Response::new)
+    }
+
+    async fn get_sync_options(
+        &self,
+        request: Request<GetSyncOptionsRequest>,
+    ) -> Result<Response<GetSyncOptionsResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::options(cx, caller, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn set_sync_options(
+        &self,
+        request: Request<SetSyncOptionsRequest>,
+    ) -> Result<Response<SetSyncOptionsResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::choose(cx, caller, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn accept_shrink(
+        &self,
+        request: Request<AcceptShrinkRequest>,
+    ) -> Result<Response<AcceptShrinkResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::accept_shrink(cx, caller, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn get_data_quality(
+        &self,
+        request: Request<GetDataQualityRequest>,
+    ) -> Result<Response<GetDataQualityResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::quality(cx, caller, request.into_inner())).await.map(Response::new)
     }
 }
 
@@ -99,7 +137,7 @@ async fn list_syncs(
 }
 
 /// Refuses what belongs to a connection that the caller may not see, as if it were not there.
-async fn check_seen(
+pub(crate) async fn check_seen(
     cx: &Context,
     caller: &Identity,
     connection: &ConnectionId,
@@ -114,7 +152,7 @@ async fn check_seen(
 }
 
 /// The credential service knows which connections there are.
-async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Status> {
+pub(crate) async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Status> {
     let asked = cx.credentials.retry(|| {
         let mut client = cx.credentials.connections();
         let request = GetConnectionRequest { connection_id: connection.to_string() };
@@ -178,6 +216,10 @@ fn stream_message(progress: &StreamProgress) -> syncs::StreamProgress {
         done: progress.done,
         total: progress.total,
         detail: progress.detail.clone().unwrap_or_default(),
+        rows_written: progress.effect.written,
+        rows_unchanged: progress.effect.unchanged,
+        rows_removed: progress.effect.removed,
+        rows_late: progress.effect.late,
         requests: progress.requests,
         waited_ms: progress.waited_ms,
         attempts: progress.attempts,
@@ -200,7 +242,7 @@ fn read_page_token(token: &str) -> Result<Option<RunId>, Status> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
-fn refuse(error: tidemark_store::Error) -> Status {
+pub(crate) fn refuse(error: tidemark_store::Error) -> Status {
     tracing::error!(error = &error as &dyn Error, "a request failed at the database");
     match error {
         tidemark_store::Error::Unavailable(..) => {

@@ -15,12 +15,20 @@ struct Ring {
     variables: &'static [(&'static str, &'static str)],
 }
 
-const RINGS: [Ring; 1] = [Ring {
-    name: "a million bodies for the decoder",
-    package: "tidemark-productboard",
-    tests: "test(decode::)",
-    variables: &[("PROPTEST_CASES", "1000000")],
-}];
+const RINGS: [Ring; 2] = [
+    Ring {
+        name: "a million bodies for the decoder",
+        package: "tidemark-productboard",
+        tests: "test(decode::)",
+        variables: &[("PROPTEST_CASES", "1000000")],
+    },
+    Ring {
+        name: "two hundred histories of a workspace",
+        package: "tidemark-sync",
+        tests: "test(histories::)",
+        variables: &[("TIDEMARK_TEST_SEEDS", "200")],
+    },
+];
 
 pub(crate) fn run() -> Result<()> {
     for Ring { name, package, tests, variables } in RINGS {

@@ -11,7 +11,9 @@ use crate::operation::{
 use crate::query::entities::{EntitiesQuery, EntityRelationshipsQuery, EntitySearch};
 use crate::query::{FieldSelection, each};
 use crate::request::Request;
-use crate::{Configuration, Cursor, Document, Entity, EntityType, Error, Pages, Relationship, SelectValue};
+use crate::{
+    Configuration, Configured, Cursor, Document, Entity, EntityType, Error, Pages, Relationship, SelectValue,
+};
 
 impl Client {
     /// The entities that pass all filters. There is none for dates: see [`Client::search_entities`].
@@ -78,12 +80,12 @@ impl Client {
         self.pages(request.query(each("type[]", types)), start)
     }
 
-    /// The same, with each one's JSON.
+    /// The same as JSON.
     pub fn entity_configuration_documents(
         &self,
         types: &[EntityType],
         start: Option<Cursor>,
-    ) -> Pages<Document<Configuration<EntityType>>> {
+    ) -> Pages<Document<Configured>> {
         let request = self.get(LIST_ENTITY_CONFIGURATIONS, &["entities", "configurations"]);
         self.pages(request.query(each("type[]", types)), start)
     }

@@ -11,7 +11,7 @@ use crate::operation::{
 use crate::query::FieldSelection;
 use crate::query::notes::{NoteRelationshipsQuery, NoteSearch, NotesQuery};
 use crate::request::Request;
-use crate::{Configuration, Cursor, Document, Error, Note, NoteType, Pages, Relationship};
+use crate::{Configuration, Configured, Cursor, Document, Error, Note, NoteType, Pages, Relationship};
 
 impl Client {
     /// The notes that pass all filters, newest first.
@@ -59,11 +59,8 @@ impl Client {
         self.pages(self.get(LIST_NOTE_CONFIGURATIONS, &["notes", "configurations"]), start)
     }
 
-    /// The same, with each one's JSON.
-    pub fn note_configuration_documents(
-        &self,
-        start: Option<Cursor>,
-    ) -> Pages<Document<Configuration<NoteType>>> {
+    /// The same as JSON.
+    pub fn note_configuration_documents(&self, start: Option<Cursor>) -> Pages<Document<Configured>> {
         self.pages(self.get(LIST_NOTE_CONFIGURATIONS, &["notes", "configurations"]), start)
     }
 

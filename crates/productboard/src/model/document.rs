@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::decode::problem;
-use crate::{Configuration, Entity, Member, Note, Team};
+use crate::{Entity, Member, Note, Team};
 
 /// A row as this version reads it, and as the vendor sent it.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,14 @@ pub struct Document<T> {
     pub row: T,
     /// As it was sent.
     pub json: Map<String, Value>,
+}
+
+/// What a configuration is of, where its document is all that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Configured {
+    /// The type of entity or note.
+    #[serde(rename = "type")]
+    pub kind: String,
 }
 
 /// Which fields of a resource this version knows.
@@ -97,7 +105,7 @@ impl Schema for Team {
     const FIELDS: Option<&'static [&'static str]> = Some(&["name", "handle", "description", "avatarUrl"]);
 }
 
-impl<T> Schema for Configuration<T> {
+impl Schema for Configured {
     const ROW: &'static [&'static str] = &["type", "fields", "relationships", "filters", "links"];
     const FIELDS: Option<&'static [&'static str]> = None;
 }

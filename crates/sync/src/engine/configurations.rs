@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tidemark_domain::{listing::Listing, stream, stream::Stream};
-use tidemark_productboard::{Client, Document, Schema};
+use tidemark_productboard::{Client, Configured, Document};
 use tidemark_store::{Configuration, StreamProgress};
 
 use super::{Engine, Step, collect};
@@ -21,14 +21,14 @@ pub(super) async fn sync(
     progress.pages += entities.pages;
     for document in entities.rows {
         note(&document, &mut unknown);
-        all.push(configuration("entity", document.row.kind.as_str(), document.json));
+        all.push(configuration("entity", &document.row.kind, document.json));
     }
     if store.sync_options(connection).await?.optional().any(|stream| stream == Stream::Notes) {
         let notes = engine.fetch(collect(client.note_configuration_documents(None))).await??;
         progress.pages += notes.pages;
         for document in notes.rows {
             note(&document, &mut unknown);
-            all.push(configuration("note", document.row.kind.as_str(), document.json));
+            all.push(configuration("note", &document.row.kind, document.json));
         }
     }
     progress.rows = all.len() as u64;
@@ -50,7 +50,7 @@ pub(super) async fn sync(
     Ok(Step::Settled)
 }
 
-fn note<T: Schema>(document: &Document<T>, unknown: &mut BTreeMap<String, u64>) {
+fn note(document: &Document<Configured>, unknown: &mut BTreeMap<String, u64>) {
     document.unknown().for_each(|path| *unknown.entry(path).or_default() += 1);
 }
 
