@@ -109,13 +109,25 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
             .report_rejected(cred::ReportRejectedRequest { connection_id, generation })
             .await
             .map(drop),
-        "StartSync" => caller.syncs().start_sync(syncs::StartSyncRequest { connection_id }).await.map(drop),
+        "StartSync" => {
+            let request = syncs::StartSyncRequest { connection_id, ..syncs::StartSyncRequest::default() };
+            caller.syncs().start_sync(request).await.map(drop)
+        }
         "GetSync" => caller.syncs().get_sync(syncs::GetSyncRequest { run_id }).await.map(drop),
         "ListSyncs" => caller
             .syncs()
             .list_syncs(syncs::ListSyncsRequest { connection_id, ..Default::default() })
             .await
             .map(drop),
+        "WatchSync" => caller.syncs().watch_sync(syncs::WatchSyncRequest { run_id }).await.map(drop),
+        "CancelSync" => caller.syncs().cancel_sync(syncs::CancelSyncRequest { run_id }).await.map(drop),
+        "GetSchedule" => {
+            caller.syncs().get_schedule(syncs::GetScheduleRequest { connection_id }).await.map(drop)
+        }
+        "SetSchedule" => {
+            let request = syncs::SetScheduleRequest { connection_id, ..syncs::SetScheduleRequest::default() };
+            caller.syncs().set_schedule(request).await.map(drop)
+        }
         "GetSummary" => {
             caller.utilization().get_summary(utilization::GetSummaryRequest { connection_id }).await.map(drop)
         }

@@ -211,7 +211,10 @@ impl Cluster {
     /// Asks for a sync; the run may be open already. Waits out a worker that is just starting again.
     pub(crate) async fn sync(&self, id: &ConnectionId) -> String {
         until("a sync starts", async || {
-            let request = syncs::StartSyncRequest { connection_id: id.to_string() };
+            let request = syncs::StartSyncRequest {
+                connection_id: id.to_string(),
+                ..syncs::StartSyncRequest::default()
+            };
             self.caller(1).syncs().start_sync(request).await.ok()?.into_inner().run.map(|run| run.id)
         })
         .await

@@ -49,6 +49,8 @@ impl Embedded {
             ("database.url", database_url.to_owned()),
             ("bus.url", "inproc:".to_owned()),
             ("leases.url", "inproc:".to_owned()),
+            // Each sync is asked for.
+            ("worker.sync_every_ms", "0".to_owned()),
             ("rpc.token", token),
             ("credentials.keys", format!("session:{key}")),
             ("audit.key", audit),
@@ -167,7 +169,8 @@ impl Cycle {
 
     /// Syncs the connection and reads its summary.
     pub(crate) async fn sync(&self, connection: &Connection) -> Result<Sheet> {
-        let request = StartSyncRequest { connection_id: connection.id.clone() };
+        let request =
+            StartSyncRequest { connection_id: connection.id.clone(), ..StartSyncRequest::default() };
         let started =
             self.caller.syncs().start_sync(request).await.map_err(|status| sentence(&status))?.into_inner();
         let mut run = started.run.context("the service answered without a run")?;

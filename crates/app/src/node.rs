@@ -10,7 +10,7 @@ use tidemark_credentials::{
     audit::{Audit, AuditKey},
 };
 use tidemark_domain::{Clock, Entropy};
-use tidemark_ports::{Bus, Leases};
+use tidemark_ports::{Bus, Leases, RateLimits};
 use tidemark_rpc::{
     client::Caller,
     guard::Guard,
@@ -19,7 +19,7 @@ use tidemark_rpc::{
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
 use tidemark_store::Store;
-use tidemark_sync::{Settings as SyncSettings, SyncService};
+use tidemark_sync::{Ports, Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -56,6 +56,7 @@ pub(crate) struct Ground {
     pub(crate) store: Store,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) leases: Arc<dyn Leases>,
+    pub(crate) rate_limits: Arc<dyn RateLimits>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -68,7 +69,15 @@ impl Ground {
             .context("the database cannot be used; `tidemark doctor` tells more")?;
         let bus = wiring::bus(config)?.port();
         let leases = wiring::leases(config)?.port();
-        Ok(Self { store, bus, leases, clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) })
+        let rate_limits = wiring::rate_limits(config)?;
+        Ok(Self {
+            store,
+            bus,
+            leases,
+            rate_limits,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+        })
     }
 }
 
@@ -109,7 +118,7 @@ pub(crate) async fn start(
     caller: Caller,
     shutdown: &Shutdown,
 ) -> Result<JoinSet<Result<()>>> {
-    let Ground { store, bus, leases, clock, entropy } = ground.clone();
+    let Ground { store, bus, leases, rate_limits, clock, entropy } = ground.clone();
     let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
     let (audit, written) = Audit::start(store.clone(), key, Arc::clone(&clock));
     let mut server = Server::new(guard(config, &store, &audit, &clock))
@@ -157,6 +166,7 @@ pub(crate) async fn start(
             delivery_budget: config.worker.delivery_budget,
             lease_ttl: config.leases.ttl,
             sweep: config.worker.sweep,
+            sync_every: Some(config.worker.sync_every).filter(|every| !every.is_zero()),
             history_days: config.worker.history_days,
             trailing_days: config.worker.trailing_days,
             full_sweep_days: config.worker.full_sweep_days,
@@ -165,8 +175,7 @@ pub(crate) async fn start(
         let service = SyncService::new(
             store.clone(),
             caller,
-            Arc::clone(&bus),
-            leases,
+            Ports { bus: Arc::clone(&bus), leases, rate_limits },
             settings,
             Arc::clone(&clock),
             Arc::clone(&entropy),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_bus_amqp::AmqpBus;
-use tidemark_inproc::{InprocBus, InprocLeases};
-use tidemark_leases_redis::RedisLeases;
-use tidemark_ports::{Bus, Leases};
+use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
+use tidemark_leases_redis::{RedisLeases, RedisRateLimits};
+use tidemark_ports::{Bus, Leases, RateLimits};
 use tidemark_rpc::{
     client::Caller,
     tls::{ClientFiles, ServerFiles, ServerTls},
@@ -67,6 +67,16 @@ pub(crate) fn leases(config: &Config) -> Result<LeasesChoice> {
     let leases =
         RedisLeases::new(url, &config.leases.prefix).context("the setting leases.url cannot be used")?;
     Ok(LeasesChoice::Redis(Box::new(leases)))
+}
+
+/// Rate limits are kept where the leases are.
+pub(crate) fn rate_limits(config: &Config) -> Result<Arc<dyn RateLimits>> {
+    let url = config.leases.url.expose_secret();
+    if url.starts_with("inproc:") {
+        return Ok(Arc::new(InprocRateLimits::new()));
+    }
+    let limits = RedisRateLimits::new(url, &config.leases.prefix);
+    Ok(Arc::new(limits.context("the setting leases.url cannot be used")?))
 }
 
 impl BusChoice {

@@ -6,6 +6,8 @@ mod bus;
 mod leases;
 mod pattern;
 mod queue;
+mod rate;
 
 pub use bus::InprocBus;
 pub use leases::InprocLeases;
+pub use rate::InprocRateLimits;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidemark_inproc::{InprocBus, InprocLeases};
-use tidemark_ports::{Bus, Leases, topology::Queue};
+use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
+use tidemark_ports::{Bus, Leases, RateLimits, topology::Queue};
 use tidemark_testkit::conformance::bus::BusUnderTest;
 
 struct Subject(InprocBus);
@@ -27,4 +27,9 @@ async fn leases() -> Arc<dyn Leases> {
 }
 
 tidemark_testkit::bus_conformance!(async { Subject(InprocBus::new()) });
+async fn rate_limits() -> Arc<dyn RateLimits> {
+    Arc::new(InprocRateLimits::new())
+}
+
 tidemark_testkit::leases_conformance!(leases());
+tidemark_testkit::rate_conformance!(rate_limits());

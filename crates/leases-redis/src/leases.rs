@@ -20,7 +20,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 #[error("not a usable Redis URL, expected redis://[[user]:password@]host[:port][/database]")]
 pub struct InvalidUrl {
     #[source]
-    source: redis::RedisError,
+    pub(crate) source: redis::RedisError,
 }
 
 /// Leases kept by a Redis server.
@@ -99,13 +99,13 @@ impl Leases for RedisLeases {
 }
 
 /// Redis refuses zero.
-fn millis(ttl: Duration) -> u64 {
+pub(crate) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The port's error is a text: the whole chain, then.
 #[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
-fn unavailable(failure: Failure) -> Unavailable {
+pub(crate) fn unavailable(failure: Failure) -> Unavailable {
     let mut text = failure.to_string();
     let mut source = failure.source();
     while let Some(error) = source {

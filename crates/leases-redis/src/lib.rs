@@ -3,5 +3,7 @@
 
 mod leases;
 mod link;
+mod rate;
 
 pub use leases::{InvalidUrl, RedisLeases};
+pub use rate::RedisRateLimits;

@@ -29,7 +29,12 @@ pub const SYNC_RUN: Queue = Queue { name: "sync.run", binding: Binding::Command(
 /// What happens to connections, for the sync service: start, resume, end.
 pub const SYNC_CONNECTIONS: Queue = Queue {
     name: "sync.connections",
-    binding: Binding::Events(&["connection.connected", "connection.reconnected", "connection.disconnected"]),
+    binding: Binding::Events(&[
+        "connection.connected",
+        "connection.reconnected",
+        "connection.reconnect_required",
+        "connection.disconnected",
+    ]),
 };
 
 /// Finished syncs, for the aggregator.

@@ -182,6 +182,8 @@ pub struct Faults {
     pub latency_seed: u64,
     /// These routes answer 401 although the token is live.
     pub unauthorized_on: HashSet<Route>,
+    /// These routes answer 503.
+    pub broken: HashSet<Route>,
     /// 429 for the next requests.
     pub storm_429: Option<Storm>,
     /// 503 in bursts.

@@ -20,6 +20,9 @@ pub trait RateBudget: Debug + Send + Sync {
 
     /// What the rate-limit headers of an answer said.
     fn observe(&self, limit: Option<u32>, remaining: Option<u32>);
+
+    /// How long the vendor took for a whole answer.
+    fn answered(&self, _latency: Duration) {}
 }
 
 /// How many requests may go out at once after a quiet time, for large limits.
@@ -34,6 +37,7 @@ const JITTER: Duration = Duration::from_millis(40);
 #[derive(Debug)]
 pub struct LocalBudget {
     requests_per_second: u32,
+    burst: u32,
     pace: Mutex<Pace>,
     /// Held while waiting, so that requests go out in the order in which they asked.
     turn: tokio::sync::Mutex<()>,
@@ -48,9 +52,9 @@ struct Pace {
 }
 
 impl Pace {
-    fn of(requests_per_second: u32, full: Instant) -> Self {
+    fn of(requests_per_second: u32, burst: u32, full: Instant) -> Self {
         // A second holds the burst and what the pace adds: `burst + (limit - burst + 1) - 1`.
-        let burst = BURST.min(requests_per_second.div_ceil(10));
+        let burst = burst.min(requests_per_second.div_ceil(10));
         let interval = (Duration::from_secs(1) + JITTER) / (requests_per_second - burst + 1);
         Self { interval, slack: interval * (burst - 1), full }
     }
@@ -68,9 +72,18 @@ impl Pace {
 impl LocalBudget {
     /// A budget of so many requests in any one second; 0 counts as 1.
     pub fn new(requests_per_second: u32) -> Self {
+        Self::with_burst(requests_per_second, BURST)
+    }
+
+    /// A budget without a burst, for those who always have something to ask: room for a burst costs pace.
+    pub fn even(requests_per_second: u32) -> Self {
+        Self::with_burst(requests_per_second, 1)
+    }
+
+    fn with_burst(requests_per_second: u32, burst: u32) -> Self {
         let requests_per_second = requests_per_second.max(1);
-        let pace = Mutex::new(Pace::of(requests_per_second, Instant::now()));
-        Self { requests_per_second, pace, turn: tokio::sync::Mutex::new(()) }
+        let pace = Mutex::new(Pace::of(requests_per_second, burst, Instant::now()));
+        Self { requests_per_second, burst, pace, turn: tokio::sync::Mutex::new(()) }
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -106,7 +119,7 @@ impl RateBudget for LocalBudget {
     fn observe(&self, limit: Option<u32>, _remaining: Option<u32>) {
         let Some(limit) = limit else { return };
         let mut pace = self.pace();
-        *pace = Pace::of(limit.clamp(1, self.requests_per_second), pace.full);
+        *pace = Pace::of(limit.clamp(1, self.requests_per_second), self.burst, pace.full);
     }
 }
 

@@ -181,6 +181,7 @@ impl Exchange {
         if let Some(body) = &request.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }
+        let sent = Instant::now();
         let response = builder.send().await.map_err(|error| broken(request, error))?;
         let headers = response.headers();
         self.budget.observe(headers::limit(headers), headers::remaining(headers));
@@ -200,6 +201,7 @@ impl Exchange {
                 vendor_id: request_id,
             });
         }
+        self.budget.answered(sent.elapsed());
         Ok(Answer { body, request_id })
     }
 

@@ -155,6 +155,27 @@ impl From<run::State> for syncs::RunState {
     }
 }
 
+impl From<run::Priority> for syncs::Priority {
+    fn from(priority: run::Priority) -> Self {
+        match priority {
+            run::Priority::Person => Self::Person,
+            run::Priority::Schedule => Self::Schedule,
+            run::Priority::Backfill => Self::Backfill,
+        }
+    }
+}
+
+impl From<syncs::Priority> for run::Priority {
+    /// Who asks and says nothing else waits for it.
+    fn from(priority: syncs::Priority) -> Self {
+        match priority {
+            syncs::Priority::Unspecified | syncs::Priority::Person => Self::Person,
+            syncs::Priority::Schedule => Self::Schedule,
+            syncs::Priority::Backfill => Self::Backfill,
+        }
+    }
+}
+
 impl From<stream::State> for syncs::StreamState {
     fn from(state: stream::State) -> Self {
         match state {

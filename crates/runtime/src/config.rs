@@ -173,6 +173,8 @@ pub struct Worker {
     pub delivery_budget: Duration,
     /// How often due work is looked for.
     pub sweep: Duration,
+    /// How often a connection is synced; zero is never.
+    pub sync_every: Duration,
     /// Days of activity fetched.
     pub history_days: u32,
     /// Newest days fetched again.
@@ -306,6 +308,7 @@ impl Config {
                 concurrency: read.number("worker.concurrency", 1..=1_000),
                 delivery_budget: read.millis("worker.delivery_budget_ms", 100..=600_000),
                 sweep: read.millis("worker.sweep_ms", 50..=600_000),
+                sync_every: read.millis("worker.sync_every_ms", 0..=2_592_000_000),
                 history_days: read.number("worker.history_days", 1..=1_000),
                 trailing_days: read.number("worker.trailing_days", 1..=90),
                 full_sweep_days: read.number("worker.full_sweep_days", 1..=90),

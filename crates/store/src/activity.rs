@@ -47,6 +47,17 @@ pub struct CoveredDay {
     pub run_id: RunId,
 }
 
+/// Which days are covered, in short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayRange {
+    /// The first covered day.
+    pub first: Option<NaiveDate>,
+    /// The last one.
+    pub last: Option<NaiveDate>,
+    /// How many there are; there may be gaps.
+    pub count: u32,
+}
+
 /// What [`tidemark_domain::rollup::MemberFacts`] borrows from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedMemberFacts {
@@ -106,6 +117,20 @@ impl Store {
             })
         });
         days.collect()
+    }
+
+    /// The covered days in short.
+    pub async fn covered_days(&self, connection: &ConnectionId) -> Result<DayRange> {
+        let sql = "select min(day) as first_day, max(day) as last_day, count(*) as days from day_coverage
+            where connection_id = $1";
+        let row = row(&self.db, "count covered days", sql, [connection.as_str().into()]).await?;
+        row.map_or(Ok(DayRange::default()), |row| {
+            Ok(DayRange {
+                first: row.get("first_day")?,
+                last: row.get("last_day")?,
+                count: row.count("days")?,
+            })
+        })
     }
 
     /// How many member days there are.

@@ -28,13 +28,15 @@ mod resources;
 mod rollups;
 mod roster;
 mod runs;
+mod schedules;
 mod sealed;
 mod statement;
 mod store;
 mod tokens;
+mod turns;
 mod webhooks;
 
-pub use activity::{CoveredDay, OwnedMemberFacts, Vanished};
+pub use activity::{CoveredDay, DayRange, OwnedMemberFacts, Vanished};
 pub use audit::{AuditEntry, AuditHead};
 pub use configurations::Configuration;
 pub use connect_links::ConnectLink;
@@ -54,9 +56,11 @@ pub use resources::{Missing, Resource};
 pub use rollups::RollupHead;
 pub use roster::{RosterChange, RosterMember, TeamRoster};
 pub use runs::{Effect, Run, StreamProgress};
+pub use schedules::{DueConnection, Schedule};
 pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;
 pub use tokens::ServiceToken;
+pub use turns::Look;
 pub use webhooks::{Attempt, Delivery, DueDelivery, Endpoint, EndpointSecret, NewDelivery};

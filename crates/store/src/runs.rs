@@ -16,7 +16,7 @@ use crate::{
     store::{Store, Tx},
 };
 
-const COLUMNS: &str =
+pub(crate) const COLUMNS: &str =
     "id, connection_id, state, reason, attempts, priority, ready_at, served_ms, wake_at, created_at, started_at,
     finished_at, updated_at";
 
@@ -216,7 +216,7 @@ impl Run {
         }
     }
 
-    fn read(row: &Row) -> Result<Self> {
+    pub(crate) fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.parsed("id", |text| text.parse().ok())?,
             connection_id: row.parsed("connection_id", |text| text.parse().ok())?,
@@ -341,7 +341,8 @@ impl Tx {
 
     /// Sets when the sweeper looks after an unfinished run.
     pub async fn postpone_run(&self, id: &RunId, wake_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
-        let sql = "update runs set wake_at = $2, updated_at = $3 where id = $1 and finished_at is null";
+        let sql = "update runs set wake_at = $2, updated_at = $3, claimed_at = null
+            where id = $1 and finished_at is null";
         let values = [id.as_str().into(), wake_at.into(), now.into()];
         Ok(execute(&self.tx, "postpone a run", sql, values).await? == 1)
     }

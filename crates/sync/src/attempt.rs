@@ -1,10 +1,14 @@
 //! One delivery of a run: take the workspace, get a token, let the engine work, and write down how it ended.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidemark_domain::id::RunId;
 use tidemark_runtime::Shutdown;
-use tidemark_store::Result;
+use tidemark_store::{Result, Run};
 
 use crate::{
     closing,
@@ -14,28 +18,39 @@ use crate::{
     hold::Hold,
 };
 
-/// Handles a delivery. Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
-pub(crate) async fn deliver(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) {
-    if let Err(error) = attempt(cx, run_id, shutdown).await {
+/// A run that has waited for its turn this long goes before everybody else.
+const AGED: Duration = Duration::from_secs(300);
+
+/// Handles a delivery: takes the run whose turn it is, which need not be the one that the message is about. There are as
+/// many messages as ready runs, so each gets its turn, and the order is the database's.
+///
+/// Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
+pub(crate) async fn deliver(cx: &Arc<Context>, named: &RunId, shutdown: &Shutdown) {
+    let now = cx.now();
+    let run = match cx.store.claim_ready(now, now - AGED, cx.rescue_at()).await {
+        Ok(Some(run)) => run,
+        Ok(None) => return tracing::debug!(run = %named, "nothing left to do for this message"),
+        Err(error) => {
+            let error = &error as &dyn Error;
+            return tracing::error!(run = %named, error, "no run can be taken, the sweeper will bring it back");
+        }
+    };
+    if let Err(error) = attempt(cx, &run, shutdown).await {
         let error = &error as &dyn Error;
-        tracing::error!(run = %run_id, error, "a delivery failed at the database, the sweeper will bring it back");
+        tracing::error!(run = %run.id, error, "a delivery failed at the database, the sweeper will bring it back");
     }
 }
 
-async fn attempt(cx: &Arc<Context>, run_id: &RunId, shutdown: &Shutdown) -> Result<()> {
-    let open = cx.store.run(run_id).await?.filter(|run| !run.state.is_final());
-    let Some(run) = open else {
-        tracing::debug!(run = %run_id, "nothing left to do for this message");
-        return Ok(());
-    };
+async fn attempt(cx: &Arc<Context>, run: &Run, shutdown: &Shutdown) -> Result<()> {
     let Some(mut hold) = Hold::take(cx, &run.connection_id).await? else {
-        return postpone(cx, run_id).await;
+        return postpone(cx, &run.id).await;
     };
-    let worked = work(cx, run_id, &hold, shutdown).await;
+    let taken = Instant::now();
+    let worked = work(cx, &run.id, &hold, shutdown).await;
     // The lease goes before the last write: who receives the continuation must find it free. The fence still guards.
     hold.release_lease().await;
     let closed = match worked {
-        Ok(ended) => closing::close(cx, run_id, &hold.fence, ended).await,
+        Ok(ended) => closing::close(cx, &run.id, &hold.fence, ended, taken.elapsed()).await,
         Err(error) => Err(error),
     };
     let released = hold.release(cx).await;

@@ -1,5 +1,7 @@
-//! One request pace per workspace in this process. A pace lives as long as somebody works with it, so that the
-//! deliveries of one run that follow on each other do not all begin with a burst of their own.
+//! One request pace per workspace, shared by all workers. A pace lives in this process as long as somebody works with it.
+
+mod latency;
+mod shared;
 
 use std::{
     collections::HashMap,
@@ -7,27 +9,31 @@ use std::{
 };
 
 use tidemark_domain::id::ConnectionId;
-use tidemark_productboard::LocalBudget;
+use tidemark_ports::RateLimits;
+
+pub(crate) use shared::SharedBudget;
 
 #[derive(Debug)]
 pub(crate) struct Budgets {
+    limits: Arc<dyn RateLimits>,
     requests_per_second: u32,
-    paces: Mutex<HashMap<ConnectionId, Weak<LocalBudget>>>,
+    paces: Mutex<HashMap<ConnectionId, Weak<SharedBudget>>>,
 }
 
 impl Budgets {
-    pub(crate) fn new(requests_per_second: u32) -> Self {
-        Self { requests_per_second, paces: Mutex::default() }
+    pub(crate) fn new(limits: Arc<dyn RateLimits>, requests_per_second: u32) -> Self {
+        Self { limits, requests_per_second, paces: Mutex::default() }
     }
 
-    pub(crate) fn of(&self, connection: &ConnectionId) -> Arc<LocalBudget> {
+    pub(crate) fn of(&self, connection: &ConnectionId) -> Arc<SharedBudget> {
         // A map of weak references is whole after every statement, so a panic elsewhere cannot break it.
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pace) = paces.get(connection).and_then(Weak::upgrade) {
             return pace;
         }
         paces.retain(|_, pace| pace.strong_count() > 0);
-        let pace = Arc::new(LocalBudget::new(self.requests_per_second));
+        let key = connection.to_string();
+        let pace = Arc::new(SharedBudget::new(Arc::clone(&self.limits), key, self.requests_per_second));
         paces.insert(connection.clone(), Arc::downgrade(&pace));
         pace
     }
@@ -35,6 +41,7 @@ impl Budgets {
 
 #[cfg(test)]
 mod tests {
+    use tidemark_inproc::InprocRateLimits;
     use tidemark_testkit::{ManualClock, SeededEntropy};
 
     use super::*;
@@ -44,7 +51,7 @@ mod tests {
         let clock = ManualClock::noon(chrono::NaiveDate::from_ymd_opt(2026, 8, 12).unwrap());
         let entropy = SeededEntropy::new(1);
         let [one, other] = [(); 2].map(|()| ConnectionId::generate(&clock, &entropy));
-        let budgets = Budgets::new(50);
+        let budgets = Budgets::new(Arc::new(InprocRateLimits::new()), 50);
         let pace = budgets.of(&one);
         assert!(Arc::ptr_eq(&pace, &budgets.of(&one)));
         assert!(!Arc::ptr_eq(&pace, &budgets.of(&other)));

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use tidemark_domain::{
     event::{Data, Event, SyncCompleted, SyncFailed},
     id::RunId,
-    run, stream,
+    run::{self, Priority},
+    stream,
 };
 use tidemark_store::{self as store, Fence, Result, Run, StreamProgress};
 
@@ -19,7 +20,7 @@ use crate::{
 
 /// How soon a waiting run looks by itself whether there is a credential again: heals a lost `reconnected` event.
 const RECONNECT_LOOK: Duration = Duration::from_secs(300);
-const FIRST_RECONNECT_LOOK: Duration = Duration::from_secs(2);
+pub(crate) const FIRST_RECONNECT_LOOK: Duration = Duration::from_secs(2);
 /// Spread on top of the pause the vendor asked for.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -36,9 +37,10 @@ pub(crate) async fn close(
     run_id: &RunId,
     fence: &Fence,
     ended: std::result::Result<Ended, Failure>,
+    served: Duration,
 ) -> Result<()> {
     let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else { return Ok(()) };
-    let close = Close { cx, fence, run };
+    let close = Close { cx, fence, run, served };
     let written = match ended {
         Ok(Ended::Paused) => close.go_on().await,
         Ok(Ended::Settled) => close.finish().await,
@@ -58,6 +60,8 @@ struct Close<'a> {
     cx: &'a Context,
     fence: &'a Fence,
     run: Run,
+    /// How long this worker had it.
+    served: Duration,
 }
 
 impl Close<'_> {
@@ -170,6 +174,10 @@ impl Close<'_> {
             // A reconnect resumed the run in between, and sent its command.
             return Ok(());
         }
+        // Who had a turn and is not done comes behind those who wait for theirs.
+        let lane = if matches!(send, Send::Continuation) { Priority::Backfill } else { Priority::Person };
+        let served_ms = u64::try_from(self.served.as_millis()).unwrap_or(u64::MAX);
+        tx.leave_run(&next.id, served_ms, lane).await?;
         match send {
             Send::Nothing => {}
             Send::Continuation => self.cx.send_off(&tx, &next).await?,

@@ -8,8 +8,13 @@ use tidemark_domain::{Clock, Entropy, command::SyncRun};
 use tidemark_ports::{Bus, Leases};
 use tidemark_rpc::client::Caller;
 use tidemark_store::{Run, Store, Tx};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
-use crate::{Settings, budgets::Budgets};
+use crate::{Ports, Settings, budgets::Budgets, transports::Transports};
+
+/// Open streams of callers, each of which looks into the database twice a second.
+const MOST_WATCHERS: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -21,6 +26,11 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) budgets: Budgets,
+    pub(crate) transports: Transports,
+    /// Fires when the service stops: calls without an end of their own end then.
+    pub(crate) stopping: CancellationToken,
+    /// The open streams that this process may still begin.
+    pub(crate) watchers: Arc<Semaphore>,
     /// This process, for whoever wonders who holds a workspace.
     pub(crate) holder: String,
 }
@@ -29,15 +39,27 @@ impl Context {
     pub(crate) fn new(
         store: Store,
         credentials: Caller,
-        bus: Arc<dyn Bus>,
-        leases: Arc<dyn Leases>,
+        ports: Ports,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let budgets = Budgets::new(settings.requests_per_second);
+        let budgets = Budgets::new(ports.rate_limits, settings.requests_per_second);
         let holder = format!("worker-{:016x}", random(&*entropy));
-        Self { store, credentials, bus, leases, settings, clock, entropy, budgets, holder }
+        Self {
+            store,
+            credentials,
+            bus: ports.bus,
+            leases: ports.leases,
+            settings,
+            clock,
+            entropy,
+            budgets,
+            transports: Transports::default(),
+            stopping: CancellationToken::new(),
+            watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            holder,
+        }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -56,8 +78,9 @@ impl Context {
         most.mul_f64(share as f64 / f64::from(u32::MAX))
     }
 
-    /// Sends the run off to a worker, with the transaction.
+    /// Lets a worker take the run, and wakes one up, with the transaction.
     pub(crate) async fn send_off(&self, tx: &Tx, run: &Run) -> tidemark_store::Result<()> {
+        tx.make_ready(&run.id, self.now()).await?;
         let command = SyncRun { run_id: run.id.clone(), connection_id: run.connection_id.clone() };
         let body = serde_json::to_vec(&command).expect("a command has string keys only");
         // Each sending is a message of its own: a run is sent off many times.

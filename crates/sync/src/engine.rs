@@ -17,9 +17,17 @@ mod resources;
 mod staged;
 mod stumble;
 mod teams;
+mod watch;
 mod writer;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use chrono::{DateTime, Utc};
 use tidemark_domain::{
@@ -40,10 +48,11 @@ use crate::{
     decision::Failure,
 };
 
-/// How many fetches of one stream are under way at a time.
-const FETCHES_AT_ONCE: usize = 4;
 /// How many tokens one delivery tries: they are superseded one at a time, by people.
 const MOST_TOKENS: u32 = 3;
+
+/// Where others wait, a delivery makes room after this part of its time.
+const CROWDED_SHARE: u32 = 6;
 
 /// How a delivery ended that met no failure of the whole run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +85,8 @@ pub(crate) struct Engine {
     halt: CancellationToken,
     shutdown: Shutdown,
     started: Instant,
+    /// Whether others wait for a worker.
+    is_crowded: AtomicBool,
 }
 
 impl Engine {
@@ -96,6 +107,7 @@ impl Engine {
             halt: lost.child_token(),
             shutdown,
             started: Instant::now(),
+            is_crowded: AtomicBool::new(false),
             cx,
         })
     }
@@ -103,6 +115,7 @@ impl Engine {
     /// Works on the streams that are not settled and whose time has come, until each has come as far as it can.
     pub(crate) async fn work(self: &Arc<Self>) -> Result<Ended, Failure> {
         self.writer.enter(&self.halt).await?;
+        let _watch = self.watch();
         let mut streams = JoinSet::new();
         let mut names = HashMap::new();
         for progress in self.writer.due(self.cx.now()).await {
@@ -176,6 +189,8 @@ impl Engine {
     fn client(&self, access: Access, stream: Stream) -> Result<Client, Failure> {
         let options =
             Options { budget: self.meters.of(stream), auth_scheme: access.scheme, ..Options::default() };
+        let transport = Some(self.cx.transports.to(&access.base_url, options.request_timeout)?);
+        let options = Options { transport, ..options };
         Ok(Client::new(&access.base_url, access.token, options.trust(&access.base_url))?)
     }
 
@@ -216,13 +231,20 @@ impl Engine {
 
     /// How many fetches of one stream should be under way, so that the rate budget is used up.
     fn fetches_at_once(&self) -> usize {
-        FETCHES_AT_ONCE
+        self.meters.fetches_at_once()
     }
 
     /// Whether to leave the rest to the next delivery: each one comes some way, however short its time.
     fn should_pause(&self) -> bool {
-        let is_time = self.started.elapsed() >= self.cx.settings.delivery_budget;
-        self.writer.has_progress() && (is_time || self.shutdown.soft().is_cancelled())
+        let whole = self.cx.settings.delivery_budget;
+        let share = if self.is_crowded.load(Ordering::Relaxed) { whole / CROWDED_SHARE } else { whole };
+        let is_time = self.started.elapsed() >= share;
+        self.writer.has_progress() && (is_time || self.is_stopping())
+    }
+
+    /// Whether the process stops: then nothing that is under way is waited for.
+    fn is_stopping(&self) -> bool {
+        self.shutdown.soft().is_cancelled()
     }
 
     /// Waits for something from outside, unless the workspace is lost or the process must stop.

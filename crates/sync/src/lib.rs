@@ -10,15 +10,17 @@ mod credentials;
 mod decision;
 mod engine;
 mod hold;
+mod scheduler;
 mod service;
 mod start;
 mod sweeper;
+mod transports;
 mod worker;
 
 use std::{sync::Arc, time::Duration};
 
 use tidemark_domain::{Clock, Entropy};
-use tidemark_ports::{Bus, Leases};
+use tidemark_ports::{Bus, Leases, RateLimits};
 use tidemark_rpc::{
     client::Caller,
     server::{RECEIVE_LIMIT, SEND_LIMIT},
@@ -44,10 +46,23 @@ pub struct Settings {
     pub history_days: u32,
     /// How many of the newest days are fetched again by each run, since they may still change.
     pub trailing_days: u32,
+    /// How often a connection is synced that has no cadence of its own; nothing is never, for all connections.
+    pub sync_every: Option<Duration>,
     /// What the vendor allows per token.
     pub requests_per_second: u32,
     /// After how many days entities and notes are listed as a whole again, to find what is gone.
     pub full_sweep_days: u32,
+}
+
+/// What the service shares with other processes, beside the database.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Wakes workers up.
+    pub bus: Arc<dyn Bus>,
+    /// Keeps workers of one workspace apart.
+    pub leases: Arc<dyn Leases>,
+    /// Keeps the pace of each workspace.
+    pub rate_limits: Arc<dyn RateLimits>,
 }
 
 /// The sync service: its gRPC side and its worker side. Clones are the same service.
@@ -61,13 +76,12 @@ impl SyncService {
     pub fn new(
         store: Store,
         credentials: Caller,
-        bus: Arc<dyn Bus>,
-        leases: Arc<dyn Leases>,
+        ports: Ports,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let context = Context::new(store, credentials, bus, leases, settings, clock, entropy);
+        let context = Context::new(store, credentials, ports, settings, clock, entropy);
         Self { context: Arc::new(context) }
     }
 
@@ -81,11 +95,18 @@ impl SyncService {
     /// Works until the shutdown: runs, connection events, lost work. Returns once the work in hand has reached a
     /// checkpoint, and at the latest when the hard stop fires.
     pub async fn run(&self, shutdown: Shutdown) {
+        let stopping = self.context.stopping.clone();
+        let soft = shutdown.soft().clone();
+        let announced = async move {
+            soft.cancelled().await;
+            stopping.cancel();
+        };
         let work = async {
             tokio::join!(
                 worker::consume(&self.context, &shutdown),
                 connections::consume(&self.context, &shutdown),
                 sweeper::sweep(&self.context, &shutdown),
+                announced,
             )
         };
         shutdown.hard().run_until_cancelled(work).await;

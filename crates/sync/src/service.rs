@@ -1,9 +1,16 @@
 //! The gRPC side. Handlers work in tasks of their own, so that a caller's deadline never cuts a transaction in two.
 
+mod message;
+mod watch;
+
 use std::{error::Error, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tidemark_domain::id::{ConnectionId, RunId};
+use futures::stream::BoxStream;
+use tidemark_domain::{
+    id::{ConnectionId, RunId},
+    run::Priority,
+};
 use tidemark_rpc::{
     connections::{ConnectionState, GetConnectionRequest},
     detached,
@@ -11,20 +18,24 @@ use tidemark_rpc::{
     parse,
     status::{DISCONNECTED, Refusal},
     syncs::{
-        self, AcceptShrinkRequest, AcceptShrinkResponse, GetDataQualityRequest, GetDataQualityResponse,
+        self, AcceptShrinkRequest, AcceptShrinkResponse, CancelSyncRequest, CancelSyncResponse,
+        GetDataQualityRequest, GetDataQualityResponse, GetScheduleRequest, GetScheduleResponse,
         GetSyncOptionsRequest, GetSyncOptionsResponse, GetSyncRequest, GetSyncResponse, ListSyncsRequest,
-        ListSyncsResponse, SetSyncOptionsRequest, SetSyncOptionsResponse, StartSyncRequest,
-        StartSyncResponse, syncs_service_server::SyncsService,
+        ListSyncsResponse, SetScheduleRequest, SetScheduleResponse, SetSyncOptionsRequest,
+        SetSyncOptionsResponse, StartSyncRequest, StartSyncResponse, WatchSyncRequest, WatchSyncResponse,
+        syncs_service_server::SyncsService,
     },
     timestamp,
 };
-use tidemark_store::{Run, StreamProgress};
+use tidemark_store::{Run, Schedule};
 use tonic::{Code, Request, Response, Status};
 
-use crate::{SyncService, choices, context::Context, start};
+use crate::{SyncService, choices, context::Context, scheduler, start};
 
 const DEFAULT_PAGE: u32 = 20;
 const LARGEST_PAGE: u32 = 100;
+const SHORTEST_CADENCE: u64 = 60;
+const LONGEST_CADENCE: u64 = 366 * 24 * 3600;
 /// A service that does not answer is worth another try after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -36,8 +47,9 @@ impl SyncsService for SyncService {
     ) -> Result<Response<StartSyncResponse>, Status> {
         let caller = Identity::of(&request)?;
         let connection = parse("connection_id", &request.get_ref().connection_id)?;
+        let priority = Priority::from(request.get_ref().priority());
         let cx = Arc::clone(&self.context);
-        detached(start_sync(cx, caller, connection)).await.map(Response::new)
+        detached(start_sync(cx, caller, connection, priority)).await.map(Response::new)
     }
 
     async fn get_sync(&self, request: Request<GetSyncRequest>) -> Result<Response<GetSyncResponse>, Status> {
@@ -58,6 +70,56 @@ impl SyncsService for SyncService {
         let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size.min(LARGEST_PAGE) };
         let cx = Arc::clone(&self.context);
         detached(list_syncs(cx, caller, connection, before, size)).await.map(Response::new)
+    }
+
+    type WatchSyncStream = BoxStream<'static, Result<WatchSyncResponse, Status>>;
+
+    async fn watch_sync(
+        &self,
+        request: Request<WatchSyncRequest>,
+    ) -> Result<Response<Self::WatchSyncStream>, Status> {
+        let caller = Identity::of(&request)?;
+        let id = parse("run_id", &request.get_ref().run_id)?;
+        let place = watch::Place::take(&self.context)?;
+        let cx = Arc::clone(&self.context);
+        let run = detached(async move { seen_run(&cx, &caller, &id).await }).await?;
+        Ok(Response::new(watch::watch(Arc::clone(&self.context), run, place)))
+    }
+
+    async fn cancel_sync(
+        &self,
+        request: Request<CancelSyncRequest>,
+    ) -> Result<Response<CancelSyncResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let id = parse("run_id", &request.get_ref().run_id)?;
+        let cx = Arc::clone(&self.context);
+        detached(cancel_sync(cx, caller, id)).await.map(Response::new)
+    }
+
+    async fn get_schedule(
+        &self,
+        request: Request<GetScheduleRequest>,
+    ) -> Result<Response<GetScheduleResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let connection = parse("connection_id", &request.get_ref().connection_id)?;
+        let cx = Arc::clone(&self.context);
+        let found = detached(async move {
+            check_known(&cx, &caller, &connection).await?;
+            cx.store.schedule(&connection).await.map_err(refuse)
+        });
+        let schedule = Some(schedule_message(&found.await?));
+        Ok(Response::new(GetScheduleResponse { schedule }))
+    }
+
+    async fn set_schedule(
+        &self,
+        request: Request<SetScheduleRequest>,
+    ) -> Result<Response<SetScheduleResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let connection = parse("connection_id", &request.get_ref().connection_id)?;
+        let every = cadence(request.get_ref().every_seconds)?;
+        let cx = Arc::clone(&self.context);
+        detached(set_schedule(cx, caller, connection, every)).await.map(Response::new)
     }
 
     async fn get_sync_options(
@@ -101,19 +163,59 @@ async fn start_sync(
     cx: Arc<Context>,
     caller: Identity,
     connection: ConnectionId,
+    priority: Priority,
 ) -> Result<StartSyncResponse, Status> {
     check_seen(&cx, &caller, &connection, "connection").await?;
     check_exists(&cx, &connection).await?;
-    let started = start::start(&cx, &connection).await.map_err(refuse)?;
-    let run = Some(with_streams(&cx, &started.run).await?);
+    let started = start::start(&cx, &connection, priority).await.map_err(refuse)?;
+    let run = Some(message::shown(&cx, &started.run).await?);
     Ok(StartSyncResponse { run, coalesced: started.coalesced })
 }
 
 async fn get_sync(cx: Arc<Context>, caller: Identity, id: RunId) -> Result<GetSyncResponse, Status> {
-    let run = cx.store.run(&id).await.map_err(refuse)?;
+    let run = seen_run(&cx, &caller, &id).await?;
+    Ok(GetSyncResponse { run: Some(message::shown(&cx, &run).await?) })
+}
+
+async fn cancel_sync(cx: Arc<Context>, caller: Identity, id: RunId) -> Result<CancelSyncResponse, Status> {
+    seen_run(&cx, &caller, &id).await?;
+    let run = start::cancel(&cx, &id).await.map_err(refuse)?;
     let run = run.ok_or(Refusal::NotFound { what: "sync run" })?;
-    check_seen(&cx, &caller, &run.connection_id, "sync run").await?;
-    Ok(GetSyncResponse { run: Some(with_streams(&cx, &run).await?) })
+    Ok(CancelSyncResponse { run: Some(message::shown(&cx, &run).await?) })
+}
+
+async fn set_schedule(
+    cx: Arc<Context>,
+    caller: Identity,
+    connection: ConnectionId,
+    every: Option<Duration>,
+) -> Result<SetScheduleResponse, Status> {
+    check_known(&cx, &caller, &connection).await?;
+    let beat = every.or(cx.settings.sync_every).filter(|every| !every.is_zero());
+    let next_at = beat.map(|every| cx.now() + scheduler::spread(&cx, every));
+    let schedule = Schedule { every, next_at };
+    let tx = cx.store.begin().await.map_err(refuse)?;
+    tx.set_schedule(&connection, schedule).await.map_err(refuse)?;
+    tx.commit().await.map_err(refuse)?;
+    Ok(SetScheduleResponse { schedule: Some(schedule_message(&schedule)) })
+}
+
+fn cadence(seconds: Option<u64>) -> Result<Option<Duration>, Status> {
+    match seconds {
+        Some(seconds) if seconds != 0 && !(SHORTEST_CADENCE..=LONGEST_CADENCE).contains(&seconds) => {
+            let expected =
+                "0 for never, or 60 seconds to 366 days; leave it out for the deployment's cadence";
+            Err(Refusal::invalid("every_seconds", expected).into())
+        }
+        seconds => Ok(seconds.map(Duration::from_secs)),
+    }
+}
+
+fn schedule_message(schedule: &Schedule) -> syncs::Schedule {
+    syncs::Schedule {
+        every_seconds: schedule.every.map(|every| every.as_secs()),
+        next_at: schedule.next_at.map(timestamp),
+    }
 }
 
 async fn list_syncs(
@@ -129,11 +231,28 @@ async fn list_syncs(
     let page = &found[..found.len().min(size as usize)];
     let is_last = page.len() == found.len();
     let next_page_token = page.last().filter(|_| !is_last).map(page_token).unwrap_or_default();
+    let days = cx.store.covered_days(&connection).await.map_err(refuse)?;
     let mut runs = Vec::with_capacity(page.len());
     for run in page {
-        runs.push(with_streams(&cx, run).await?);
+        runs.push(message::with_days(&cx, run, days).await?);
     }
     Ok(ListSyncsResponse { runs, next_page_token })
+}
+
+/// The run, if it is there and the caller may see it.
+async fn seen_run(cx: &Context, caller: &Identity, id: &RunId) -> Result<Run, Status> {
+    let run = cx.store.run(id).await.map_err(refuse)?;
+    let run = run.ok_or(Refusal::NotFound { what: "sync run" })?;
+    check_seen(cx, caller, &run.connection_id, "sync run").await?;
+    Ok(run)
+}
+
+/// Refuses a connection that is not there, or not the caller's to see.
+async fn check_known(cx: &Context, caller: &Identity, connection: &ConnectionId) -> Result<(), Status> {
+    let what = "connection";
+    let organization = cx.store.organization_of(connection).await.map_err(refuse)?;
+    let organization = organization.ok_or(Refusal::NotFound { what })?;
+    Ok(caller.check(&organization, what)?)
 }
 
 /// Refuses what belongs to a connection that the caller may not see, as if it were not there.
@@ -186,45 +305,6 @@ pub(crate) async fn check_exists(cx: &Context, connection: &ConnectionId) -> Res
 fn disconnected() -> Status {
     let sentence = "This workspace was disconnected; there is nothing to sync from any more.".to_owned();
     Refusal::Precondition { reason: DISCONNECTED, sentence }.into()
-}
-
-async fn with_streams(cx: &Context, run: &Run) -> Result<syncs::Run, Status> {
-    let streams = cx.store.streams(&run.id).await.map_err(refuse)?;
-    Ok(message(run, &streams))
-}
-
-fn message(run: &Run, streams: &[StreamProgress]) -> syncs::Run {
-    syncs::Run {
-        id: run.id.to_string(),
-        connection_id: run.connection_id.to_string(),
-        state: syncs::RunState::from(run.state).into(),
-        reason: run.reason.clone().unwrap_or_default(),
-        attempts: run.attempts,
-        streams: streams.iter().map(stream_message).collect(),
-        created_at: Some(timestamp(run.created_at)),
-        started_at: run.started_at.map(timestamp),
-        finished_at: run.finished_at.map(timestamp),
-    }
-}
-
-fn stream_message(progress: &StreamProgress) -> syncs::StreamProgress {
-    syncs::StreamProgress {
-        stream: progress.stream.as_str().to_owned(),
-        state: syncs::StreamState::from(progress.state).into(),
-        rows: progress.rows,
-        pages: progress.pages,
-        done: progress.done,
-        total: progress.total,
-        detail: progress.detail.clone().unwrap_or_default(),
-        rows_written: progress.effect.written,
-        rows_unchanged: progress.effect.unchanged,
-        rows_removed: progress.effect.removed,
-        rows_late: progress.effect.late,
-        requests: progress.requests,
-        waited_ms: progress.waited_ms,
-        attempts: progress.attempts,
-        retry_at: progress.retry_at.map(timestamp),
-    }
 }
 
 fn page_token(last: &Run) -> String {

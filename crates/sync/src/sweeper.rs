@@ -1,19 +1,24 @@
 //! Finds runs whose time has come and sends them off: retries that are due, and runs whose message or worker got lost.
-//! Any number of processes may sweep; claiming a run is a compare-and-set.
+//! Any number of processes may sweep; claiming a run is a compare-and-set. Connections whose time has come are found on
+//! the same rounds.
 
 use std::error::Error;
 
 use tidemark_runtime::Shutdown;
 use tidemark_store::Result;
 
-use crate::context::Context;
+use crate::{context::Context, scheduler};
 
 const RUNS_AT_ONCE: u64 = 100;
 
 pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
     let mut is_failing = false;
     while shutdown.pause(cx.settings.sweep).await {
-        match round(cx).await {
+        let round = async {
+            round(cx).await?;
+            scheduler::round(cx).await
+        };
+        match round.await {
             Ok(()) if is_failing => {
                 tracing::info!("the sweeper works again");
                 is_failing = false;

@@ -174,7 +174,8 @@ impl Token {
         let number = self.entries.requests();
         let burst = || faults.burst_5xx.is_some_and(|burst| burst.hits(number)).then_some(503);
         let unauthorized = || faults.unauthorized_on.contains(&route).then_some(401);
-        status.or_else(burst).or_else(unauthorized).map(ApiError::forced)
+        let broken = || faults.broken.contains(&route).then_some(503);
+        status.or_else(burst).or_else(unauthorized).or_else(broken).map(ApiError::forced)
     }
 
     fn permitted(&self, plan: Plan, faults: &Faults, route: Route) -> Result<(), ApiError> {

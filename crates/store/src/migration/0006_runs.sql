@@ -11,6 +11,8 @@ create table runs_next (
     priority bigint not null default 1,
     -- Since when a worker may take it; null while one has it and while it waits.
     ready_at {time},
+    -- Since when a worker has it.
+    claimed_at {time},
     -- How long workers have had it so far.
     served_ms bigint not null default 0,
     -- When the sweeper looks after it next.
@@ -54,4 +56,15 @@ alter table run_streams_next rename to run_streams;
 create unique index runs_one_open on runs (connection_id) where finished_at is null;
 create index runs_of_connection on runs (connection_id, id);
 create index runs_due on runs (wake_at) where finished_at is null;
-create index runs_ready on runs (priority, served_ms, ready_at) where ready_at is not null;
+create index runs_ready on runs (priority, ready_at) where ready_at is not null and finished_at is null;
+create index runs_claimed on runs (connection_id) where claimed_at is not null and finished_at is null;
+
+-- When each connection is synced next without anybody asking.
+create table schedules (
+    connection_id {id} primary key references connections (id) on delete cascade,
+    -- Its own cadence in seconds; 0 is never, null as the deployment says.
+    every_s bigint,
+    -- Null: to be decided.
+    next_at {time}
+);
+create index schedules_due on schedules (next_at);

@@ -46,6 +46,9 @@ pub(super) async fn sync(
     loop {
         if !engine.should_pause() {
             walks.begin(engine.fetches_at_once());
+        } else if engine.is_stopping() {
+            // What is under way is lost; the days that are in are not.
+            break;
         }
         let Some(part) = walks.next(engine).await? else { break };
         progress.rows += part.rows.len() as u64;
@@ -55,17 +58,18 @@ pub(super) async fn sync(
             write(engine, progress, &mut fetched).await?;
         }
     }
-    if progress.done + (fetched.unsure.len() as u64) < progress.total {
-        return Ok(Step::Paused);
-    }
     if let Some(day) = fetched.doubted.first() {
         let doubt = format!(
             "Productboard reported far fewer rows than before on {} days, the first of them {day}; nothing was \
              removed from them",
             fetched.doubted.len()
         );
+        // Also where other days are left: a delivery that goes on would begin with the doubted ones again.
         engine.settle_suspect(progress, doubt, None).await?;
         return Ok(Step::Settled);
+    }
+    if progress.done + (fetched.unsure.len() as u64) < progress.total {
+        return Ok(Step::Paused);
     }
     if !fetched.unsure.is_empty() {
         let doubt = "Productboard reported no activity at all, also for days on which some was known; the answer \

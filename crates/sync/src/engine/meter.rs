@@ -13,16 +13,19 @@ use async_trait::async_trait;
 use tidemark_domain::{id::ConnectionId, stream::Stream};
 use tidemark_productboard::RateBudget;
 
-use crate::context::Context;
+use crate::{budgets::SharedBudget, context::Context};
 
 /// The meters of one delivery.
 #[derive(Debug)]
-pub(super) struct Meters(BTreeMap<Stream, Arc<Meter>>);
+pub(super) struct Meters {
+    budget: Arc<SharedBudget>,
+    streams: BTreeMap<Stream, Arc<Meter>>,
+}
 
 /// Counts what goes through to the shared budget.
 #[derive(Debug)]
 struct Meter {
-    budget: Arc<dyn RateBudget>,
+    budget: Arc<SharedBudget>,
     requests: AtomicU64,
     waited_ms: AtomicU64,
     /// Which credential the stream was called with last.
@@ -31,32 +34,36 @@ struct Meter {
 
 impl Meters {
     pub(super) fn new(cx: &Context, connection: &ConnectionId) -> Self {
-        let budget: Arc<dyn RateBudget> = cx.budgets.of(connection);
+        let budget = cx.budgets.of(connection);
         let meter = |stream| {
             let budget = Arc::clone(&budget);
             let (requests, waited_ms, generation) = Default::default();
             (stream, Arc::new(Meter { budget, requests, waited_ms, generation }))
         };
-        Self(Stream::ALL.into_iter().map(meter).collect())
+        Self { streams: Stream::ALL.into_iter().map(meter).collect(), budget }
+    }
+
+    pub(super) fn fetches_at_once(&self) -> usize {
+        self.budget.fetches_at_once()
     }
 
     /// The stream's way to the budget.
     pub(super) fn of(&self, stream: Stream) -> Arc<dyn RateBudget> {
-        Arc::clone(&self.0[&stream]) as _
+        Arc::clone(&self.streams[&stream]) as _
     }
 
     /// Requests and milliseconds since the last time.
     pub(super) fn take(&self, stream: Stream) -> (u64, u64) {
-        let meter = &self.0[&stream];
+        let meter = &self.streams[&stream];
         (meter.requests.swap(0, Ordering::Relaxed), meter.waited_ms.swap(0, Ordering::Relaxed))
     }
 
     pub(super) fn used(&self, stream: Stream, generation: i64) {
-        self.0[&stream].generation.store(generation, Ordering::Relaxed);
+        self.streams[&stream].generation.store(generation, Ordering::Relaxed);
     }
 
     pub(super) fn generation(&self, stream: Stream) -> i64 {
-        self.0[&stream].generation.load(Ordering::Relaxed)
+        self.streams[&stream].generation.load(Ordering::Relaxed)
     }
 }
 
@@ -79,5 +86,9 @@ impl RateBudget for Meter {
 
     fn observe(&self, limit: Option<u32>, remaining: Option<u32>) {
         self.budget.observe(limit, remaining);
+    }
+
+    fn answered(&self, latency: Duration) {
+        self.budget.answered(latency);
     }
 }

@@ -11,4 +11,5 @@ mod recovery;
 mod streams;
 mod support;
 mod syncs;
+mod turns;
 mod vault;

@@ -19,7 +19,7 @@ use tidemark_domain::{
     event::{Data, Event},
     id::{ConnectionId, OrganizationId, RunId},
 };
-use tidemark_inproc::{InprocBus, InprocLeases};
+use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
 use tidemark_ports::{
     Bus, Leases, Message, Receipt, Route,
     topology::{SYNC_CONNECTIONS, SYNC_RUN},
@@ -35,7 +35,7 @@ use tidemark_rpc::{
 };
 use tidemark_runtime::{Shutdown, config::Database};
 use tidemark_store::{Connection, Outgoing, OutgoingKind, Store};
-use tidemark_sync::{Settings, SyncService};
+use tidemark_sync::{Ports, Settings, SyncService};
 use tidemark_testkit::SeededEntropy;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -58,6 +58,7 @@ pub(crate) fn settings() -> Settings {
         sweep: Duration::from_millis(20),
         history_days: 365,
         trailing_days: 7,
+        sync_every: None,
         requests_per_second: 10_000,
         full_sweep_days: 7,
     }
@@ -204,7 +205,8 @@ impl Harness {
     }
 
     pub(crate) async fn start_sync(&self) -> (Run, bool) {
-        let request = StartSyncRequest { connection_id: self.connection.to_string() };
+        let request =
+            StartSyncRequest { connection_id: self.connection.to_string(), ..StartSyncRequest::default() };
         let started = self.syncs.syncs().start_sync(request).await.unwrap().into_inner();
         (started.run.unwrap(), started.coalesced)
     }
@@ -340,8 +342,11 @@ fn service(
     SyncService::new(
         store.clone(),
         credentials.clone(),
-        Arc::new(bus.clone()),
-        Arc::clone(leases),
+        Ports {
+            bus: Arc::new(bus.clone()),
+            leases: Arc::clone(leases),
+            rate_limits: Arc::new(InprocRateLimits::new()),
+        },
         settings.clone(),
         Arc::clone(clock) as _,
         Arc::clone(entropy) as _,

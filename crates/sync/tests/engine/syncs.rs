@@ -81,12 +81,12 @@ async fn twenty_messages_make_one_result() {
 async fn short_deliveries_give_the_same_facts() {
     let whole = Harness::start().await;
     whole.sync().await;
-    let short = Settings { delivery_budget: Duration::ZERO, ..settings() };
+    let short = Settings { delivery_budget: Duration::ZERO, requests_per_second: 200, ..settings() };
     let harness = Harness::with(short, Arc::new(InprocLeases::new())).await;
     let run = harness.sync().await;
     assert_eq!(run.state(), RunState::Succeeded);
     let deliveries = harness.sent(SyncRun::NAME).await.len();
-    assert!(deliveries >= 5, "a few slices each: {deliveries} deliveries");
+    assert!(deliveries >= 4, "a few slices each: {deliveries} deliveries");
     harness.assert_facts().await;
     assert_eq!(harness.digest().await, whole.digest().await);
     harness.finish().await;
@@ -173,7 +173,10 @@ async fn requests_are_refused_with_what_to_do() {
     let harness = Harness::start().await;
     let mut client = harness.syncs.syncs();
     let unknown = "conn_01jd0000000000000000000000".to_owned();
-    let refusal = client.start_sync(StartSyncRequest { connection_id: unknown.clone() }).await.unwrap_err();
+    let refusal = client
+        .start_sync(StartSyncRequest { connection_id: unknown.clone(), ..StartSyncRequest::default() })
+        .await
+        .unwrap_err();
     assert_eq!((refusal.code(), refusal.message()), (Code::NotFound, "no such connection"));
     let refusal = client.start_sync(StartSyncRequest::default()).await.unwrap_err();
     assert_eq!(refusal.code(), Code::InvalidArgument);

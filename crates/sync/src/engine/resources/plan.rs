@@ -107,7 +107,7 @@ mod tests {
         assert!(!is_whole(&mark, Capture::Metadata));
         assert!(is_whole(&mark, Capture::Full), "more is kept than before");
         assert!(is_whole(&Mark::default(), Capture::Metadata), "the first run");
-        let old = Mark { swept_at: Some(now() - TimeDelta::days(7)), ..mark.clone() };
+        let old = Mark { swept_at: Some(now() - TimeDelta::days(7)), ..mark };
         assert!(is_whole(&old, Capture::Metadata));
         assert!(is_whole(&Mark { accepts_shrink: true, ..mark }, Capture::Metadata));
     }

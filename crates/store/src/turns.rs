@@ -1,0 +1,90 @@
+//! Whose turn it is among the runs that could go on. A message on the bus only says that there is work; which work is
+//! decided here, so that the order holds however the messages come.
+
+use chrono::{DateTime, Utc};
+use tidemark_domain::{id::RunId, run};
+
+use crate::{
+    dialect,
+    error::Result,
+    runs::{COLUMNS, Run},
+    statement::{execute, int, row},
+    store::{Store, Tx},
+};
+
+/// What a worker wants to know of the run it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// How the run stands.
+    pub state: run::State,
+    /// Whether other runs wait for a worker.
+    pub others_wait: bool,
+}
+
+impl Store {
+    /// Takes the run whose turn it is. First by priority, and what has waited since `aged` counts as the first; then
+    /// whose organization has the fewest workers; then what has had the least of their time.
+    pub async fn claim_ready(
+        &self,
+        now: DateTime<Utc>,
+        aged: DateTime<Utc>,
+        wake_at: DateTime<Utc>,
+    ) -> Result<Option<Run>> {
+        let sql = format!(
+            "with busy as (
+                select c.organization_id as busy_organization, count(*) as workers
+                from runs b join connections c on c.id = b.connection_id
+                where b.claimed_at is not null and b.finished_at is null group by c.organization_id),
+            best as materialized (
+                select r.id as best_id from runs r
+                where r.ready_at is not null and r.finished_at is null
+                order by case when r.ready_at <= $2 then 0 else r.priority end,
+                    coalesce((select workers from busy where busy_organization =
+                        (select organization_id from connections where connections.id = r.connection_id)), 0),
+                    r.served_ms, r.ready_at, r.id
+                limit 1 {})
+            update runs set ready_at = null, claimed_at = $1, wake_at = $3, updated_at = $1 from best
+            where runs.id = best.best_id and runs.ready_at is not null
+            returning {COLUMNS}",
+            dialect::skip_locked(self.db.get_database_backend()),
+        );
+        let row = row(&self.db, "take the next run", sql, [now.into(), aged.into(), wake_at.into()]).await?;
+        row.as_ref().map(Run::read).transpose()
+    }
+
+    /// How the run stands, and whether others wait.
+    pub async fn look(&self, id: &RunId) -> Result<Option<Look>> {
+        let sql = "select state, (select count(*) from (
+                select 1 from runs where ready_at is not null and finished_at is null limit 1) as others) as waiting
+            from runs where id = $1";
+        let Some(row) = row(&self.db, "look at a run", sql, [id.as_str().into()]).await? else {
+            return Ok(None);
+        };
+        let others_wait = row.count::<u64>("waiting")? > 0;
+        Ok(Some(Look { state: row.parsed("state", run::State::parse)?, others_wait }))
+    }
+}
+
+impl Tx {
+    /// Lets a worker take the run. One that is ready already keeps its place.
+    pub async fn make_ready(&self, id: &RunId, now: DateTime<Utc>) -> Result<()> {
+        let sql = "update runs set ready_at = coalesce(ready_at, $2), claimed_at = null
+            where id = $1 and finished_at is null";
+        execute(&self.tx, "make a run ready", sql, [id.as_str().into(), now.into()]).await.map(drop)
+    }
+
+    /// The worker is done with the run for now and had it for so long. It comes no sooner than `priority`.
+    pub async fn leave_run(&self, id: &RunId, served_ms: u64, priority: run::Priority) -> Result<()> {
+        let sql = "update runs set claimed_at = null, served_ms = served_ms + $2,
+                priority = case when priority < $3 then $3 else priority end
+            where id = $1";
+        let values = [id.as_str().into(), int(served_ms), int(priority.rank())];
+        execute(&self.tx, "leave a run", sql, values).await.map(drop)
+    }
+
+    /// Somebody asks for the open run again: it comes as soon as `priority` at least.
+    pub async fn raise_run(&self, id: &RunId, priority: run::Priority) -> Result<()> {
+        let sql = "update runs set priority = $2 where id = $1 and priority > $2 and finished_at is null";
+        execute(&self.tx, "raise a run", sql, [id.as_str().into(), int(priority.rank())]).await.map(drop)
+    }
+}

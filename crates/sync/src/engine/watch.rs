@@ -1,0 +1,36 @@
+//! Looks up, while the streams work, whether somebody else has ended or stopped the run, and whether others wait.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tidemark_domain::run;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Engine;
+
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Looks until it is dropped.
+    pub(super) fn watch(self: &Arc<Self>) -> AbortOnDropHandle<()> {
+        let engine = Arc::clone(self);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            while engine.halt.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_some() {
+                engine.look().await;
+            }
+        }))
+    }
+
+    async fn look(&self) {
+        // Should the database be away, the streams will notice.
+        let Ok(Some(look)) = self.cx.store.look(&self.run).await else { return };
+        self.is_crowded.store(look.others_wait, Ordering::Relaxed);
+        if look.state != run::State::Running {
+            let (run, state) = (&self.run, look.state.as_str());
+            tracing::info!(%run, state, "the run was stopped by somebody else");
+            self.halt.cancel();
+        }
+    }
+}

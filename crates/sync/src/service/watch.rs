@@ -1,0 +1,81 @@
+//! `WatchSync`: tells how a run stands whenever that changes. Each caller is served from the database, so it does not
+//! matter which process works on the run.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream, stream::BoxStream};
+use tidemark_rpc::{
+    status::Refusal,
+    syncs::{Run as Message, WatchSyncResponse},
+};
+use tidemark_store::Run;
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::Status;
+
+use super::{message, refuse};
+use crate::context::Context;
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// One of the open streams that a process may have.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    pub(super) fn take(cx: &Context) -> Result<Self, Status> {
+        let permit = Arc::clone(&cx.watchers).try_acquire_owned().map_err(|_| {
+            let what = "this process, which has as many open streams as it may,".into();
+            Refusal::Unavailable { what, retry_after: Duration::from_secs(5) }
+        })?;
+        Ok(Self { _permit: permit })
+    }
+}
+
+struct Watch {
+    cx: Arc<Context>,
+    run: Run,
+    told: Option<Message>,
+    _place: Place,
+}
+
+/// How the run stands, and every change until its end.
+pub(super) fn watch(
+    cx: Arc<Context>,
+    run: Run,
+    place: Place,
+) -> BoxStream<'static, Result<WatchSyncResponse, Status>> {
+    let watch = Watch { cx, run, told: None, _place: place };
+    stream::try_unfold(watch, Watch::next).boxed()
+}
+
+impl Watch {
+    async fn next(mut self) -> Result<Option<(WatchSyncResponse, Self)>, Status> {
+        loop {
+            if self.told.is_some() {
+                if self.run.state.is_final() {
+                    return Ok(None);
+                }
+                let waited = tokio::time::sleep(BETWEEN_LOOKS);
+                if self.cx.stopping.run_until_cancelled(waited).await.is_none() {
+                    let what = "this process is stopping, and".into();
+                    let retry_after = Duration::from_millis(200);
+                    return Err(Refusal::Unavailable { what, retry_after }.into());
+                }
+                let run = self.cx.store.run(&self.run.id).await.map_err(refuse)?;
+                self.run = run.ok_or(Refusal::NotFound { what: "sync run" })?;
+            }
+            let message = message::shown(&self.cx, &self.run).await?;
+            // The estimate alone is no change.
+            let is_new = self.told.as_ref().is_none_or(|told| {
+                Message { remaining_seconds: None, ..told.clone() }
+                    != Message { remaining_seconds: None, ..message.clone() }
+            });
+            if is_new {
+                self.told = Some(message.clone());
+                return Ok(Some((WatchSyncResponse { run: Some(message) }, self)));
+            }
+        }
+    }
+}
