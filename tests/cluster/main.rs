@@ -11,6 +11,7 @@ mod invite;
 mod kill;
 mod main_job;
 mod naive;
+mod stale;
 
 use cluster::Wiring;
 

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tidemark_runtime::{Config, no_core_dumps, trace};
 
 use crate::{
-    command::{audit, demo, doctor, keys, migrate, report, simulator, token},
+    command::{audit, demo, doctor, keys, migrate, queue, report, simulator, sync, token},
     node::{self, Roles},
 };
 
@@ -40,6 +40,10 @@ enum Command {
     Token(token::Args),
     /// Checks and shows the audit log.
     Audit(audit::Args),
+    /// Starts, follows and stops syncs, and sets how often a connection is synced.
+    Sync(sync::Args),
+    /// Shows what died in the queues, sends it again or drops it.
+    Queue(queue::Args),
     /// Asks every server for an answer and tells what to do where there is none.
     Doctor(doctor::Args),
     /// The whole system in one process, against a simulated vendor.
@@ -67,6 +71,8 @@ impl Cli {
             Command::Keys(args) => keys::run(&load(&[])?, &args).await,
             Command::Token(args) => token::run(&load(&[])?, args).await,
             Command::Audit(args) => audit::run(&load(&[])?, args).await,
+            Command::Sync(args) => sync::run(&load(&[])?, args).await,
+            Command::Queue(args) => queue::run(&load(&[])?, args).await,
             Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,

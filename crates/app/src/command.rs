@@ -5,6 +5,8 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod keys;
 pub(crate) mod migrate;
+pub(crate) mod queue;
 pub(crate) mod report;
 pub(crate) mod simulator;
+pub(crate) mod sync;
 pub(crate) mod token;

@@ -13,6 +13,7 @@ use tidemark_rpc::{
     tls::{ClientFiles, ServerFiles, ServerTls},
 };
 use tidemark_runtime::Config;
+use url::Url;
 
 /// A bus and what `doctor` needs to know of it.
 pub(crate) enum BusChoice {
@@ -50,12 +51,24 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
 
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
-    let (url, token, tls) = (&config.credentials.url, &config.rpc_token, &config.rpc.tls);
+    caller_of(config, &config.credentials.url)
+}
+
+/// Calls the sync service: there, or where a worker of these settings listens.
+pub(crate) fn sync_caller(config: &Config, url: Option<&Url>) -> Result<Caller> {
+    let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
+    let local = Url::parse(&format!("{scheme}://{}", config.worker.listen));
+    let local = local.context("the setting worker.listen is no address to call")?;
+    caller_of(config, url.unwrap_or(&local))
+}
+
+fn caller_of(config: &Config, url: &Url) -> Result<Caller> {
+    let (token, tls) = (&config.rpc_token, &config.rpc.tls);
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }
     let ca =
-        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where credentials.url is https")?;
+        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where a service is called by https")?;
     Ok(Caller::secured(url.as_str(), token, &ClientFiles { ca, own: tls.client.clone() })?)
 }
 

@@ -71,6 +71,14 @@ impl AmqpBus {
         Ok(())
     }
 
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
     fn subscribed(&self) -> std::sync::MutexGuard<'_, BTreeSet<&'static str>> {
         self.subscribed.lock().expect("no code panics while it holds the names")
     }

@@ -4,6 +4,7 @@
 mod backoff;
 mod bus;
 mod consumer;
+mod dead;
 mod endpoint;
 mod error;
 mod probe;
@@ -13,4 +14,5 @@ mod topology;
 mod wire;
 
 pub use bus::{AmqpBus, BrokerInfo};
+pub use dead::{Burial, DeadLetter};
 pub use error::{ConnectError, InvalidUrl};

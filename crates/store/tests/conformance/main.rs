@@ -38,4 +38,5 @@ mod runs;
 mod schema;
 mod sealed;
 mod tokens;
+mod turns;
 mod webhooks;

@@ -9,7 +9,10 @@ use tidemark_domain::{
 };
 use tidemark_inproc::InprocLeases;
 use tidemark_productboard_sim::{Route, WorkspaceSpec};
-use tidemark_rpc::syncs::{RunState, StreamState};
+use tidemark_rpc::syncs::{
+    AcceptShrinkRequest, Capture as WireCapture, GetDataQualityRequest, GetSyncOptionsRequest, RunState,
+    SetSyncOptionsRequest, StreamState, SyncOptions,
+};
 use tidemark_sync::Settings;
 
 use crate::{
@@ -279,5 +282,43 @@ async fn shrunken_teams_are_told() {
         assert_eq!(of(&run, Stream::Teams).state(), StreamState::Suspect);
         assert_eq!(harness.digest().await, digest);
     }
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn callers_choose_accept_and_look() {
+    let harness = Harness::start().await;
+    let connection_id = harness.connection.to_string();
+    let chosen = SyncOptions {
+        optional_streams: vec!["entities".to_owned(), "notes".to_owned()],
+        capture: WireCapture::Full.into(),
+    };
+    let of = |options| SetSyncOptionsRequest { connection_id: connection_id.clone(), options: Some(options) };
+    let mut syncs = harness.syncs.syncs();
+    let set = syncs.set_sync_options(of(chosen.clone())).await.unwrap().into_inner();
+    assert_eq!(set.options.as_ref(), Some(&chosen));
+    let request = GetSyncOptionsRequest { connection_id: connection_id.clone() };
+    let got = syncs.get_sync_options(request).await.unwrap().into_inner();
+    assert_eq!(got.options, Some(chosen.clone()));
+    let wrong = SyncOptions { optional_streams: vec!["members".to_owned()], ..chosen };
+    let refused = syncs.set_sync_options(of(wrong)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(refused.message().contains("`notes`"), "{}", refused.message());
+
+    let accept = |stream: &str| AcceptShrinkRequest {
+        connection_id: connection_id.clone(),
+        stream: stream.to_owned(),
+    };
+    syncs.accept_shrink(accept("notes")).await.unwrap();
+    assert!(harness.store.mark(&harness.connection, Stream::Notes).await.unwrap().accepts_shrink);
+    assert_eq!(syncs.accept_shrink(accept("boards")).await.unwrap_err().code(), tonic::Code::InvalidArgument);
+
+    harness.simulator.faults(TOKEN, |faults| (faults.unknown_fields, faults.repeated_totals) = (true, true));
+    assert_eq!(harness.sync().await.state(), RunState::Succeeded);
+    let request = GetDataQualityRequest { connection_id };
+    let quality = syncs.get_data_quality(request).await.unwrap().into_inner();
+    assert_eq!(quality.flags.len(), 1);
+    assert!(quality.unknown_fields.iter().any(|it| it.path == "fields.betaLabels" && it.rows > 0));
+    harness.assert_planned(Capture::Full).await;
     harness.finish().await;
 }

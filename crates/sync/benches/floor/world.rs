@@ -1,0 +1,198 @@
+//! The sync service over PostgreSQL and the in-process adapters, with a credential service that knows the simulator's
+//! tokens.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use secrecy::SecretString;
+use tidemark_domain::{
+    Clock,
+    connection::{Region, Standing},
+    event::{Connected, Data, Event},
+    id::{ConnectionId, OrganizationId},
+    run,
+};
+use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
+use tidemark_ports::{Bus, Message, Route};
+use tidemark_rpc::{
+    client::Caller,
+    credentials::{
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportForbiddenResponse,
+        ReportRejectedRequest, ReportRejectedResponse,
+        credentials_service_server::{CredentialsService, CredentialsServiceServer},
+    },
+    inproc,
+    server::{Guard, Listen, Server},
+};
+use tidemark_runtime::{OsEntropy, Shutdown, SystemClock};
+use tidemark_store::{Connection, OutgoingKind, Store};
+use tidemark_sync::{Ports, Settings, SyncService};
+use tidemark_testkit::TestDatabase;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    LIMIT, Size,
+    vendor::{Vendor, token},
+};
+
+const RPC_TOKEN: &str = "between-services-only";
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    /// The connections that the floor writes to.
+    pub(crate) floors: Vec<ConnectionId>,
+    connections: Vec<ConnectionId>,
+    worker: (Shutdown, JoinHandle<()>),
+    _relay: AbortOnDropHandle<()>,
+    _servers: tokio_util::sync::DropGuard,
+    _database: TestDatabase,
+}
+
+/// Gives each connection its workspace's token.
+#[derive(Clone)]
+struct Vault {
+    base_url: String,
+    tokens: Arc<BTreeMap<String, String>>,
+}
+
+#[tonic::async_trait]
+impl CredentialsService for Vault {
+    async fn get_access_token(
+        &self,
+        request: Request<GetAccessTokenRequest>,
+    ) -> Result<Response<GetAccessTokenResponse>, Status> {
+        Ok(Response::new(GetAccessTokenResponse {
+            access_token: self.tokens[&request.get_ref().connection_id].clone(),
+            generation: 1,
+            base_url: self.base_url.clone(),
+            ..GetAccessTokenResponse::default()
+        }))
+    }
+
+    async fn report_rejected(
+        &self,
+        _: Request<ReportRejectedRequest>,
+    ) -> Result<Response<ReportRejectedResponse>, Status> {
+        Err(Status::unimplemented("no token is refused here"))
+    }
+
+    async fn report_forbidden(
+        &self,
+        _: Request<ReportForbiddenRequest>,
+    ) -> Result<Response<ReportForbiddenResponse>, Status> {
+        Err(Status::unimplemented("nothing is forbidden here"))
+    }
+}
+
+async fn connect(store: &Store, organization: &OrganizationId) -> ConnectionId {
+    let id = ConnectionId::generate(&SystemClock, &OsEntropy);
+    let made = Connection::begun(id.clone(), organization.clone(), Region::Us, SystemClock.now());
+    let tx = store.begin().await.unwrap();
+    tx.insert_connection(&Connection { generation: 1, ..made.standing_as(Standing::connected()) })
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn relay(store: Store, bus: InprocBus) {
+    loop {
+        let claimed = store.claim_outgoing(SystemClock.now(), 100, Duration::from_secs(30)).await.unwrap();
+        for outgoing in claimed {
+            let route = match outgoing.kind {
+                OutgoingKind::Command => Route::Command(outgoing.name),
+                OutgoingKind::Event => Route::Event(outgoing.name),
+            };
+            let (id, headers, body) = (outgoing.message_id, BTreeMap::new(), Bytes::from(outgoing.body));
+            bus.publish(vec![Message { id, route, headers, body }]).await;
+            store.mark_sent(&[outgoing.id], SystemClock.now()).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl World {
+    pub(crate) async fn start(vendor: &Vendor, size: Size) -> Self {
+        let database = TestDatabase::postgres().await;
+        let store = database.store();
+        let organization = OrganizationId::generate(&SystemClock, &OsEntropy);
+        let (mut connections, mut floors, mut tokens) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for number in 0..vendor.workspaces {
+            let id = connect(&store, &organization).await;
+            tokens.insert(id.to_string(), token("engine", number));
+            connections.push(id);
+            floors.push(connect(&store, &organization).await);
+        }
+        let vault = Vault { base_url: vendor.simulator.base_url(), tokens: Arc::new(tokens) };
+        let servers = CancellationToken::new();
+        let (channel, incoming) = inproc::pair();
+        let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN)));
+        let server = server.with(CredentialsServiceServer::new(vault));
+        let stop = servers.clone();
+        tokio::spawn(async move { server.serve(Listen::Inproc(incoming), stop).await.unwrap() });
+        let credentials = Caller::over(channel, &SecretString::from(RPC_TOKEN)).unwrap();
+        let bus = InprocBus::new();
+        let relaying = AbortOnDropHandle::new(tokio::spawn(relay(store.clone(), bus.clone())));
+        let ports = Ports {
+            bus: Arc::new(bus),
+            leases: Arc::new(InprocLeases::new()),
+            rate_limits: Arc::new(InprocRateLimits::new()),
+        };
+        let settings = Settings {
+            concurrency: 32,
+            delivery_budget: Duration::from_secs(60),
+            lease_ttl: Duration::from_secs(30),
+            sweep: Duration::from_secs(1),
+            history_days: size.days,
+            trailing_days: 7,
+            sync_every: None,
+            requests_per_second: LIMIT,
+            full_sweep_days: 7,
+        };
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let service = SyncService::new(store.clone(), credentials, ports, settings, clock, entropy);
+        let shutdown = Shutdown::new();
+        let told = shutdown.clone();
+        let worker = (shutdown, tokio::spawn(async move { service.run(told).await }));
+        let _servers = servers.drop_guard();
+        Self { store, floors, connections, worker, _relay: relaying, _servers, _database: database }
+    }
+
+    /// Connects all workspaces and waits until each is synced.
+    pub(crate) async fn sync_all(&self) {
+        let tx = self.store.begin().await.unwrap();
+        for connection in &self.connections {
+            let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy);
+            let data = Data::Connected(Connected { organization_id, workspace: None });
+            tx.emit(&Event::new(&SystemClock, &OsEntropy, connection.clone(), data)).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        for connection in &self.connections {
+            loop {
+                let run = self.store.runs_of(connection, None, 1).await.unwrap().pop();
+                if let Some(run) = run.filter(|run| run.state.is_final()) {
+                    assert_eq!(run.state, run::State::Succeeded, "{run:?}");
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Engine and floor have the same rows.
+    pub(crate) async fn check(&self, vendor: &Vendor) {
+        for number in 0..vendor.workspaces {
+            let count = async |id| self.store.member_day_count(id).await.unwrap();
+            let (engine, floor) = (count(&self.connections[number]).await, count(&self.floors[number]).await);
+            assert!(engine > 0 && engine == floor, "{engine} rows, {floor} on the floor");
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.worker.0.stop();
+        self.worker.1.await.unwrap();
+        self.store.close().await.unwrap();
+    }
+}
