@@ -188,6 +188,11 @@ impl Cluster {
         }
     }
 
+    /// Where the process at that place listens.
+    pub(crate) fn port(&self, at: usize) -> u16 {
+        self.ports[at]
+    }
+
     pub(crate) fn caller(&self, at: usize) -> Caller {
         self.caller_with(at, SERVICE_TOKEN)
     }

@@ -12,6 +12,7 @@ mod invite;
 mod kill;
 mod main_job;
 mod naive;
+mod operator;
 mod stale;
 mod tls;
 mod vendor;
@@ -35,6 +36,7 @@ on_both_wirings! {
     callers::every_method_refuses_wrong_scopes_and_organizations as callers;
     canaries::no_secret_is_found_anywhere as canaries;
     main_job::connect_sync_lose_the_key_reconnect_and_see_utilization as main_job;
+    operator::syncs_and_dead_letters_by_hand as operator;
     invite::whoever_holds_the_link_connects as invite;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
 }

@@ -1,7 +1,5 @@
 //! Dead letters on a real broker: listed with their reason, sent again to their own queue only, dropped.
 
-#![expect(clippy::unwrap_used, reason = "a test says with a panic what it did not expect")]
-
 mod broker;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -32,10 +32,7 @@ use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status};
 
-use crate::{
-    LIMIT, Size,
-    vendor::{Vendor, token},
-};
+use crate::vendor::token;
 
 const RPC_TOKEN: &str = "between-services-only";
 
@@ -114,18 +111,18 @@ async fn relay(store: Store, bus: InprocBus) {
 }
 
 impl World {
-    pub(crate) async fn start(vendor: &Vendor, size: Size) -> Self {
+    pub(crate) async fn start(base_url: String, workspaces: usize, days: u32, limit: u32) -> Self {
         let database = TestDatabase::postgres().await;
         let store = database.store();
         let organization = OrganizationId::generate(&SystemClock, &OsEntropy);
         let (mut connections, mut floors, mut tokens) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for number in 0..vendor.workspaces {
+        for number in 0..workspaces {
             let id = connect(&store, &organization).await;
             tokens.insert(id.to_string(), token("engine", number));
             connections.push(id);
             floors.push(connect(&store, &organization).await);
         }
-        let vault = Vault { base_url: vendor.simulator.base_url(), tokens: Arc::new(tokens) };
+        let vault = Vault { base_url, tokens: Arc::new(tokens) };
         let servers = CancellationToken::new();
         let (channel, incoming) = inproc::pair();
         let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN)));
@@ -145,10 +142,10 @@ impl World {
             delivery_budget: Duration::from_secs(60),
             lease_ttl: Duration::from_secs(30),
             sweep: Duration::from_secs(1),
-            history_days: size.days,
+            history_days: days,
             trailing_days: 7,
             sync_every: None,
-            requests_per_second: LIMIT,
+            requests_per_second: limit,
             full_sweep_days: 7,
         };
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
@@ -182,12 +179,21 @@ impl World {
     }
 
     /// Engine and floor have the same rows.
-    pub(crate) async fn check(&self, vendor: &Vendor) {
-        for number in 0..vendor.workspaces {
+    pub(crate) async fn check(&self) {
+        for (engine, floor) in self.connections.iter().zip(&self.floors) {
             let count = async |id| self.store.member_day_count(id).await.unwrap();
-            let (engine, floor) = (count(&self.connections[number]).await, count(&self.floors[number]).await);
+            let (engine, floor) = (count(engine).await, count(floor).await);
             assert!(engine > 0 && engine == floor, "{engine} rows, {floor} on the floor");
         }
+    }
+
+    /// How many rows the engine has written.
+    pub(crate) async fn rows(&self) -> u64 {
+        let mut rows = 0;
+        for connection in &self.connections {
+            rows += self.store.member_day_count(connection).await.unwrap();
+        }
+        rows
     }
 
     pub(crate) async fn stop(self) {

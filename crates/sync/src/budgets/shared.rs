@@ -185,10 +185,7 @@ impl RateBudget for SharedBudget {
 
     fn observe(&self, limit: Option<u32>, remaining: Option<u32>) {
         self.alone.observe(limit, remaining);
-        if remaining == Some(0) {
-            // Somebody else uses the token, too: room for one.
-            self.hold(Instant::now() + rate::interval(self.limit()));
-        }
+        // What remains is near zero at this pace anyway. Should somebody else use the token, too, the 429 tells.
         let Some(limit) = limit.map(|limit| limit.max(1)) else { return };
         if self.vendor_limit.swap(limit, Ordering::Relaxed) != limit {
             self.tell(move |limits, key| async move { limits.lower(&key, limit).await });

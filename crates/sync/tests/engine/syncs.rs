@@ -55,6 +55,16 @@ async fn the_next_run_fetches_the_newest_days_only() {
     assert_eq!(run.state(), RunState::Succeeded);
     assert_eq!((run.streams[2].done, run.streams[2].total), (7, 7));
     let second = harness.simulator.requests(TOKEN) - first;
+    assert_eq!(
+        run.streams.iter().map(|stream| stream.requests).sum::<u64>(),
+        second,
+        "each request is counted"
+    );
+    assert_eq!(
+        (run.streams[0].requests, run.streams[2].requests),
+        (1, 5),
+        "60 members, and 420 rows in one slice"
+    );
     assert!(second * 4 < first, "{second} requests after {first}");
     assert_eq!(harness.digest().await, digest);
     harness.finish().await;

@@ -1,0 +1,59 @@
+//! The simulator, in a process of its own: this program again, with a word.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+};
+
+use tidemark_domain::Clock as _;
+use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec};
+
+pub(crate) const AS_VENDOR: &str = "as-vendor";
+
+pub(crate) struct Vendor {
+    pub(crate) base_url: String,
+    process: Child,
+}
+
+impl Drop for Vendor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn token(who: &str, number: usize) -> String {
+    format!("{who}-{number}")
+}
+
+impl Vendor {
+    pub(crate) async fn start(workspaces: usize, members: usize) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([AS_VENDOR, &workspaces.to_string(), &members.to_string()]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(process.stdout.take().unwrap());
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            told.read_line(&mut line).map(|_| line)
+        });
+        Self { base_url: line.await.unwrap().unwrap().trim().to_owned(), process }
+    }
+}
+
+/// Serves until the standard input ends.
+pub(crate) fn serve(arguments: &[usize]) {
+    let [workspaces, members] = arguments[..] else { panic!("two numbers") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = Options { requests_per_second: 0, ..Options::default() };
+        let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+        for number in 0..workspaces {
+            let spec =
+                WorkspaceSpec::new(format!("w{number}"), members, tidemark_runtime::SystemClock.today());
+            simulator.add(Workspace::generate(&spec), token("engine", number));
+        }
+        println!("{}", simulator.base_url());
+        let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        ended.await.unwrap().unwrap();
+    });
+}
