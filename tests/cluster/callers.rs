@@ -27,7 +27,7 @@ const NO_DELIVERY: &str = "whdl_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 
 /// Methods that name something that exists here, and belongs to somebody.
-const ISOLATED: [&str; 21] = [
+const ISOLATED: [&str; 25] = [
     "CreateConnection",
     "GetConnection",
     "ListConnections",
@@ -48,6 +48,10 @@ const ISOLATED: [&str; 21] = [
     "CancelSync",
     "GetSchedule",
     "SetSchedule",
+    "GetSyncOptions",
+    "SetSyncOptions",
+    "AcceptShrink",
+    "GetDataQuality",
     "GetSummary",
 ];
 
@@ -131,6 +135,21 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
         "SetSchedule" => {
             let request = syncs::SetScheduleRequest { connection_id, ..syncs::SetScheduleRequest::default() };
             caller.syncs().set_schedule(request).await.map(drop)
+        }
+        "GetSyncOptions" => {
+            caller.syncs().get_sync_options(syncs::GetSyncOptionsRequest { connection_id }).await.map(drop)
+        }
+        "SetSyncOptions" => {
+            let request =
+                syncs::SetSyncOptionsRequest { connection_id, ..syncs::SetSyncOptionsRequest::default() };
+            caller.syncs().set_sync_options(request).await.map(drop)
+        }
+        "AcceptShrink" => {
+            let request = syncs::AcceptShrinkRequest { connection_id, stream: "notes".to_owned() };
+            caller.syncs().accept_shrink(request).await.map(drop)
+        }
+        "GetDataQuality" => {
+            caller.syncs().get_data_quality(syncs::GetDataQualityRequest { connection_id }).await.map(drop)
         }
         "GetSummary" => {
             caller.utilization().get_summary(utilization::GetSummaryRequest { connection_id }).await.map(drop)

@@ -182,6 +182,7 @@ pub(crate) async fn start(
             sync_every: Some(config.worker.sync_every).filter(|every| !every.is_zero()),
             history_days: config.worker.history_days,
             trailing_days: config.worker.trailing_days,
+            full_sweep_days: config.worker.full_sweep_days,
             requests_per_second: config.productboard.requests_per_second,
         };
         let service = SyncService::new(

@@ -9,6 +9,7 @@ pub mod event;
 pub mod expiry;
 pub mod id;
 pub mod invitation;
+pub mod listing;
 pub mod member;
 pub mod rollup;
 pub mod run;

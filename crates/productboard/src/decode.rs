@@ -85,7 +85,7 @@ where
 }
 
 /// The part of the message that does not repeat the value.
-fn problem(error: &serde_json::Error) -> String {
+pub(crate) fn problem(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     match message.rsplit_once(", expected ") {

@@ -27,6 +27,7 @@ pub use model::activity::Activity;
 pub use model::configuration::{
     Configuration, FieldConfiguration, Filter, RelationshipConfiguration, SelectValue, Values,
 };
+pub use model::document::{Configured, Document, Schema};
 pub use model::entity::{Entity, EntityType};
 pub use model::field::{Choice, Fields, Health, MemberValue, Number, Progress, Timeframe};
 pub use model::member::Member;

@@ -2,6 +2,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod configuration;
+pub(crate) mod document;
 pub(crate) mod entity;
 pub(crate) mod field;
 pub(crate) mod member;

@@ -79,6 +79,10 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.syncs.v1.SyncsService/CancelSync", SyncsWrite),
     ("tidemark.syncs.v1.SyncsService/GetSchedule", SyncsRead),
     ("tidemark.syncs.v1.SyncsService/SetSchedule", SyncsWrite),
+    ("tidemark.syncs.v1.SyncsService/GetSyncOptions", SyncsRead),
+    ("tidemark.syncs.v1.SyncsService/SetSyncOptions", SyncsWrite),
+    ("tidemark.syncs.v1.SyncsService/AcceptShrink", SyncsWrite),
+    ("tidemark.syncs.v1.SyncsService/GetDataQuality", SyncsRead),
     ("tidemark.utilization.v1.UtilizationService/GetSummary", UtilizationRead),
 ];
 

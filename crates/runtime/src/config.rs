@@ -181,6 +181,8 @@ pub struct Worker {
     pub history_days: u32,
     /// Newest days fetched again.
     pub trailing_days: u32,
+    /// Days between whole lists of entities and notes.
+    pub full_sweep_days: u32,
 }
 
 /// Events and those who receive them.
@@ -312,6 +314,7 @@ impl Config {
                 sync_every: read.millis("worker.sync_every_ms", 0..=2_592_000_000),
                 history_days: read.number("worker.history_days", 1..=1_000),
                 trailing_days: read.number("worker.trailing_days", 1..=90),
+                full_sweep_days: read.number("worker.full_sweep_days", 1..=90),
             },
             aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
             events: Events {

@@ -11,6 +11,7 @@ use sea_orm::Value;
 use tidemark_domain::{
     activity::{COUNTER_TABLE, Counters, MemberDay},
     id::{ConnectionId, RunId},
+    listing::Listing,
     member::{Role, Version},
 };
 use uuid::Uuid;
@@ -18,7 +19,8 @@ use uuid::Uuid;
 use crate::{
     error::Result,
     roster::read_standing,
-    statement::{Row, Table, corrupt, count, row, rows},
+    runs::Effect,
+    statement::{Row, Table, corrupt, count, execute, placeholders, row, rows},
     store::{Store, Tx},
 };
 
@@ -222,8 +224,109 @@ impl Store {
     }
 }
 
+/// What became of days that were fetched whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vanished {
+    /// Rows that the days had before and no longer have; they are removed.
+    pub removed: u64,
+    /// Days that lost more rows than is believed: nothing was removed from them.
+    pub doubted: Vec<NaiveDate>,
+}
+
+/// Keys of vanished rows per statement.
+const VANISHED_AT_ONCE: usize = 500;
+
 impl Tx {
-    /// Writes member days over what is there; gives how many. Of several for one member and date, the last counts.
+    /// Writes member days over what is there, and tells what became of them.
+    pub async fn write_member_days(&self, connection: &ConnectionId, rows: &[MemberDay]) -> Result<Effect> {
+        let days: BTreeSet<_> = rows.iter().map(|row| row.day).collect();
+        let covered = self.covered_among(connection, &days.into_iter().collect::<Vec<_>>()).await?;
+        let (late, new): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(|row| covered.contains(&row.day));
+        let late_written = self.upsert_member_days(connection, &late).await?;
+        let written = late_written + self.upsert_member_days(connection, &new).await?;
+        let unchanged = (rows.len() as u64).saturating_sub(written);
+        Ok(Effect { written, unchanged, removed: 0, late: late_written })
+    }
+
+    /// Removes what vanished from days that were fetched whole, given who was on each of them; unless so much vanished
+    /// from a day that it is doubted.
+    pub async fn remove_vanished(
+        &self,
+        connection: &ConnectionId,
+        fetched: &BTreeMap<NaiveDate, BTreeSet<Uuid>>,
+        accepts_shrink: bool,
+    ) -> Result<Vanished> {
+        let days: Vec<_> = fetched.keys().copied().collect();
+        let mut known: BTreeMap<NaiveDate, Vec<Uuid>> = BTreeMap::new();
+        for (day, member) in self.days_keys(connection, &days).await? {
+            known.entry(day).or_default().push(member);
+        }
+        let mut outcome = Vanished::default();
+        for (day, members) in known {
+            let fetched = &fetched[&day];
+            let vanished: Vec<_> =
+                members.iter().copied().filter(|member| !fetched.contains(member)).collect();
+            let (known, missing) = (members.len() as u64, vanished.len() as u64);
+            let listing = Listing { known, missing, listed: fetched.len() as u64 };
+            if listing.doubt("rows").is_some() && !accepts_shrink {
+                outcome.doubted.push(day);
+            } else {
+                outcome.removed += self.remove_days(connection, day, &vanished).await?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn covered_among(
+        &self,
+        connection: &ConnectionId,
+        days: &[NaiveDate],
+    ) -> Result<BTreeSet<NaiveDate>> {
+        if days.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let sql = format!(
+            "select day from day_coverage where connection_id = $1 and day in ({})",
+            placeholders(2, days.len())
+        );
+        let values = std::iter::once(connection.as_str().into()).chain(days.iter().map(|day| (*day).into()));
+        let rows = rows(&self.tx, "read the coverage", sql, values.collect::<Vec<_>>()).await?;
+        rows.iter().map(|row| row.get("day")).collect()
+    }
+
+    async fn days_keys(
+        &self,
+        connection: &ConnectionId,
+        days: &[NaiveDate],
+    ) -> Result<Vec<(NaiveDate, Uuid)>> {
+        if days.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "select day, member_id from member_days where connection_id = $1 and day in ({})",
+            placeholders(2, days.len())
+        );
+        let values = std::iter::once(connection.as_str().into()).chain(days.iter().map(|day| (*day).into()));
+        let rows = rows(&self.tx, "read member days", sql, values.collect::<Vec<_>>()).await?;
+        rows.iter().map(|row| Ok((row.get("day")?, row.get("member_id")?))).collect()
+    }
+
+    async fn remove_days(&self, connection: &ConnectionId, day: NaiveDate, members: &[Uuid]) -> Result<u64> {
+        let mut removed = 0;
+        for members in members.chunks(VANISHED_AT_ONCE) {
+            let sql = format!(
+                "delete from member_days where connection_id = $1 and day = $2 and member_id in ({})",
+                placeholders(3, members.len())
+            );
+            let mut values: Vec<Value> = vec![connection.as_str().into(), day.into()];
+            values.extend(members.iter().map(|member| Value::from(*member)));
+            removed += execute(&self.tx, "remove member days", sql, values).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Writes member days over what is there; gives how many were new or other than before. Of several for one member
+    /// and date, the last counts.
     pub async fn upsert_member_days(&self, connection: &ConnectionId, days: &[MemberDay]) -> Result<u64> {
         let days: BTreeMap<_, _> = days.iter().map(|day| ((day.member_id, day.day), day)).collect();
         let rows = days.into_values().map(|day| day_values(connection, day));

@@ -170,6 +170,8 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{time}", "timestamptz"),
             ("{date}", "date"),
             ("{bytes}", "bytea"),
+            // The vendor's JSON is what costs: lz4 is twice as fast as the default.
+            ("{document}", "text compression lz4"),
             ("{serial}", "bigint generated always as identity primary key"),
         ],
         _ => [
@@ -178,6 +180,7 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{time}", "text"),
             ("{date}", "text"),
             ("{bytes}", "blob"),
+            ("{document}", "text"),
             ("{serial}", "integer primary key autoincrement"),
         ],
     };

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use chrono::NaiveDate;
 use sea_orm::Value;
 use sha2::{Digest as _, Sha256};
-use tidemark_domain::id::ConnectionId;
+use tidemark_domain::{id::ConnectionId, stream::Stream};
 use uuid::Uuid;
 
 use crate::{
@@ -43,12 +43,14 @@ impl Digest {
 }
 
 impl Store {
-    /// A hash over the connection's members, versions, teams, member days and rollups: equal facts, equal hash. For
-    /// tests and operators, while nothing is written.
+    /// A hash over the connection's members, versions, teams, member days, entities, notes, configurations and rollups:
+    /// equal facts, equal hash. For tests and operators, while nothing is written.
     pub async fn facts_digest(&self, connection: &ConnectionId) -> Result<String> {
         let mut digest = Digest::default();
         self.digest_roster(connection, &mut digest).await?;
         self.digest_days(connection, &mut digest).await?;
+        self.digest_resources(connection, &mut digest).await?;
+        self.configurations(connection).await?.iter().for_each(|it| digest.line("configurations", it));
         let head = self.rollup_head(connection).await?;
         let head = head.map(|head| (head.as_of, head.history_start, head.definition_version, head.members));
         digest.line("rollup_heads", &head);
@@ -98,6 +100,23 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    async fn digest_resources(&self, connection: &ConnectionId, digest: &mut Digest) -> Result<()> {
+        for stream in [Stream::Entities, Stream::Notes] {
+            let mut after = None;
+            loop {
+                let page = self.resources(connection, stream, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                for mut resource in page {
+                    // When it was found to be gone is a matter of the history.
+                    let is_deleted = resource.deleted_at.take().is_some();
+                    digest.line(stream.as_str(), &(resource, is_deleted));
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn day_page(

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every table of facts, with what makes its rows one of a kind within a connection.
-const FACTS: [(&str, &str); 10] = [
+const FACTS: [(&str, &str); 18] = [
     ("seats", "member_id"),
     ("rollup_areas", "day, window_days, area"),
     ("rollup_windows", "day, window_days"),
@@ -21,6 +21,23 @@ const FACTS: [(&str, &str); 10] = [
     ("teams", "team_id"),
     ("member_versions", "member_id, valid_from"),
     ("members", "member_id"),
+    ("resources", "stream, resource_id"),
+    ("configurations", "family, kind"),
+    ("listed", "stream, resource_id"),
+    ("listings", "stream, part"),
+    ("stream_marks", "stream"),
+    ("schema_drift", "stream, path"),
+    ("data_flags", "flag"),
+    ("sync_options", "connection_id"),
+];
+
+/// Copies of what happened to the workspace, for watchers and webhooks. Who waits for the news of its end gets it.
+const COPIES: [&str; 2] = [
+    "delete from webhook_deliveries where id in (
+        select delivery.id from webhook_deliveries delivery join feed on feed.event_id = delivery.event_id
+        where feed.connection_id = $1 and feed.kind <> 'connection.disconnected' limit $2)",
+    "delete from feed where id in (
+        select id from feed where connection_id = $1 and kind <> 'connection.disconnected' limit $2)",
 ];
 
 impl Store {
@@ -40,6 +57,13 @@ impl Store {
             );
             let values = [connection.as_str().into(), int(batch)];
             let deleted = execute(&self.db, "delete facts", sql, values).await?;
+            if deleted > 0 {
+                return Ok(deleted);
+            }
+        }
+        for sql in COPIES {
+            let values = [connection.as_str().into(), int(batch)];
+            let deleted = execute(&self.db, "delete copies of events", sql, values).await?;
             if deleted > 0 {
                 return Ok(deleted);
             }

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::NaiveDate;
 use sea_orm::Value;
+use serde::{Deserialize, Serialize};
 use tidemark_domain::{
     id::ConnectionId,
     member::{Role, Standing},
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
+    runs::Effect,
     statement::{Row, Table, count, execute, rows},
     store::{Store, Tx},
 };
@@ -44,7 +46,7 @@ const TEAM_MEMBERS: Table<'static> = Table {
 };
 
 /// One line of the member list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RosterMember {
     /// The member.
     pub member_id: Uuid,
@@ -147,6 +149,33 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The members who are on the list now, disabled and pending ones included.
+    pub async fn member_ids(&self, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
+        let sql = "select v.member_id from member_versions v
+            where v.connection_id = $1 and v.role is not null and not exists (
+                select 1 from member_versions later
+                where later.connection_id = v.connection_id and later.member_id = v.member_id
+                    and later.valid_from > v.valid_from)";
+        let rows = rows(&self.db, "list members", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| row.get("member_id")).collect()
+    }
+
+    /// Who is known to be in which team, as team and member.
+    pub async fn memberships(&self, connection: &ConnectionId) -> Result<BTreeSet<(Uuid, Uuid)>> {
+        let sql = "select team_id, member_id from team_members where connection_id = $1";
+        let rows = rows(&self.db, "list memberships", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| Ok((row.get("team_id")?, row.get("member_id")?))).collect()
+    }
+
+    /// The teams that are known.
+    pub async fn team_ids(&self, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
+        let sql = "select team_id from teams where connection_id = $1";
+        let rows = rows(&self.db, "list teams", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| row.get("team_id")).collect()
+    }
+}
+
 impl Tx {
     /// Applies a **complete** listing: whoever is missing from it has left. Whether it is believable is for the caller
     /// to say. A member listed twice counts as listed last.
@@ -198,25 +227,53 @@ impl Tx {
         known.collect()
     }
 
-    /// Puts these teams in the place of all the connection has.
-    pub async fn replace_teams(&self, connection: &ConnectionId, teams: &[TeamRoster]) -> Result<()> {
-        for table in ["team_members", "teams"] {
-            let sql = format!("delete from {table} where connection_id = $1");
-            execute(&self.tx, "delete teams", sql, [connection.as_str().into()]).await?;
-        }
+    /// Puts these teams in the place of all the connection has. Whether the list is believable is for the caller to say.
+    pub async fn replace_teams(&self, connection: &ConnectionId, teams: &[TeamRoster]) -> Result<Effect> {
         let teams: BTreeMap<Uuid, &TeamRoster> = teams.iter().map(|team| (team.team_id, team)).collect();
-        let rows = teams.values().map(|team| -> Vec<Value> {
-            let (name, handle) = (team.name.as_str(), team.handle.as_str());
-            vec![connection.as_str().into(), team.team_id.into(), name.into(), handle.into()]
-        });
-        TEAMS.put(&self.tx, "write teams", rows).await?;
         let members: BTreeSet<_> = teams
             .values()
             .flat_map(|team| team.members.iter().map(|member| (team.team_id, *member)))
             .collect();
+        let count = (teams.len() + members.len()) as u64;
+        let removed = self.remove_teams(connection, &teams, &members).await?;
+        let rows = teams.values().map(|team| -> Vec<Value> {
+            let (name, handle) = (team.name.as_str(), team.handle.as_str());
+            vec![connection.as_str().into(), team.team_id.into(), name.into(), handle.into()]
+        });
+        let mut written = TEAMS.put(&self.tx, "write teams", rows).await?;
         let rows = members.into_iter().map(|(team, member)| -> Vec<Value> {
             vec![connection.as_str().into(), team.into(), member.into()]
         });
-        TEAM_MEMBERS.put(&self.tx, "write team members", rows).await.map(drop)
+        written += TEAM_MEMBERS.put(&self.tx, "write team members", rows).await?;
+        Ok(Effect { written, unchanged: count - written, removed, late: 0 })
+    }
+
+    async fn remove_teams(
+        &self,
+        connection: &ConnectionId,
+        teams: &BTreeMap<Uuid, &TeamRoster>,
+        members: &BTreeSet<(Uuid, Uuid)>,
+    ) -> Result<u64> {
+        let mut removed = 0;
+        let sql = "select team_id, member_id from team_members where connection_id = $1";
+        for row in rows(&self.tx, "read team members", sql, [connection.as_str().into()]).await? {
+            let (team, member): (Uuid, Uuid) = (row.get("team_id")?, row.get("member_id")?);
+            if !members.contains(&(team, member)) {
+                let sql =
+                    "delete from team_members where connection_id = $1 and team_id = $2 and member_id = $3";
+                let values = [connection.as_str().into(), team.into(), member.into()];
+                removed += execute(&self.tx, "remove a team member", sql, values).await?;
+            }
+        }
+        let sql = "select team_id from teams where connection_id = $1";
+        for row in rows(&self.tx, "read teams", sql, [connection.as_str().into()]).await? {
+            let team: Uuid = row.get("team_id")?;
+            if !teams.contains_key(&team) {
+                let sql = "delete from teams where connection_id = $1 and team_id = $2";
+                let values = [connection.as_str().into(), team.into()];
+                removed += execute(&self.tx, "remove a team", sql, values).await?;
+            }
+        }
+        Ok(removed)
     }
 }

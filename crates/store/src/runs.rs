@@ -36,6 +36,10 @@ const STREAMS: Table<'static> = Table {
         "waited_ms",
         "attempts",
         "retry_at",
+        "written_count",
+        "unchanged_count",
+        "removed_count",
+        "late_count",
     ]),
 };
 
@@ -95,6 +99,30 @@ pub struct StreamProgress {
     pub attempts: u32,
     /// When it is tried again, after a failure.
     pub retry_at: Option<DateTime<Utc>>,
+    /// What became of the rows.
+    pub effect: Effect,
+}
+
+/// What became of the rows that were received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// New, or other than before.
+    pub written: u64,
+    /// The same as before, and not written.
+    pub unchanged: u64,
+    /// Known before and gone.
+    pub removed: u64,
+    /// Written or removed on a day that was covered before.
+    pub late: u64,
+}
+
+impl std::ops::AddAssign for Effect {
+    fn add_assign(&mut self, other: Self) {
+        self.written += other.written;
+        self.unchanged += other.unchanged;
+        self.removed += other.removed;
+        self.late += other.late;
+    }
 }
 
 impl StreamProgress {
@@ -112,6 +140,7 @@ impl StreamProgress {
             waited_ms: 0,
             attempts: 0,
             retry_at: None,
+            effect: Effect::default(),
         }
     }
 }
@@ -130,6 +159,12 @@ impl StreamProgress {
             waited_ms: row.count("waited_ms")?,
             attempts: row.count("attempts")?,
             retry_at: row.get("retry_at")?,
+            effect: Effect {
+                written: row.count("written_count")?,
+                unchanged: row.count("unchanged_count")?,
+                removed: row.count("removed_count")?,
+                late: row.count("late_count")?,
+            },
         })
     }
 
@@ -147,6 +182,10 @@ impl StreamProgress {
             int(self.waited_ms),
             int(self.attempts),
             self.retry_at.into(),
+            int(self.effect.written),
+            int(self.effect.unchanged),
+            int(self.effect.removed),
+            int(self.effect.late),
         ]
     }
 }
@@ -208,7 +247,7 @@ impl Store {
     pub async fn streams(&self, id: &RunId) -> Result<Vec<StreamProgress>> {
         let sql =
             "select stream, state, row_count, page_count, done, total, detail, request_count, waited_ms,
-                attempts, retry_at
+                attempts, retry_at, written_count, unchanged_count, removed_count, late_count
             from run_streams where run_id = $1";
         let rows = rows(&self.db, "read a run's streams", sql, [id.as_str().into()]).await?;
         let mut streams = rows.iter().map(StreamProgress::read).collect::<Result<Vec<_>>>()?;
@@ -250,7 +289,7 @@ impl Store {
 }
 
 impl Tx {
-    /// Inserts a run with its streams; `false`, and nothing written, when the connection has an unfinished one.
+    /// Inserts a run with the streams that are on; `false`, and nothing written, when the connection has an unfinished one.
     pub async fn insert_run(&self, run: &Run) -> Result<bool> {
         let sql = format!(
             "insert into runs ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -274,7 +313,8 @@ impl Tx {
         if execute(&self.tx, "insert a run", sql, values).await? == 0 {
             return Ok(false);
         }
-        let pending = Stream::ALL.map(|stream| StreamProgress::pending(stream).values(&run.id));
+        let options = self.sync_options(&run.connection_id).await?;
+        let pending = options.streams().map(|stream| StreamProgress::pending(stream).values(&run.id));
         STREAMS.put(&self.tx, "insert a run's streams", pending).await?;
         Ok(true)
     }

@@ -136,8 +136,16 @@ impl Table<'_> {
         )
     }
 
-    /// Inserts rows, or updates those whose key is there. No key may come twice. In the order of their keys, two
-    /// writers cannot deadlock.
+    /// An end of the upsert that lets rows alone which stay the same: on PostgreSQL, writing them would make new versions
+    /// of them, and work for vacuum.
+    fn where_other(&self) -> String {
+        let differs = |column| format!("{}.{column} is distinct from excluded.{column}", self.name);
+        let differences: Vec<_> = self.columns[self.key..].iter().map(differs).collect();
+        if differences.is_empty() { String::new() } else { format!(" where {}", differences.join(" or ")) }
+    }
+
+    /// Inserts rows, or updates those whose key is there and which differ; tells how many those are. No key may come
+    /// twice. In the order of their keys, two writers cannot deadlock.
     ///
     /// The rows become values before the first wait, so that no caller's iterator has to cross it.
     pub(crate) fn put<'b>(
@@ -157,7 +165,7 @@ impl Table<'_> {
         Box::pin(async move {
             let mut written = 0;
             for values in batches {
-                let sql = self.upsert(db.get_database_backend(), values.len() / width);
+                let sql = self.upsert(db.get_database_backend(), values.len() / width) + &self.where_other();
                 written += execute(db, attempted, sql, values).await?;
             }
             Ok(written)

@@ -8,10 +8,13 @@
 //! Only fetching is interrupted; a transaction that has begun runs to its end, since a cut one harms the pool.
 
 mod activities;
+mod configurations;
 mod judge;
 mod members;
 mod meter;
 mod pages;
+mod resources;
+mod staged;
 mod stumble;
 mod teams;
 mod watch;
@@ -34,7 +37,7 @@ use tidemark_domain::{
 };
 use tidemark_productboard::{Client, Error, Options};
 use tidemark_runtime::Shutdown;
-use tidemark_store::{Fence, Run, StreamProgress};
+use tidemark_store::{Fence, Mark, Run, StreamProgress};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -178,6 +181,8 @@ impl Engine {
             Stream::Members => members::sync(self, client, progress).await,
             Stream::Teams => teams::sync(self, client, progress).await,
             Stream::MemberActivities => activities::sync(self, client, progress).await,
+            Stream::Entities | Stream::Notes => resources::sync(self, client, progress).await,
+            Stream::Configurations => configurations::sync(self, client, progress).await,
         }
     }
 
@@ -203,6 +208,25 @@ impl Engine {
         }
         let write = self.begin().await?;
         self.commit(write, &StreamProgress { state, detail, ..progress }).await
+    }
+
+    /// Settles a stream whose lists were read and are not believed, with what is known of it all the same. The next run
+    /// begins its lists anew.
+    async fn settle_suspect(
+        &self,
+        progress: &StreamProgress,
+        detail: String,
+        mark: Option<&Mark>,
+    ) -> Result<(), Failure> {
+        let (run, connection, stream) = (&self.run, &self.connection, progress.stream);
+        tracing::warn!(%run, %connection, stream = stream.as_str(), detail, "stream not believed");
+        let write = self.begin().await?;
+        write.end_listings(connection, stream).await?;
+        if let Some(mark) = mark {
+            write.put_mark(connection, stream, mark).await?;
+        }
+        let (state, detail) = (stream::State::Suspect, Some(detail));
+        self.commit(write, &StreamProgress { state, detail, ..progress.clone() }).await
     }
 
     /// How many fetches of one stream should be under way, so that the rate budget is used up.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod budgets;
+mod choices;
 mod closing;
 mod connections;
 mod context;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub sync_every: Option<Duration>,
     /// What the vendor allows per token.
     pub requests_per_second: u32,
+    /// After how many days entities and notes are listed as a whole again, to find what is gone.
+    pub full_sweep_days: u32,
 }
 
 /// What the service shares with other processes, beside the database.

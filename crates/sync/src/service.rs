@@ -18,9 +18,11 @@ use tidemark_rpc::{
     parse,
     status::{DISCONNECTED, Refusal},
     syncs::{
-        self, CancelSyncRequest, CancelSyncResponse, GetScheduleRequest, GetScheduleResponse, GetSyncRequest,
-        GetSyncResponse, ListSyncsRequest, ListSyncsResponse, SetScheduleRequest, SetScheduleResponse,
-        StartSyncRequest, StartSyncResponse, WatchSyncRequest, WatchSyncResponse,
+        self, AcceptShrinkRequest, AcceptShrinkResponse, CancelSyncRequest, CancelSyncResponse,
+        GetDataQualityRequest, GetDataQualityResponse, GetScheduleRequest, GetScheduleResponse,
+        GetSyncOptionsRequest, GetSyncOptionsResponse, GetSyncRequest, GetSyncResponse, ListSyncsRequest,
+        ListSyncsResponse, SetScheduleRequest, SetScheduleResponse, SetSyncOptionsRequest,
+        SetSyncOptionsResponse, StartSyncRequest, StartSyncResponse, WatchSyncRequest, WatchSyncResponse,
         syncs_service_server::SyncsService,
     },
     timestamp,
@@ -28,7 +30,7 @@ use tidemark_rpc::{
 use tidemark_store::{Run, Schedule};
 use tonic::{Code, Request, Response, Status};
 
-use crate::{SyncService, context::Context, scheduler, start};
+use crate::{SyncService, choices, context::Context, scheduler, start};
 
 const DEFAULT_PAGE: u32 = 20;
 const LARGEST_PAGE: u32 = 100;
@@ -118,6 +120,42 @@ impl SyncsService for SyncService {
         let every = cadence(request.get_ref().every_seconds)?;
         let cx = Arc::clone(&self.context);
         detached(set_schedule(cx, caller, connection, every)).await.map(Response::new)
+    }
+
+    async fn get_sync_options(
+        &self,
+        request: Request<GetSyncOptionsRequest>,
+    ) -> Result<Response<GetSyncOptionsResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::options(cx, caller, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn set_sync_options(
+        &self,
+        request: Request<SetSyncOptionsRequest>,
+    ) -> Result<Response<SetSyncOptionsResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::choose(cx, caller, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn accept_shrink(
+        &self,
+        request: Request<AcceptShrinkRequest>,
+    ) -> Result<Response<AcceptShrinkResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::accept_shrink(cx, caller, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn get_data_quality(
+        &self,
+        request: Request<GetDataQualityRequest>,
+    ) -> Result<Response<GetDataQualityResponse>, Status> {
+        let caller = Identity::of(&request)?;
+        let cx = Arc::clone(&self.context);
+        detached(choices::quality(cx, caller, request.into_inner())).await.map(Response::new)
     }
 }
 
@@ -218,7 +256,7 @@ async fn check_known(cx: &Context, caller: &Identity, connection: &ConnectionId)
 }
 
 /// Refuses what belongs to a connection that the caller may not see, as if it were not there.
-async fn check_seen(
+pub(crate) async fn check_seen(
     cx: &Context,
     caller: &Identity,
     connection: &ConnectionId,
@@ -233,7 +271,7 @@ async fn check_seen(
 }
 
 /// The credential service knows which connections there are.
-async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Status> {
+pub(crate) async fn check_exists(cx: &Context, connection: &ConnectionId) -> Result<(), Status> {
     let asked = cx.credentials.retry(|| {
         let mut client = cx.credentials.connections();
         let request = GetConnectionRequest { connection_id: connection.to_string() };
@@ -284,7 +322,7 @@ fn read_page_token(token: &str) -> Result<Option<RunId>, Status> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
-fn refuse(error: tidemark_store::Error) -> Status {
+pub(crate) fn refuse(error: tidemark_store::Error) -> Status {
     tracing::error!(error = &error as &dyn Error, "a request failed at the database");
     match error {
         tidemark_store::Error::Unavailable(..) => {

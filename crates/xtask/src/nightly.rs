@@ -25,6 +25,13 @@ const RINGS: [Ring; 4] = [
         variables: &[("PROPTEST_CASES", "1000000")],
     },
     Ring {
+        name: "two hundred histories of a workspace",
+        package: "tidemark-sync",
+        target: Some("engine"),
+        tests: "test(histories::)",
+        variables: &[("TIDEMARK_TEST_SEEDS", "200")],
+    },
+    Ring {
         name: "a thousand connections over one record, everything failing",
         package: "tidemark-credentials",
         target: Some("service"),

@@ -10,7 +10,10 @@ use crate::operation::{
 };
 use crate::query::entities::{EntitiesQuery, EntityRelationshipsQuery, EntitySearch};
 use crate::query::{FieldSelection, each};
-use crate::{Configuration, Cursor, Entity, EntityType, Error, Pages, Relationship, SelectValue};
+use crate::request::Request;
+use crate::{
+    Configuration, Configured, Cursor, Document, Entity, EntityType, Error, Pages, Relationship, SelectValue,
+};
 
 impl Client {
     /// The entities that pass all filters. There is none for dates: see [`Client::search_entities`].
@@ -18,14 +21,40 @@ impl Client {
         self.pages(self.get(LIST_ENTITIES, &["entities"]).query(query.pairs()), start)
     }
 
+    /// The same, with each one's JSON.
+    pub fn entity_documents(&self, query: &EntitiesQuery, start: Option<Cursor>) -> Pages<Document<Entity>> {
+        self.pages(self.get(LIST_ENTITIES, &["entities"]).query(query.pairs()), start)
+    }
+
     /// The entities that a search finds. For objectives the vendor has been seen to find nothing: list them instead.
     pub fn search_entities(&self, search: &EntitySearch, start: Option<Cursor>) -> Pages<Entity> {
-        let request = self.request(SEARCH_ENTITIES, Method::POST, &["entities", "search"]);
-        self.pages(request.body(&search.body()), start)
+        self.pages(self.entity_search(search), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn search_entity_documents(
+        &self,
+        search: &EntitySearch,
+        start: Option<Cursor>,
+    ) -> Pages<Document<Entity>> {
+        self.pages(self.entity_search(search), start)
+    }
+
+    fn entity_search(&self, search: &EntitySearch) -> Request {
+        self.request(SEARCH_ENTITIES, Method::POST, &["entities", "search"]).body(&search.body())
     }
 
     /// One entity.
     pub async fn entity(&self, id: Uuid, fields: &FieldSelection) -> Result<Entity, Error> {
+        self.one(self.get(GET_ENTITY, &["entities", &id.to_string()]).query(fields.pairs())).await
+    }
+
+    /// One entity with its JSON.
+    pub async fn entity_document(
+        &self,
+        id: Uuid,
+        fields: &FieldSelection,
+    ) -> Result<Document<Entity>, Error> {
         self.one(self.get(GET_ENTITY, &["entities", &id.to_string()]).query(fields.pairs())).await
     }
 
@@ -47,6 +76,16 @@ impl Client {
         types: &[EntityType],
         start: Option<Cursor>,
     ) -> Pages<Configuration<EntityType>> {
+        let request = self.get(LIST_ENTITY_CONFIGURATIONS, &["entities", "configurations"]);
+        self.pages(request.query(each("type[]", types)), start)
+    }
+
+    /// The same as JSON.
+    pub fn entity_configuration_documents(
+        &self,
+        types: &[EntityType],
+        start: Option<Cursor>,
+    ) -> Pages<Document<Configured>> {
         let request = self.get(LIST_ENTITY_CONFIGURATIONS, &["entities", "configurations"]);
         self.pages(request.query(each("type[]", types)), start)
     }

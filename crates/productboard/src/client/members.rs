@@ -6,11 +6,16 @@ use uuid::Uuid;
 use super::Client;
 use crate::operation::{GET_MEMBER, LIST_MEMBERS, SEARCH_MEMBERS};
 use crate::query::members::{MemberSearch, MembersQuery};
-use crate::{Cursor, Error, Member, Pages};
+use crate::{Cursor, Document, Error, Member, Pages};
 
 impl Client {
     /// The members, oldest first.
     pub fn members(&self, query: &MembersQuery, start: Option<Cursor>) -> Pages<Member> {
+        self.pages(self.get(LIST_MEMBERS, &["members"]).query(query.pairs()), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn member_documents(&self, query: &MembersQuery, start: Option<Cursor>) -> Pages<Document<Member>> {
         self.pages(self.get(LIST_MEMBERS, &["members"]).query(query.pairs()), start)
     }
 

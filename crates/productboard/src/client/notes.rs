@@ -10,7 +10,8 @@ use crate::operation::{
 };
 use crate::query::FieldSelection;
 use crate::query::notes::{NoteRelationshipsQuery, NoteSearch, NotesQuery};
-use crate::{Configuration, Cursor, Error, Note, NoteType, Pages, Relationship};
+use crate::request::Request;
+use crate::{Configuration, Configured, Cursor, Document, Error, Note, NoteType, Pages, Relationship};
 
 impl Client {
     /// The notes that pass all filters, newest first.
@@ -18,10 +19,23 @@ impl Client {
         self.pages(self.get(LIST_NOTES, &["notes"]).query(query.pairs()), start)
     }
 
+    /// The same, with each one's JSON.
+    pub fn note_documents(&self, query: &NotesQuery, start: Option<Cursor>) -> Pages<Document<Note>> {
+        self.pages(self.get(LIST_NOTES, &["notes"]).query(query.pairs()), start)
+    }
+
     /// The notes that a search finds.
     pub fn search_notes(&self, search: &NoteSearch, start: Option<Cursor>) -> Pages<Note> {
-        let request = self.request(SEARCH_NOTES, Method::POST, &["notes", "search"]).body(&search.body());
-        self.pages(request, start)
+        self.pages(self.note_search(search), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn search_note_documents(&self, search: &NoteSearch, start: Option<Cursor>) -> Pages<Document<Note>> {
+        self.pages(self.note_search(search), start)
+    }
+
+    fn note_search(&self, search: &NoteSearch) -> Request {
+        self.request(SEARCH_NOTES, Method::POST, &["notes", "search"]).body(&search.body())
     }
 
     /// One note.
@@ -42,6 +56,11 @@ impl Client {
 
     /// Which fields and relationships notes have, for each type.
     pub fn note_configurations(&self, start: Option<Cursor>) -> Pages<Configuration<NoteType>> {
+        self.pages(self.get(LIST_NOTE_CONFIGURATIONS, &["notes", "configurations"]), start)
+    }
+
+    /// The same as JSON.
+    pub fn note_configuration_documents(&self, start: Option<Cursor>) -> Pages<Document<Configured>> {
         self.pages(self.get(LIST_NOTE_CONFIGURATIONS, &["notes", "configurations"]), start)
     }
 

@@ -6,11 +6,16 @@ use uuid::Uuid;
 use super::Client;
 use crate::operation::{GET_TEAM, LIST_TEAM_MEMBERS, LIST_TEAMS, SEARCH_TEAMS};
 use crate::query::teams::{TeamSearch, TeamsQuery};
-use crate::{Cursor, Error, Pages, Team, TeamMember};
+use crate::{Cursor, Document, Error, Pages, Team, TeamMember};
 
 impl Client {
     /// The teams, newest first.
     pub fn teams(&self, query: &TeamsQuery, start: Option<Cursor>) -> Pages<Team> {
+        self.pages(self.get(LIST_TEAMS, &["teams"]).query(query.pairs()), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn team_documents(&self, query: &TeamsQuery, start: Option<Cursor>) -> Pages<Document<Team>> {
         self.pages(self.get(LIST_TEAMS, &["teams"]).query(query.pairs()), start)
     }
 

@@ -7,10 +7,12 @@ use compact_str::CompactString;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use tidemark_domain::activity::{COUNTER_TABLE, Counters, MemberDay};
 
-/// One member's day in one workspace. Nothing of it lies on the heap, but for names longer than usual.
+/// One member's day in one workspace. Nothing of it lies on the heap, but for names longer than usual and fields that
+/// are not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
     domain: Option<CompactString>,
+    unknown: Vec<CompactString>,
     /// What the member did.
     pub row: MemberDay,
 }
@@ -19,6 +21,11 @@ impl Activity {
     /// The workspace's domain, where it is told.
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
+    }
+
+    /// The names of fields that this version does not know.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().map(CompactString::as_str)
     }
 }
 
@@ -40,7 +47,7 @@ impl<'de> Visitor<'de> for Row {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Activity, A::Error> {
         let (mut day, mut domain, mut member_id, mut role, mut active_flag) = (None, None, None, None, None);
         let mut counters = Counters::default();
-        let mut next = 0;
+        let (mut next, mut unknown) = (0, Vec::new());
         while let Some(field) = map.next_key_seed(FieldSeed { next })? {
             match field {
                 Field::Date => day = Some(map.next_value()?),
@@ -52,7 +59,10 @@ impl<'de> Visitor<'de> for Row {
                     counters.0[at] = map.next_value()?;
                     next = at + 1;
                 }
-                Field::Unknown => drop(map.next_value::<IgnoredAny>()?),
+                Field::Unknown(name) => {
+                    map.next_value::<IgnoredAny>()?;
+                    unknown.push(name);
+                }
             }
         }
         let missing = A::Error::missing_field;
@@ -63,7 +73,7 @@ impl<'de> Visitor<'de> for Row {
             active_flag: active_flag.ok_or_else(|| missing("activeFlag"))?,
             counters,
         };
-        Ok(Activity { domain, row })
+        Ok(Activity { domain, unknown, row })
     }
 }
 
@@ -75,7 +85,7 @@ enum Field {
     ActiveFlag,
     /// The place in [`COUNTER_TABLE`].
     Counter(usize),
-    Unknown,
+    Unknown(CompactString),
 }
 
 /// Looks for a counter where it should stand: behind the one before. In any other order it is found too, only later.
@@ -109,7 +119,7 @@ impl Visitor<'_> for FieldSeed {
             name => (self.next..COUNTER_TABLE.len())
                 .chain(0..self.next.min(COUNTER_TABLE.len()))
                 .find(|at| COUNTER_TABLE[*at].field == name)
-                .map_or(Field::Unknown, Field::Counter),
+                .map_or_else(|| Field::Unknown(name.into()), Field::Counter),
         })
     }
 }
@@ -173,6 +183,7 @@ mod tests {
         let activity: Activity = serde_json::from_value(sparse).unwrap();
         let row = &activity.row;
         assert_eq!((activity.domain(), &row.role), (Some("acme"), &Role::Maker));
+        assert_eq!(activity.unknown().collect::<Vec<_>>(), ["betaSegment"]);
         assert_eq!(row.counters.0.iter().flatten().collect::<Vec<_>>(), [&0]);
     }
 

@@ -11,13 +11,13 @@ use tonic::Code;
 use super::*;
 use crate::{
     client::Caller,
+    credentials::{
+        GetAccessTokenRequest, GetAccessTokenResponse, ReportForbiddenRequest, ReportForbiddenResponse,
+        ReportRejectedRequest, ReportRejectedResponse,
+        credentials_service_server::{CredentialsService, CredentialsServiceServer},
+    },
     guard::Guard,
     server::{Listen, Server},
-    syncs::{
-        self, GetSyncRequest, GetSyncResponse, ListSyncsRequest, ListSyncsResponse, StartSyncRequest,
-        StartSyncResponse,
-        syncs_service_server::{SyncsService, SyncsServiceServer},
-    },
 };
 
 const TOKEN: &str = "a-token-for-tests-only";
@@ -26,55 +26,25 @@ const TOKEN: &str = "a-token-for-tests-only";
 struct Silent;
 
 #[tonic::async_trait]
-impl SyncsService for Silent {
-    async fn start_sync(
+impl CredentialsService for Silent {
+    async fn get_access_token(
         &self,
-        _: tonic::Request<StartSyncRequest>,
-    ) -> Result<tonic::Response<StartSyncResponse>, tonic::Status> {
+        _: tonic::Request<GetAccessTokenRequest>,
+    ) -> Result<tonic::Response<GetAccessTokenResponse>, tonic::Status> {
+        Ok(tonic::Response::new(GetAccessTokenResponse::default()))
+    }
+
+    async fn report_rejected(
+        &self,
+        _: tonic::Request<ReportRejectedRequest>,
+    ) -> Result<tonic::Response<ReportRejectedResponse>, tonic::Status> {
         Err(tonic::Status::unimplemented(""))
     }
 
-    async fn get_sync(
+    async fn report_forbidden(
         &self,
-        _: tonic::Request<GetSyncRequest>,
-    ) -> Result<tonic::Response<GetSyncResponse>, tonic::Status> {
-        Ok(tonic::Response::new(GetSyncResponse::default()))
-    }
-
-    async fn list_syncs(
-        &self,
-        _: tonic::Request<ListSyncsRequest>,
-    ) -> Result<tonic::Response<ListSyncsResponse>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    type WatchSyncStream = futures::stream::Empty<Result<syncs::WatchSyncResponse, tonic::Status>>;
-
-    async fn watch_sync(
-        &self,
-        _: tonic::Request<syncs::WatchSyncRequest>,
-    ) -> Result<tonic::Response<Self::WatchSyncStream>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn cancel_sync(
-        &self,
-        _: tonic::Request<syncs::CancelSyncRequest>,
-    ) -> Result<tonic::Response<syncs::CancelSyncResponse>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn get_schedule(
-        &self,
-        _: tonic::Request<syncs::GetScheduleRequest>,
-    ) -> Result<tonic::Response<syncs::GetScheduleResponse>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn set_schedule(
-        &self,
-        _: tonic::Request<syncs::SetScheduleRequest>,
-    ) -> Result<tonic::Response<syncs::SetScheduleResponse>, tonic::Status> {
+        _: tonic::Request<ReportForbiddenRequest>,
+    ) -> Result<tonic::Response<ReportForbiddenResponse>, tonic::Status> {
         Err(tonic::Status::unimplemented(""))
     }
 }
@@ -122,7 +92,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let tls = ServerTls::watch(files.clone()).unwrap();
-        let server = Server::new(Guard::new(&TOKEN.into())).with(SyncsServiceServer::new(Silent));
+        let server = Server::new(Guard::new(&TOKEN.into())).with(CredentialsServiceServer::new(Silent));
         let stop = CancellationToken::new();
         tokio::spawn(server.tls(Some(tls)).serve(Listen::Tcp(listener), stop.clone()));
         Self { folder, authority, address, ca, files, _stop: stop.drop_guard() }
@@ -134,7 +104,7 @@ impl World {
     }
 
     async fn works(&self, caller: &Caller) -> bool {
-        match caller.syncs().get_sync(GetSyncRequest::default()).await {
+        match caller.credentials().get_access_token(GetAccessTokenRequest::default()).await {
             Ok(_) => true,
             Err(status) => {
                 assert!(matches!(status.code(), Code::Unavailable | Code::Unknown), "{status:?}");

@@ -1,7 +1,9 @@
 //! Member days, coverage, and the facts the rollup reads.
 
+use std::collections::BTreeMap;
+
 use tidemark_domain::activity::MemberDay;
-use tidemark_store::{CoveredDay, RosterMember, Store};
+use tidemark_store::{CoveredDay, Effect, RosterMember, Store, Vanished};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -11,6 +13,9 @@ on_both_databases! {
     the_last_of_two_days_counts,
     three_thousand_rows_go_in_at_once,
     coverage_remembers_the_latest_fetch,
+    what_changed_on_a_covered_day_is_late,
+    what_vanished_from_a_day_is_removed,
+    a_day_that_lost_most_rows_is_doubted,
     facts_come_in_pages_of_members_with_a_history,
     the_digest_does_not_depend_on_the_order,
 }
@@ -44,7 +49,7 @@ async fn member_days_read_back_and_again_changes_nothing(database: &TestDatabase
     assert_eq!(put(&store, &days).await, 2);
     assert_eq!(days_of(&store, 1).await, days);
     let digest = store.facts_digest(&connection_id(1)).await.unwrap();
-    assert_eq!(put(&store, &days).await, 2);
+    assert_eq!(put(&store, &days).await, 0, "what is the same is not written");
     assert_eq!(store.facts_digest(&connection_id(1)).await.unwrap(), digest);
     put(&store, &[member_day(1, 2, 1)]).await;
     assert_eq!(days_of(&store, 1).await, [member_day(1, 1, 7), member_day(1, 2, 1)]);
@@ -78,6 +83,58 @@ async fn coverage_remembers_the_latest_fetch(database: &TestDatabase) {
         CoveredDay { day: day(2), fetched_on: day(4), run_id: run_id(2) },
     ];
     assert_eq!(store.coverage(&id).await.unwrap(), expected);
+}
+
+async fn write(store: &Store, days: &[MemberDay]) -> Effect {
+    let tx = store.begin().await.unwrap();
+    let effect = tx.write_member_days(&connection_id(1), days).await.unwrap();
+    tx.commit().await.unwrap();
+    effect
+}
+
+async fn remove(store: &Store, at: u64, members: std::ops::Range<u128>, accepts: bool) -> Vanished {
+    let fetched = BTreeMap::from([(day(at), members.map(member).collect())]);
+    let tx = store.begin().await.unwrap();
+    let vanished = tx.remove_vanished(&connection_id(1), &fetched, accepts).await.unwrap();
+    tx.commit().await.unwrap();
+    vanished
+}
+
+async fn what_changed_on_a_covered_day_is_late(database: &TestDatabase) {
+    let store = database.store();
+    let tx = store.begin().await.unwrap();
+    tx.cover_days(&connection_id(1), &[day(1)], day(3), &run_id(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let rows = [member_day(1, 1, 1), member_day(2, 1, 1), member_day(1, 2, 1)];
+    let effect = |written, unchanged, late| Effect { written, unchanged, removed: 0, late };
+    assert_eq!(write(&store, &rows).await, effect(3, 0, 2));
+    assert_eq!(write(&store, &rows).await, effect(0, 3, 0));
+    let rows = [member_day(1, 1, 1), member_day(2, 1, 9), member_day(1, 2, 9)];
+    assert_eq!(write(&store, &rows).await, effect(2, 1, 1));
+    assert_eq!(write(&store, &[]).await, Effect::default());
+}
+
+async fn what_vanished_from_a_day_is_removed(database: &TestDatabase) {
+    let store = database.store();
+    let rows: Vec<_> =
+        (0..12).flat_map(|number| [member_day(number, 1, 1), member_day(number, 2, 1)]).collect();
+    put(&store, &rows).await;
+    let vanished = remove(&store, 1, 0..9, false).await;
+    assert_eq!(vanished, Vanished { removed: 3, doubted: Vec::new() });
+    assert_eq!(store.member_day_count(&connection_id(1)).await.unwrap(), 21, "the other day keeps its rows");
+    assert_eq!(remove(&store, 3, 0..5, false).await, Vanished::default());
+}
+
+async fn a_day_that_lost_most_rows_is_doubted(database: &TestDatabase) {
+    let store = database.store();
+    let rows: Vec<_> = (0..12).map(|number| member_day(number, 1, 1)).collect();
+    put(&store, &rows).await;
+    for members in [0..0, 0..6] {
+        let vanished = remove(&store, 1, members, false).await;
+        assert_eq!(vanished, Vanished { removed: 0, doubted: vec![day(1)] });
+    }
+    assert_eq!(remove(&store, 1, 0..6, true).await, Vanished { removed: 6, doubted: Vec::new() });
+    assert_eq!(store.member_day_count(&connection_id(1)).await.unwrap(), 6);
 }
 
 async fn facts_come_in_pages_of_members_with_a_history(database: &TestDatabase) {

@@ -11,10 +11,12 @@ use std::{
 
 use chrono::TimeDelta;
 use tidemark_domain::{
-    event::{Data, Event, Reconnected},
-    id::ConnectionId,
+    connection::{Reason, State},
+    event::{Data, Disconnected, Event, Reconnected},
+    id::{ConnectionId, WebhookDeliveryId, WebhookEndpointId},
+    stream::{Options, Stream},
 };
-use tidemark_store::{FeedEvent, FeedHead, Store};
+use tidemark_store::{Connection, Endpoint, FeedEvent, FeedHead, NewDelivery, Purge, Store};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase, open_store};
 
 use crate::fixture::*;
@@ -25,6 +27,7 @@ on_both_databases! {
     nothing_is_skipped_under_concurrent_commits,
     an_event_of_no_connection_is_nobodys,
     the_feed_forgets_its_beginning,
+    a_purge_takes_the_copies_of_events_along,
 }
 
 fn event(connection: &ConnectionId, seed: u64, offset: u64) -> Event {
@@ -206,4 +209,69 @@ async fn the_feed_forgets_its_beginning(database: &TestDatabase) {
     assert_eq!(store.forget_feed_before(before(9), 10).await.unwrap(), 3);
     assert_eq!(store.feed_head().await.unwrap(), FeedHead { position: 5, forgotten: 5 });
     assert_eq!(store.forget_feed_before(before(9), 10).await.unwrap(), 0);
+}
+
+fn end(connection: &ConnectionId) -> Event {
+    let data = Data::Disconnected(Disconnected {
+        organization_id: organization_id(1),
+        reason: Reason::DisconnectedByPerson,
+        facts_purged: true,
+        not_revoked: Vec::new(),
+    });
+    Event::new(&ManualClock::noon(day(100)), &SeededEntropy::new(9), connection.clone(), data)
+}
+
+/// An endpoint that has a delivery of each event.
+async fn receive(store: &Store, events: &[FeedEvent]) -> WebhookEndpointId {
+    let (clock, entropy) = (ManualClock::noon(day(100)), SeededEntropy::new(1));
+    let endpoint = Endpoint {
+        id: WebhookEndpointId::generate(&clock, &entropy),
+        organization_id: organization_id(1),
+        url: "https://hooks.example.com/in".to_owned(),
+        event_types: vec!["connection.*".parse().unwrap()],
+        disabled: None,
+        secret_version: 1,
+        dead_in_a_row: 0,
+        created_at: now(),
+        updated_at: now(),
+    };
+    let deliveries = events.iter().map(|event| NewDelivery {
+        id: WebhookDeliveryId::generate(&clock, &entropy),
+        endpoint_id: endpoint.id.clone(),
+        event_id: event.event_id.clone(),
+        kind: event.kind.clone(),
+        body: event.body.clone(),
+    });
+    let tx = store.begin().await.unwrap();
+    tx.insert_webhook_endpoint(&endpoint).await.unwrap();
+    tx.insert_deliveries(&deliveries.collect::<Vec<_>>(), now()).await.unwrap();
+    tx.commit().await.unwrap();
+    endpoint.id
+}
+
+async fn a_purge_takes_the_copies_of_events_along(database: &TestDatabase) {
+    let store = database.store();
+    let old = connected(&store, 1).await;
+    let (id, other) = (old.id.clone(), connected(&store, 2).await.id);
+    for event in [event(&id, 1, 0), event(&other, 2, 0), event(&id, 3, 0), end(&id)] {
+        emit(&store, &event).await;
+    }
+    let endpoint = receive(&store, &number(&store).await).await;
+    let asked = Connection { purge: Some(Purge::Asked), state: State::Disconnected, ..old.clone() };
+    let tx = store.begin().await.unwrap();
+    tx.accept_shrink(&id, Stream::Notes).await.unwrap();
+    tx.put_sync_options(&id, &Options::default(), now()).await.unwrap();
+    assert!(tx.update_connection(&asked, &old).await.unwrap());
+    tx.commit().await.unwrap();
+    let mut deleted = 0;
+    while let rows @ 1.. = store.purge_facts(&id, 1).await.unwrap() {
+        assert_eq!(rows, 1, "a batch at a time");
+        deleted += rows;
+    }
+    assert_eq!(deleted, 6, "a mark, the options, two events and their deliveries");
+    let left: Vec<_> = store.feed_after(0, None, 10).await.unwrap();
+    assert_eq!(left.iter().map(|event| event.position).collect::<Vec<_>>(), [2, 4], "the end is still told");
+    let deliveries = store.webhook_deliveries_of(&endpoint, None, None, 10).await.unwrap();
+    assert_eq!(deliveries.len(), 2);
+    assert!(!store.mark(&id, Stream::Notes).await.unwrap().accepts_shrink);
 }

@@ -1,7 +1,7 @@
 //! The roster and its history.
 
 use tidemark_domain::member::{Role, Standing, Version};
-use tidemark_store::{RosterChange, RosterMember, Store, TeamRoster};
+use tidemark_store::{Effect, RosterChange, RosterMember, Store, TeamRoster};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -73,6 +73,7 @@ async fn who_left_may_come_back(database: &TestDatabase) {
     assert_eq!(apply(&store, &[line(2, maker())], 2).await, change(0, 1, 1));
     assert_eq!(apply(&store, &[line(2, maker())], 3).await, change(0, 0, 0), "closed once");
     assert_eq!(store.member_count(&connection_id(1)).await.unwrap(), 1);
+    assert_eq!(store.member_ids(&connection_id(1)).await.unwrap(), [member(2)].into());
     assert_eq!(apply(&store, &[line(1, maker()), line(2, maker())], 4).await, change(1, 0, 0));
     assert_eq!(versions(&store, 1).await, [(1, Some(maker())), (2, None), (4, Some(maker()))]);
     assert_eq!(store.member_count(&connection_id(1)).await.unwrap(), 2);
@@ -112,14 +113,21 @@ async fn teams_are_replaced(database: &TestDatabase) {
     };
     let replace = async |teams: &[TeamRoster]| {
         let tx = store.begin().await.unwrap();
-        tx.replace_teams(&id, teams).await.unwrap();
+        let effect = tx.replace_teams(&id, teams).await.unwrap();
         tx.commit().await.unwrap();
-        store.facts_digest(&id).await.unwrap()
+        (store.facts_digest(&id).await.unwrap(), effect)
     };
-    let none = replace(&[]).await;
-    let two = replace(&[team(1, &[1, 2, 2]), team(2, &[])]).await;
+    let effect = |written, unchanged, removed| Effect { written, unchanged, removed, late: 0 };
+    let (none, nothing) = replace(&[]).await;
+    assert_eq!(nothing, Effect::default());
+    let (two, new) = replace(&[team(1, &[1, 2, 2]), team(2, &[])]).await;
+    assert_eq!(new, effect(4, 0, 0), "two teams and two members");
     assert_ne!(two, none);
-    assert_ne!(replace(&[team(1, &[1])]).await, two);
-    assert_eq!(replace(&[team(2, &[]), team(1, &[2, 1]), team(1, &[2, 1])]).await, two);
-    assert_eq!(replace(&[]).await, none);
+    let (one, less) = replace(&[team(1, &[1])]).await;
+    assert_eq!(less, effect(0, 2, 2));
+    assert_ne!(one, two);
+    assert_eq!(store.team_ids(&id).await.unwrap(), [member(1)].into());
+    let (again, more) = replace(&[team(2, &[]), team(1, &[2, 1]), team(1, &[2, 1])]).await;
+    assert_eq!((again == two, more), (true, effect(2, 2, 0)));
+    assert_eq!(replace(&[]).await.0, none);
 }

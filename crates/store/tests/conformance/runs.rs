@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use tidemark_domain::{
     run,
-    stream::{self, Stream},
+    stream::{self, Capture, Options, Stream},
 };
-use tidemark_store::{Run, Store, StreamProgress};
+use tidemark_store::{Effect, Run, Store, StreamProgress};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -16,6 +16,7 @@ on_both_databases! {
     an_update_compares_the_state,
     a_due_run_is_claimed_once,
     a_stream_keeps_its_progress,
+    a_run_has_the_streams_that_are_on,
 }
 
 async fn insert(store: &Store, run: &Run) -> bool {
@@ -112,7 +113,7 @@ async fn a_stream_keeps_its_progress(database: &TestDatabase) {
     let store = database.store();
     let run = queued(&connected(&store, 1).await.id, 1);
     assert!(insert(&store, &run).await);
-    let pending = Stream::ALL.map(StreamProgress::pending);
+    let pending: Vec<_> = Options::default().streams().map(StreamProgress::pending).collect();
     assert_eq!(store.streams(&run.id).await.unwrap(), pending);
     let progress = StreamProgress {
         stream: Stream::Teams,
@@ -126,10 +127,27 @@ async fn a_stream_keeps_its_progress(database: &TestDatabase) {
         waited_ms: 700,
         attempts: 2,
         retry_at: Some(now()),
+        effect: Effect { written: 1, unchanged: 2, removed: 3, late: 4 },
     };
     let tx = store.begin().await.unwrap();
     tx.put_stream(&run.id, &progress).await.unwrap();
     tx.commit().await.unwrap();
-    let [members, _, activity] = pending;
-    assert_eq!(store.streams(&run.id).await.unwrap(), [members, progress, activity]);
+    let expected = [pending[0].clone(), progress, pending[2].clone()];
+    assert_eq!(store.streams(&run.id).await.unwrap(), expected);
+}
+
+async fn a_run_has_the_streams_that_are_on(database: &TestDatabase) {
+    let store = database.store();
+    let id = connected(&store, 1).await.id;
+    assert_eq!(store.sync_options(&id).await.unwrap(), Options::default());
+    let chosen = Options::new([Stream::Notes], Capture::Full);
+    for options in [Options::new(Stream::ALL, Capture::Metadata), chosen.clone()] {
+        let tx = store.begin().await.unwrap();
+        tx.put_sync_options(&id, &options, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.sync_options(&id).await.unwrap(), options);
+    }
+    assert!(insert(&store, &queued(&id, 1)).await);
+    let streams = store.streams(&run_id(1)).await.unwrap();
+    assert!(streams.iter().map(|progress| progress.stream).eq(chosen.streams()));
 }

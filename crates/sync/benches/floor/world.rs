@@ -146,6 +146,7 @@ impl World {
             trailing_days: 7,
             sync_every: None,
             requests_per_second: limit,
+            full_sweep_days: 7,
         };
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
         let service = SyncService::new(store.clone(), credentials, ports, settings, clock, entropy);

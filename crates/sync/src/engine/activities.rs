@@ -2,15 +2,19 @@
 //! each page by page; rows are written as they come, and a slice's last write is the checkpoint.
 //!
 //! A day counts as covered only when its slice was fetched whole and can be believed: empty slices wait until some
-//! other slice of the run has rows, where rows are known to have been.
+//! other slice of the run has rows, where rows are known to have been; and a day that lost most of its rows stays as it
+//! was known. What vanished from a day that is believed is removed with it.
 
 mod plan;
 mod walks;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{Days, NaiveDate};
 use tidemark_domain::{activity::MemberDay, stream};
 use tidemark_productboard::Client;
-use tidemark_store::StreamProgress;
+use tidemark_store::{Effect, StreamProgress};
+use uuid::Uuid;
 
 use self::{
     plan::Plan,
@@ -19,6 +23,8 @@ use self::{
 use super::{Engine, Step};
 use crate::decision::Failure;
 
+/// Of so many days all must have the same sums before they are taken for repeated totals.
+const QUALITY_DAYS: u64 = 28;
 /// So many rows make a write worth its while.
 const ROWS_PER_WRITE: usize = 1_000;
 
@@ -33,8 +39,9 @@ pub(super) async fn sync(
         engine.settle(progress.clone(), stream::State::Complete, None).await?;
         return Ok(Step::Settled);
     }
-    let expects_rows = progress.rows == 0 && had_rows_lately(engine).await?;
-    let mut fetched = Fetched { expects_rows, ..Fetched::default() };
+    let accepts_shrink = engine.cx.store.mark(&engine.connection, progress.stream).await?.accepts_shrink;
+    let expects_rows = progress.rows == 0 && !accepts_shrink && had_rows_lately(engine).await?;
+    let mut fetched = Fetched { expects_rows, accepts_shrink, ..Fetched::default() };
     let mut walks = Walks::new(client.clone(), plan);
     loop {
         if !engine.should_pause() {
@@ -50,6 +57,16 @@ pub(super) async fn sync(
         if fetched.is_worth_a_write() {
             write(engine, progress, &mut fetched).await?;
         }
+    }
+    if let Some(day) = fetched.doubted.first() {
+        let doubt = format!(
+            "Productboard reported far fewer rows than before on {} days, the first of them {day}; nothing was \
+             removed from them",
+            fetched.doubted.len()
+        );
+        // Also where other days are left: a delivery that goes on would begin with the doubted ones again.
+        engine.settle_suspect(progress, doubt, None).await?;
+        return Ok(Step::Settled);
     }
     if progress.done + (fetched.unsure.len() as u64) < progress.total {
         return Ok(Step::Paused);
@@ -78,16 +95,27 @@ async fn plan(engine: &Engine) -> Result<Plan, Failure> {
 #[derive(Debug, Default)]
 struct Fetched {
     expects_rows: bool,
+    accepts_shrink: bool,
     rows: Vec<MemberDay>,
+    /// Who was on each day that is not written as covered yet.
+    seen: BTreeMap<NaiveDate, BTreeSet<Uuid>>,
+    /// Fields that are not known, and in how many rows they were.
+    unknown: BTreeMap<String, u64>,
     /// Days that are in whole.
     days: Vec<NaiveDate>,
     /// Days in whole that had no row, as long as no day had any.
     unsure: Vec<NaiveDate>,
+    /// Days that lost more rows than is believed.
+    doubted: BTreeSet<NaiveDate>,
 }
 
 impl Fetched {
     /// `rows` is how many rows the run has seen with this part.
     fn take(&mut self, part: Part, rows: u64) {
+        for row in &part.rows {
+            self.seen.entry(row.day).or_default().insert(row.member_id);
+        }
+        part.unknown.into_iter().for_each(|path| *self.unknown.entry(path).or_default() += 1);
         self.rows.extend(part.rows);
         if part.is_last {
             self.unsure.extend(part.slice.days());
@@ -104,15 +132,25 @@ impl Fetched {
 
 async fn write(engine: &Engine, progress: &mut StreamProgress, fetched: &mut Fetched) -> Result<(), Failure> {
     let (rows, days) = (std::mem::take(&mut fetched.rows), std::mem::take(&mut fetched.days));
+    let seen = days.iter().map(|day| (*day, fetched.seen.remove(day).unwrap_or_default())).collect();
     progress.done += days.len() as u64;
-    let is_last = progress.done >= progress.total;
+    let (cx, connection) = (&engine.cx, &engine.connection);
+    let write = engine.begin().await?;
+    progress.effect += write.write_member_days(connection, &rows).await?;
+    let vanished = write.remove_vanished(connection, &seen, fetched.accepts_shrink).await?;
+    progress.effect += Effect { removed: vanished.removed, late: vanished.removed, ..Effect::default() };
+    fetched.doubted.extend(vanished.doubted);
+    let believed: Vec<_> = days.iter().copied().filter(|day| !fetched.doubted.contains(day)).collect();
+    write.cover_days(connection, &believed, cx.clock.today(), &engine.run).await?;
+    write.add_drift(connection, progress.stream, &std::mem::take(&mut fetched.unknown), cx.now()).await?;
+    let is_last = progress.done >= progress.total && fetched.doubted.is_empty();
+    if is_last {
+        let from = cx.clock.today() - Days::new(QUALITY_DAYS);
+        write.flag_repeated_totals(connection, from, cx.now()).await?;
+        write.forget_acceptance(connection, progress.stream).await?;
+    }
     progress.state = if is_last { stream::State::Complete } else { stream::State::Running };
     progress.detail = None;
-    let write = engine.begin().await?;
-    if !rows.is_empty() {
-        write.upsert_member_days(&engine.connection, &rows).await?;
-    }
-    write.cover_days(&engine.connection, &days, engine.cx.clock.today(), &engine.run).await?;
     engine.commit(write, progress).await?;
     tracing::debug!(
         run = %engine.run, days = days.len(), rows = rows.len(), done = progress.done, total = progress.total,

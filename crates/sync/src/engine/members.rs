@@ -1,45 +1,80 @@
 //! The roster. Only a complete and believable list is applied, in one transaction: who is missing from it has left.
 
-use std::collections::HashSet;
-
 use chrono::Days;
-use tidemark_domain::{member::Standing, stream};
+use futures::TryStreamExt;
+use tidemark_domain::{listing::Listing, member::Standing, stream};
 use tidemark_productboard::{Client, Member, MembersQuery};
-use tidemark_store::{RosterMember, StreamProgress};
+use tidemark_store::{Effect, RosterMember, StreamProgress};
 
-use super::{Engine, Step, collect};
+use super::{Engine, Step, staged::Staged};
 use crate::decision::Failure;
-
-/// Below this many known members half of them may well leave at once.
-const SHRINK_COUNTS_FROM: u64 = 10;
 
 pub(super) async fn sync(
     engine: &Engine,
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
-    let listing = engine.fetch(collect(client.members(&MembersQuery::everyone(), None))).await??;
-    let listed = listing.rows.iter().map(|member| member.id).collect::<HashSet<_>>().len() as u64;
-    progress.rows = listing.rows.len() as u64;
-    progress.pages = listing.pages;
-    let known = engine.cx.store.member_count(&engine.connection).await?;
-    if let Some(doubt) = doubt(known, listed) {
-        engine.settle(progress.clone(), stream::State::Suspect, Some(doubt)).await?;
-        return Ok(Step::Settled);
+    let mut staged = Staged::open(engine, progress.stream).await?;
+    let mut pages = client.member_documents(&MembersQuery::everyone(), staged.start());
+    while !staged.is_whole() {
+        match engine.fetch(pages.try_next()).await? {
+            Ok(Some(page)) => {
+                progress.rows += page.items.len() as u64;
+                progress.pages += 1;
+                page.items.iter().for_each(|document| staged.note(document));
+                let rows = page.items.into_iter().map(|document| roster_member(document.row));
+                staged.take(rows.map(|row| (row.member_id, row)), page.next);
+            }
+            Ok(None) => staged.end(),
+            Err(error) => {
+                let detail = staged.refused(engine, progress, error).await?;
+                engine.settle_suspect(progress, detail, None).await?;
+                return Ok(Step::Settled);
+            }
+        }
+        let pauses = engine.should_pause() && !staged.is_whole();
+        if pauses || staged.is_worth_keeping() {
+            staged.put_aside(engine, progress).await?;
+        }
+        if pauses {
+            return Ok(Step::Paused);
+        }
     }
-    let roster: Vec<_> = listing.rows.into_iter().map(roster_member).collect();
+    apply(engine, progress, staged).await?;
+    Ok(Step::Settled)
+}
+
+async fn apply(
+    engine: &Engine,
+    progress: &mut StreamProgress,
+    mut staged: Staged<RosterMember>,
+) -> Result<(), Failure> {
+    let (store, connection) = (&engine.cx.store, &engine.connection);
+    let known = store.member_ids(connection).await?;
+    let missing = known.iter().filter(|id| !staged.rows.contains_key(id)).count() as u64;
+    let listing = Listing { known: known.len() as u64, missing, listed: staged.rows.len() as u64 };
+    if let Some(doubt) = listing.doubt("members")
+        && !store.mark(connection, progress.stream).await?.accepts_shrink
+    {
+        return engine.settle_suspect(progress, doubt, None).await;
+    }
     // What is seen today is how the roster stood at the end of the last whole day.
     let valid_from = engine.cx.clock.today() - Days::new(1);
     (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
     progress.detail = None;
+    let roster: Vec<_> = std::mem::take(&mut staged.rows).into_values().collect();
     let write = engine.begin().await?;
-    let change = write.apply_roster(&engine.connection, &roster, valid_from).await?;
+    let change = write.apply_roster(connection, &roster, valid_from).await?;
+    staged.finish(engine, &write).await?;
+    let written = change.added + change.changed;
+    let unchanged = listing.listed.saturating_sub(written);
+    progress.effect += Effect { written, unchanged, removed: change.closed, late: 0 };
     engine.commit(write, progress).await?;
     tracing::debug!(
-        run = %engine.run, listed, added = change.added, changed = change.changed, left = change.closed,
-        "roster applied"
+        run = %engine.run, listed = listing.listed, added = change.added, changed = change.changed,
+        left = change.closed, "roster applied"
     );
-    Ok(Step::Settled)
+    Ok(())
 }
 
 fn roster_member(member: Member) -> RosterMember {
@@ -48,39 +83,5 @@ fn roster_member(member: Member) -> RosterMember {
         name: member.name.known().map(str::to_owned),
         email: member.email.known().map(str::to_owned),
         standing: Standing { role: member.role, disabled: member.disabled, pending: member.pending },
-    }
-}
-
-/// Why a list of that length is not believed, if it is not.
-fn doubt(known: u64, listed: u64) -> Option<String> {
-    let is_shrunken = known >= SHRINK_COUNTS_FROM && listed * 2 < known;
-    if known > 0 && listed == 0 {
-        Some(format!(
-            "Productboard listed no member where {known} were known; the list was not believed and the seats \
-             stay as they were"
-        ))
-    } else if is_shrunken {
-        Some(format!(
-            "Productboard listed {listed} members where {known} were known; a list that lost more than half was \
-             not believed and the seats stay as they were"
-        ))
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_or_halved_list_is_doubted() {
-        let believed = [(0, 0), (0, 60), (1, 1), (9, 1), (9, 4), (10, 5), (60, 30), (60, 900)];
-        for (known, listed) in believed {
-            assert_eq!(doubt(known, listed), None, "{known} known, {listed} listed");
-        }
-        for (known, listed) in [(1, 0), (60, 0), (10, 4), (60, 29), (61, 30)] {
-            assert!(doubt(known, listed).is_some(), "{known} known, {listed} listed");
-        }
     }
 }

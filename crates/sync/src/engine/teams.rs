@@ -1,46 +1,144 @@
-//! Teams and who is in them, replaced as a whole.
+//! Teams and who is in them. Only complete and believable lists are applied, in one transaction.
+
+use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream as flow};
-use tidemark_domain::stream;
+use serde::{Deserialize, Serialize};
+use tidemark_domain::{listing::Listing, stream};
 use tidemark_productboard::{Client, Error, Team, TeamsQuery};
 use tidemark_store::{StreamProgress, TeamRoster};
+use uuid::Uuid;
 
-use super::{Engine, Step, collect};
+use super::{Engine, Step, collect, staged::Staged};
 use crate::decision::Failure;
+
+/// A team, before and after its members were listed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct StagedTeam {
+    name: String,
+    handle: String,
+    members: Option<Vec<Uuid>>,
+}
 
 pub(super) async fn sync(
     engine: &Engine,
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
-    let teams = engine.fetch(collect(client.teams(&TeamsQuery::default(), None))).await??;
-    let client = client.clone();
-    let rosters = flow::iter(teams.rows)
-        .map(move |team| roster(client.clone(), team))
-        .buffered(engine.fetches_at_once());
-    let rosters: Vec<_> = engine.fetch(rosters.try_collect()).await??;
-    progress.pages = teams.pages + rosters.iter().flatten().map(|(_, pages)| pages).sum::<u64>();
-    let teams: Vec<_> = rosters.into_iter().flatten().map(|(team, _)| team).collect();
-    progress.rows = teams.len() as u64;
-    (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
-    progress.detail = None;
-    let write = engine.begin().await?;
-    write.replace_teams(&engine.connection, &teams).await?;
-    engine.commit(write, progress).await?;
-    tracing::debug!(run = %engine.run, teams = teams.len(), "teams replaced");
+    let mut staged = Staged::open(engine, progress.stream).await?;
+    let mut pages = client.team_documents(&TeamsQuery::default(), staged.start());
+    while !staged.is_whole() {
+        match engine.fetch(pages.try_next()).await? {
+            Ok(Some(page)) => {
+                progress.rows += page.items.len() as u64;
+                progress.pages += 1;
+                page.items.iter().for_each(|document| staged.note(document));
+                staged.take(page.items.into_iter().map(|document| team(document.row)), page.next);
+            }
+            Ok(None) => staged.end(),
+            Err(error) => return refused(engine, progress, &mut staged, error).await,
+        }
+        if paused(engine, progress, &mut staged).await? {
+            return Ok(Step::Paused);
+        }
+    }
+    let open = staged.rows.iter().filter(|(_, team)| team.members.is_none()).map(|(id, _)| *id);
+    let rosters = flow::iter(open.collect::<Vec<_>>()).map(|id| members(client, id));
+    let mut rosters = rosters.buffer_unordered(engine.fetches_at_once());
+    while let Some(roster) = engine.fetch(rosters.next()).await? {
+        match roster {
+            Ok((id, Some((members, pages)))) => {
+                progress.pages += pages;
+                let team = staged.rows.get(&id).cloned().expect("its members were asked for");
+                staged.take([(id, StagedTeam { members: Some(members), ..team })], None);
+            }
+            Ok((id, None)) => drop(staged.rows.remove(&id)),
+            Err(error) => return refused(engine, progress, &mut staged, error).await,
+        }
+        if paused(engine, progress, &mut staged).await? {
+            return Ok(Step::Paused);
+        }
+    }
+    apply(engine, progress, staged).await?;
     Ok(Step::Settled)
 }
 
-/// A team with its members, and how many pages that took; nothing where the team has gone since it was listed.
-async fn roster(client: Client, team: Team) -> Result<Option<(TeamRoster, u64)>, Error> {
-    match collect(client.team_members(team.id, None)).await {
+async fn refused(
+    engine: &Engine,
+    progress: &mut StreamProgress,
+    staged: &mut Staged<StagedTeam>,
+    error: Error,
+) -> Result<Step, Failure> {
+    let detail = staged.refused(engine, progress, error).await?;
+    engine.settle_suspect(progress, detail, None).await?;
+    Ok(Step::Settled)
+}
+
+/// Puts aside what was read, when it is time to.
+async fn paused(
+    engine: &Engine,
+    progress: &StreamProgress,
+    staged: &mut Staged<StagedTeam>,
+) -> Result<bool, Failure> {
+    let pauses = engine.should_pause();
+    if pauses || staged.is_worth_keeping() {
+        staged.put_aside(engine, progress).await?;
+    }
+    Ok(pauses)
+}
+
+fn team(team: Team) -> (Uuid, StagedTeam) {
+    // Nothing needs the handle.
+    (team.id, StagedTeam { name: team.name, handle: team.handle.unwrap_or_default(), members: None })
+}
+
+/// A team's members, and how many pages that took; nothing where the team has gone since it was listed.
+async fn members(client: &Client, team: Uuid) -> Result<(Uuid, Option<(Vec<Uuid>, u64)>), Error> {
+    match collect(client.team_members(team, None)).await {
         Ok(listing) => {
             let members = listing.rows.into_iter().map(|member| member.id).collect();
-            let handle = team.handle.unwrap_or_default();
-            let roster = TeamRoster { team_id: team.id, name: team.name, handle, members };
-            Ok(Some((roster, listing.pages)))
+            Ok((team, Some((members, listing.pages))))
         }
-        Err(Error::Invalid { status: 404, .. }) => Ok(None),
+        Err(Error::Invalid { status: 404, .. }) => Ok((team, None)),
         Err(error) => Err(error),
     }
+}
+
+async fn apply(
+    engine: &Engine,
+    progress: &mut StreamProgress,
+    mut staged: Staged<StagedTeam>,
+) -> Result<(), Failure> {
+    let (store, connection) = (&engine.cx.store, &engine.connection);
+    let teams = std::mem::take(&mut staged.rows).into_iter().map(|(team_id, team)| {
+        let StagedTeam { name, handle, members } = team;
+        TeamRoster { team_id, name, handle, members: members.unwrap_or_default() }
+    });
+    let teams: Vec<_> = teams.collect();
+    let listed: BTreeSet<_> = teams.iter().map(|team| team.team_id).collect();
+    let memberships: BTreeSet<_> =
+        teams.iter().flat_map(|team| team.members.iter().map(|member| (team.team_id, *member))).collect();
+    let doubt = compared(&store.team_ids(connection).await?, &listed).doubt("teams").or(compared(
+        &store.memberships(connection).await?,
+        &memberships,
+    )
+    .doubt("memberships of teams"));
+    if let Some(doubt) = doubt
+        && !store.mark(connection, progress.stream).await?.accepts_shrink
+    {
+        return engine.settle_suspect(progress, doubt, None).await;
+    }
+    (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
+    progress.detail = None;
+    let write = engine.begin().await?;
+    progress.effect += write.replace_teams(connection, &teams).await?;
+    staged.finish(engine, &write).await?;
+    engine.commit(write, progress).await?;
+    tracing::debug!(run = %engine.run, teams = teams.len(), "teams replaced");
+    Ok(())
+}
+
+fn compared<T: Ord>(known: &BTreeSet<T>, listed: &BTreeSet<T>) -> Listing {
+    let missing = known.difference(listed).count() as u64;
+    Listing { known: known.len() as u64, missing, listed: listed.len() as u64 }
 }

@@ -5,7 +5,10 @@
 mod believed;
 mod clock;
 mod faults;
+mod histories;
+mod planned;
 mod recovery;
+mod streams;
 mod support;
 mod syncs;
 mod turns;

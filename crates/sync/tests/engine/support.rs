@@ -60,6 +60,7 @@ pub(crate) fn settings() -> Settings {
         trailing_days: 7,
         sync_every: None,
         requests_per_second: 10_000,
+        full_sweep_days: 7,
     }
 }
 
@@ -105,11 +106,21 @@ impl Harness {
     }
 
     pub(crate) async fn with(settings: Settings, leases: Arc<dyn Leases>) -> Self {
+        Self::over(settings, leases, 100, &WorkspaceSpec::new("acme", 60, today())).await
+    }
+
+    /// Over a workspace of that kind, which answers so many rows a page.
+    pub(crate) async fn over(
+        settings: Settings,
+        leases: Arc<dyn Leases>,
+        page_size: usize,
+        spec: &WorkspaceSpec,
+    ) -> Self {
         let clock = Arc::new(TestClock::noon(today()));
         let entropy = Arc::new(SeededEntropy::new(7));
-        let options = Options { requests_per_second: 0, ..Options::default() };
+        let options = Options { requests_per_second: 0, page_size };
         let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
-        simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 60, today())), TOKEN);
+        simulator.add(Workspace::generate(spec), TOKEN);
         let database = Database { url: SecretString::from("sqlite::memory:"), max_connections: 1 };
         let store = Store::connect(&database).await.unwrap();
         store.migrate().await.unwrap();
@@ -162,6 +173,15 @@ impl Harness {
         let (shutdown, running) = self.worker.take().unwrap();
         shutdown.stop();
         tokio::time::timeout(DEADLINE, running).await.expect("the worker did not stop").unwrap();
+    }
+
+    /// The worker stops at once, as if its process had died; another one comes up.
+    pub(crate) async fn replace_worker(&mut self) {
+        let (shutdown, running) = self.worker.take().unwrap();
+        shutdown.hard().cancel();
+        shutdown.stop();
+        tokio::time::timeout(DEADLINE, running).await.expect("the worker did not stop").unwrap();
+        self.start_worker();
     }
 
     /// Stops everything and looks for leftovers.
@@ -284,7 +304,7 @@ impl Harness {
     }
 }
 
-fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay {
+pub(crate) fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay {
     assert_eq!(COUNTER_TABLE.map(|counter| counter.field), COUNTER_NAMES, "the counters have one order");
     MemberDay {
         member_id: row.member_id,

@@ -3,7 +3,7 @@
 
 use futures::TryStreamExt;
 use tidemark_domain::activity::MemberDay;
-use tidemark_productboard::{Client, Error};
+use tidemark_productboard::{Client, Error, Page};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
@@ -20,6 +20,8 @@ const WAITING: usize = 8;
 pub(super) struct Part {
     pub(super) slice: Slice,
     pub(super) rows: Vec<MemberDay>,
+    /// Fields that are not known, once for each row that has them.
+    pub(super) unknown: Vec<String>,
     /// Whether the slice is in whole with it.
     pub(super) is_last: bool,
 }
@@ -78,17 +80,22 @@ impl Walks {
 
 async fn read(client: Client, slice: Slice, send: mpsc::Sender<Result<Part, Error>>) {
     let mut pages = client.member_activities(slice.from, slice.to, None);
-    let mut is_last = false;
-    while !is_last {
-        let part = pages.try_next().await.map(|page| {
+    loop {
+        let page = match pages.try_next().await {
             // A list without any page is an empty one.
-            let (items, next) = page.map_or((Vec::new(), None), |page| (page.items, page.next));
-            let rows = items.into_iter().map(|activity| activity.row).collect();
-            Part { slice, rows, is_last: next.is_none() }
-        });
-        is_last = part.as_ref().map_or(true, |part| part.is_last);
-        if send.send(part).await.is_err() {
+            Ok(page) => page.unwrap_or(Page { items: Vec::new(), next: None }),
+            Err(error) => return drop(send.send(Err(error)).await),
+        };
+        // A link that leads nowhere is told behind the page that has it: only then it is known to be no end.
+        let end = if page.next.is_none() { Some(pages.try_next().await) } else { None };
+        let is_last = matches!(end, Some(Ok(_)));
+        let unknown = page.items.iter().flat_map(|activity| activity.unknown().map(str::to_owned)).collect();
+        let rows = page.items.into_iter().map(|activity| activity.row).collect();
+        if send.send(Ok(Part { slice, rows, unknown, is_last })).await.is_err() || is_last {
             return;
+        }
+        if let Some(Err(error)) = end {
+            return drop(send.send(Err(error)).await);
         }
     }
 }

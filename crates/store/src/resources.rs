@@ -1,0 +1,229 @@
+//! Entities and notes, with tombstones for what is gone at the vendor.
+//!
+//! Invariant: a tombstone is set only against a whole list (`listings`), and goes when its row is received again.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use chrono::{DateTime, Utc};
+use sea_orm::Value;
+use tidemark_domain::{id::ConnectionId, stream::Stream};
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    runs::Effect,
+    statement::{Row, Table, count, execute, int, rows},
+    store::{Store, Tx},
+};
+
+const RESOURCES: Table<'static> = Table {
+    name: "resources",
+    key: 3,
+    columns: Cow::Borrowed(&[
+        "connection_id",
+        "stream",
+        "resource_id",
+        "kind",
+        "status",
+        "archived",
+        "processed",
+        "owner_id",
+        "creator_id",
+        "parent_id",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "document",
+    ]),
+};
+
+/// What the list that is being read has had, beside what is known.
+const LISTED: &str = "left join listed l on l.connection_id = r.connection_id and l.stream = r.stream
+        and l.resource_id = r.resource_id
+    where r.connection_id = $1 and r.stream = $2 and r.deleted_at is null";
+
+/// An entity or a note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// The vendor's id.
+    pub id: Uuid,
+    /// The vendor's word for its type.
+    pub kind: String,
+    /// The name of its status.
+    pub status: Option<String>,
+    /// Whether it is put away.
+    pub archived: Option<bool>,
+    /// Whether it is dealt with.
+    pub processed: Option<bool>,
+    /// The member who answers for it.
+    pub owner_id: Option<Uuid>,
+    /// The member who made it.
+    pub creator_id: Option<Uuid>,
+    /// The entity above.
+    pub parent_id: Option<Uuid>,
+    /// When it was made.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it last changed.
+    pub updated_at: Option<DateTime<Utc>>,
+    /// When it was found to be gone.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// The vendor's JSON, where it is kept.
+    pub document: Option<String>,
+}
+
+/// What of one type a whole list does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The type.
+    pub kind: String,
+    /// Rows that are not known to be gone.
+    pub known: u64,
+    /// Of those, rows that the list does not have.
+    pub missing: u64,
+}
+
+impl Resource {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.get("resource_id")?,
+            kind: row.get("kind")?,
+            status: row.get("status")?,
+            archived: row.get("archived")?,
+            processed: row.get("processed")?,
+            owner_id: row.get("owner_id")?,
+            creator_id: row.get("creator_id")?,
+            parent_id: row.get("parent_id")?,
+            created_at: row.get("created_at")?,
+            updated_at: row.get("updated_at")?,
+            deleted_at: row.get("deleted_at")?,
+            document: row.get("document")?,
+        })
+    }
+
+    fn values(&self, connection: &ConnectionId, stream: Stream) -> Vec<Value> {
+        vec![
+            connection.as_str().into(),
+            stream.as_str().into(),
+            self.id.into(),
+            self.kind.clone().into(),
+            self.status.clone().into(),
+            self.archived.into(),
+            self.processed.into(),
+            self.owner_id.into(),
+            self.creator_id.into(),
+            self.parent_id.into(),
+            self.created_at.into(),
+            self.updated_at.into(),
+            self.deleted_at.into(),
+            self.document.clone().into(),
+        ]
+    }
+}
+
+impl Store {
+    /// A page of the stream's rows by id, tombstones included.
+    pub async fn resources(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<Resource>> {
+        let start = if after.is_some() { "and resource_id > $4" } else { "" };
+        let sql = format!(
+            "select {} from resources where connection_id = $1 and stream = $2 {start}
+            order by resource_id limit $3",
+            RESOURCES.columns[2..].join(", ")
+        );
+        let values = [connection.as_str().into(), stream.as_str().into(), int(limit)];
+        let values = values.into_iter().chain(after.map(Value::from));
+        rows(&self.db, "read resources", sql, values).await?.iter().map(Resource::read).collect()
+    }
+
+    /// How many rows the stream has, tombstones left out.
+    pub async fn resource_count(&self, connection: &ConnectionId, stream: Stream) -> Result<u64> {
+        let sql = "select count(*) as count from resources
+            where connection_id = $1 and stream = $2 and deleted_at is null";
+        count(&self.db, "count resources", sql, [connection.as_str().into(), stream.as_str().into()]).await
+    }
+
+    /// How many rows, of types other than this one, last changed at that instant or later, tombstones left out.
+    pub async fn resources_since(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        from: DateTime<Utc>,
+        other_than: &str,
+    ) -> Result<u64> {
+        let sql = "select count(*) as count from resources where connection_id = $1 and stream = $2
+            and updated_at >= $3 and kind <> $4 and deleted_at is null";
+        let values = [connection.as_str().into(), stream.as_str().into(), from.into(), other_than.into()];
+        count(&self.db, "count resources", sql, values).await
+    }
+
+    /// What the list that was read does not have, by type.
+    pub async fn missing(&self, connection: &ConnectionId, stream: Stream) -> Result<Vec<Missing>> {
+        let sql = format!(
+            "select r.kind, count(*) as known, count(*) - count(l.resource_id) as missing
+            from resources r {LISTED} group by r.kind order by r.kind"
+        );
+        let values = [connection.as_str().into(), stream.as_str().into()];
+        let rows = rows(&self.db, "compare a list", sql, values).await?;
+        let read = |row: &Row| {
+            let (known, missing) = (row.count("known")?, row.count("missing")?);
+            Ok(Missing { kind: row.get("kind")?, known, missing })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// A page of what the list that was read does not have, by id, with its type.
+    pub async fn missing_ids(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<(Uuid, String)>> {
+        let start = if after.is_some() { "and r.resource_id > $4" } else { "" };
+        let sql = format!(
+            "select r.resource_id, r.kind from resources r {LISTED} and l.resource_id is null {start}
+            order by r.resource_id limit $3"
+        );
+        let values = [connection.as_str().into(), stream.as_str().into(), int(limit)];
+        let values = values.into_iter().chain(after.map(Value::from));
+        let rows = rows(&self.db, "compare a list", sql, values).await?;
+        rows.iter().map(|row| Ok((row.get("resource_id")?, row.get("kind")?))).collect()
+    }
+}
+
+impl Tx {
+    /// Writes rows over what is there, tombstones included. Of several of one id, the last counts.
+    pub async fn upsert_resources(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        resources: &[Resource],
+    ) -> Result<Effect> {
+        let resources: BTreeMap<_, _> = resources.iter().map(|it| (it.id, it)).collect();
+        let count = resources.len() as u64;
+        let rows = resources.into_values().map(|it| it.values(connection, stream));
+        let written = RESOURCES.put(&self.tx, "write resources", rows).await?;
+        Ok(Effect { written, unchanged: count - written, ..Effect::default() })
+    }
+
+    /// Sets a tombstone on every row that the list that was read does not have; tells how many. Whether the list is
+    /// whole and believed is for the caller to say.
+    pub async fn bury_missing(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        now: DateTime<Utc>,
+    ) -> Result<u64> {
+        let sql = "update resources set deleted_at = $3
+            where connection_id = $1 and stream = $2 and deleted_at is null and not exists (
+                select 1 from listed l where l.connection_id = resources.connection_id
+                    and l.stream = resources.stream and l.resource_id = resources.resource_id)";
+        let values = [connection.as_str().into(), stream.as_str().into(), now.into()];
+        execute(&self.tx, "set tombstones", sql, values).await
+    }
+}

@@ -1,0 +1,61 @@
+//! From the vendor's documents to rows: ids, types, states, owners and times; and the document where it is kept.
+
+use tidemark_domain::stream::Capture;
+use tidemark_productboard::{Document, Entity, Error, Note, Schema};
+use tidemark_store::Resource;
+use uuid::Uuid;
+
+/// A row as it came.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) resource: Resource,
+    /// Fields that are not known.
+    pub(super) unknown: Vec<String>,
+}
+
+pub(super) fn entity(
+    document: &Document<Entity>,
+    parent_id: Option<Uuid>,
+    capture: Capture,
+) -> Result<Received, Error> {
+    let Entity { id, kind, fields, created_at, updated_at, .. } = &document.row;
+    let resource = Resource {
+        id: *id,
+        kind: kind.as_str().to_owned(),
+        status: fields.status()?.and_then(|status| status.name.known().map(str::to_owned)),
+        archived: fields.archived()?,
+        processed: None,
+        owner_id: fields.owner()?.map(|owner| owner.id),
+        creator_id: None,
+        parent_id,
+        created_at: *created_at,
+        updated_at: *updated_at,
+        deleted_at: None,
+        document: kept(document, capture),
+    };
+    Ok(Received { resource, unknown: document.unknown().collect() })
+}
+
+pub(super) fn note(document: &Document<Note>, capture: Capture) -> Result<Received, Error> {
+    let Note { id, kind, fields, created_at, updated_at, .. } = &document.row;
+    let resource = Resource {
+        id: *id,
+        kind: kind.as_str().to_owned(),
+        status: None,
+        archived: fields.archived()?,
+        processed: fields.processed()?,
+        owner_id: fields.owner()?.map(|owner| owner.id),
+        creator_id: fields.creator()?.map(|creator| creator.id),
+        parent_id: None,
+        created_at: *created_at,
+        updated_at: *updated_at,
+        deleted_at: None,
+        document: kept(document, capture),
+    };
+    Ok(Received { resource, unknown: document.unknown().collect() })
+}
+
+fn kept<T: Schema>(document: &Document<T>, capture: Capture) -> Option<String> {
+    let text = || serde_json::to_string(&document.json).expect("JSON has string keys only");
+    (capture == Capture::Full).then(text)
+}

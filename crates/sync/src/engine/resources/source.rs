@@ -1,0 +1,142 @@
+//! Where the rows come from: which of the vendor's lists and searches each of a run's lists is.
+
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use tidemark_domain::stream::{Capture, Stream};
+use tidemark_productboard::{
+    Client, Cursor, Document, EntitiesQuery, Entity, EntityRelationshipsQuery, EntitySearch, EntityType,
+    Error, FieldSelection, Note, NoteSearch, NotesQuery, Page, Period, RelationshipKind,
+};
+use tidemark_store::Listing;
+use uuid::Uuid;
+
+use super::{
+    plan,
+    row::{self, Received},
+};
+
+/// As many relationships come along with an entity; its parent may be behind them.
+const INLINE: usize = 20;
+
+/// Rows, page by page.
+pub(super) type Rows = BoxStream<'static, Result<Page<Received>, Error>>;
+
+#[derive(Debug)]
+pub(super) struct Source {
+    client: Client,
+    stream: Stream,
+}
+
+impl Source {
+    /// Of entities or of notes.
+    pub(super) fn new(client: Client, stream: Stream) -> Self {
+        Self { client, stream }
+    }
+
+    /// The list, from its place on.
+    pub(super) fn rows(&self, list: &Listing) -> Rows {
+        let start = list.next_cursor.as_deref().map(Cursor::new);
+        if self.stream == Stream::Entities { self.entities(list, start) } else { self.notes(list, start) }
+    }
+
+    fn entities(&self, list: &Listing, start: Option<Cursor>) -> Rows {
+        let (client, capture) = (self.client.clone(), list.capture);
+        let pages = match list.updated_from {
+            Some(from) if list.part == plan::CHANGES => {
+                let search = EntitySearch { updated: Period::since(from), ..EntitySearch::default() };
+                self.client.search_entity_documents(&search, start)
+            }
+            _ => {
+                let query = EntitiesQuery::of(EntityType::from(list.part.as_str()));
+                self.client.entity_documents(&query, start)
+            }
+        };
+        pages.and_then(move |page| entity_page(client.clone(), page, capture)).boxed()
+    }
+
+    fn notes(&self, list: &Listing, start: Option<Cursor>) -> Rows {
+        let capture = list.capture;
+        let query = match list.updated_from {
+            Some(from) => NotesQuery { updated: Period::since(from), ..NotesQuery::default() },
+            None => {
+                let (from, to) = plan::made(list);
+                NotesQuery { created: Period { from, to }, ..NotesQuery::default() }
+            }
+        };
+        let pages = self.client.note_documents(&query, start);
+        pages.and_then(move |page| async move { note_page(page, capture) }).boxed()
+    }
+
+    /// Those of the rows, given with their types, that are there all the same. A list that changed while it was read
+    /// may have left them out.
+    pub(super) async fn find(
+        &self,
+        missing: &[(Uuid, String)],
+        capture: Capture,
+    ) -> Result<Vec<Received>, Error> {
+        let (alone, ids): (Vec<_>, Vec<_>) =
+            missing.iter().partition(|(_, kind)| self.stream == Stream::Entities && kind == plan::OBJECTIVE);
+        let ids: Vec<Uuid> = ids.iter().map(|(id, _)| *id).collect();
+        let mut found = Vec::new();
+        if !ids.is_empty() {
+            let mut rows = self.search(ids, capture);
+            while let Some(page) = rows.try_next().await? {
+                found.extend(page.items);
+            }
+        }
+        // Searches do not find these.
+        for (id, _) in alone {
+            match self.client.entity_document(*id, &FieldSelection::Filled).await {
+                Ok(document) => {
+                    let page = Page { items: vec![document], next: None };
+                    found.extend(entity_page(self.client.clone(), page, capture).await?.items);
+                }
+                Err(Error::Invalid { status: 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    fn search(&self, ids: Vec<Uuid>, capture: Capture) -> Rows {
+        if self.stream == Stream::Entities {
+            let client = self.client.clone();
+            let pages =
+                self.client.search_entity_documents(&EntitySearch { ids, ..EntitySearch::default() }, None);
+            return pages.and_then(move |page| entity_page(client.clone(), page, capture)).boxed();
+        }
+        let pages = self.client.search_note_documents(&NoteSearch { ids, ..NoteSearch::default() }, None);
+        pages.and_then(move |page| async move { note_page(page, capture) }).boxed()
+    }
+}
+
+async fn entity_page(
+    client: Client,
+    page: Page<Document<Entity>>,
+    capture: Capture,
+) -> Result<Page<Received>, Error> {
+    let mut items = Vec::with_capacity(page.items.len());
+    for document in &page.items {
+        let parent = parent(&client, &document.row).await?;
+        items.push(row::entity(document, parent, capture)?);
+    }
+    Ok(Page { items, next: page.next })
+}
+
+fn note_page(page: Page<Document<Note>>, capture: Capture) -> Result<Page<Received>, Error> {
+    let items = page.items.iter().map(|document| row::note(document, capture)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next: page.next })
+}
+
+/// The entity above; asked for where it may be behind what came along.
+async fn parent(client: &Client, entity: &Entity) -> Result<Option<Uuid>, Error> {
+    let relationships = &entity.relationships;
+    if let Some(parent) = relationships.parent() {
+        return Ok(parent.id);
+    }
+    if relationships.next.is_none() && relationships.items.len() < INLINE {
+        return Ok(None);
+    }
+    let query = EntityRelationshipsQuery::of(RelationshipKind::Parent);
+    let page = client.entity_relationships(entity.id, &query, None).try_next().await?;
+    Ok(page.and_then(|page| page.items.into_iter().find_map(|it| it.target.id)))
+}
