@@ -153,15 +153,6 @@ impl Cluster {
         self.processes.insert(name.to_owned(), command.spawn().unwrap());
     }
 
-    /// Starts another process of a role, which listens somewhere else.
-    pub(crate) fn spawn_beside(&mut self, name: &'static str, role: &str) {
-        let log = File::create(self.folder.path().join(format!("{name}.log"))).unwrap();
-        let mut command = Command::new(BINARY);
-        command.arg(role).envs(&self.environment).stdout(Stdio::null()).stderr(log);
-        command.env("TIDEMARK_WORKER__LISTEN", format!("127.0.0.1:{}", free_port()));
-        self.processes.insert(name, command.spawn().unwrap());
-    }
-
     /// Sends a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, process: &str, signal: &str) {
         let id = self.processes[process].id().to_string();

@@ -14,7 +14,7 @@ use tidemark_rpc::syncs::RunState;
 use tidemark_runtime::SystemClock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::cluster::{Cluster, Wiring, today, until};
+use crate::cluster::{Cluster, Wiring, free_port, today, until};
 
 const LEASE: Duration = Duration::from_millis(1_500);
 /// What a worker logs whose write came too late.
@@ -89,7 +89,8 @@ async fn a_holder_that_was_stopped_or_forgotten_writes_nothing_stale() {
     rows_grow(&cluster, &stale).await;
 
     // The first worker has it. It stops for twice as long as its lease lasts, and the second one goes on.
-    cluster.spawn_beside("worker-2", "worker");
+    let elsewhere = [("WORKER__LISTEN", format!("127.0.0.1:{}", free_port()))];
+    cluster.spawn_as("worker-2", "worker", &elsewhere);
     cluster.signal("worker", "STOP");
     tokio::time::sleep(LEASE * 2).await;
     rows_grow(&cluster, &stale).await;

@@ -92,7 +92,7 @@ async fn a_sync_goes_through_tls_and_nobody_gets_in_without_a_certificate() {
     // The worker asks for the token through TLS as well.
     let connection_id = made.connection.unwrap().id;
     let worker = secured(worker, Some(client));
-    let started = worker.syncs().start_sync(StartSyncRequest { connection_id }).await;
+    let started = worker.syncs().start_sync(StartSyncRequest { connection_id, ..Default::default() }).await;
     let run_id = started.unwrap().into_inner().run.unwrap().id;
     until("the sync is over", async || {
         let found = worker.syncs().get_sync(GetSyncRequest { run_id: run_id.clone() }).await.ok()?;

@@ -16,7 +16,7 @@ struct Ring {
     variables: &'static [(&'static str, &'static str)],
 }
 
-const RINGS: [Ring; 4] = [
+const RINGS: &[Ring] = &[
     Ring {
         name: "a million bodies for the decoder",
         package: "tidemark-productboard",
