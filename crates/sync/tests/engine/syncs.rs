@@ -91,12 +91,12 @@ async fn twenty_messages_make_one_result() {
 async fn short_deliveries_give_the_same_facts() {
     let whole = Harness::start().await;
     whole.sync().await;
-    let short = Settings { delivery_budget: Duration::ZERO, requests_per_second: 200, ..settings() };
+    let short = Settings { delivery_budget: Duration::ZERO, requests_per_second: 20, ..settings() };
     let harness = Harness::with(short, Arc::new(InprocLeases::new())).await;
     let run = harness.sync().await;
     assert_eq!(run.state(), RunState::Succeeded);
     let deliveries = harness.sent(SyncRun::NAME).await.len();
-    assert!(deliveries >= 4, "a few slices each: {deliveries} deliveries");
+    assert!(deliveries >= 3, "a few slices each: {deliveries} deliveries");
     harness.assert_facts().await;
     assert_eq!(harness.digest().await, whole.digest().await);
     harness.finish().await;
