@@ -52,7 +52,7 @@ async fn round(size: Size, workspaces: usize) -> bool {
     let floor = measure(&vendor, "floor", workspaces, minimal::sync_all(&world, &vendor, size)).await;
     let engine = measure(&vendor, "engine", workspaces, world.sync_all()).await;
     let ratio = engine.took.as_secs_f64() / floor.took.as_secs_f64();
-    println!("{workspaces} workspace(s): engine / floor = {ratio:.3}");
+    println!("{workspaces} workspace(s), {} rows: engine / floor = {ratio:.3}", world.rows().await);
     world.check().await;
     world.stop().await;
     ratio <= 1.1 && engine.refused == 0 && engine.used >= 0.9

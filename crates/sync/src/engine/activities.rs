@@ -27,6 +27,8 @@ use crate::decision::Failure;
 const QUALITY_DAYS: u64 = 28;
 /// So many rows make a write worth its while.
 const ROWS_PER_WRITE: usize = 1_000;
+/// And so many make one, whatever else is there: they are held in memory.
+const MOST_ROWS_PER_WRITE: usize = 4_000;
 
 pub(super) async fn sync(
     engine: &Engine,
@@ -54,7 +56,9 @@ pub(super) async fn sync(
         progress.rows += part.rows.len() as u64;
         progress.pages += 1;
         fetched.take(part, progress.rows);
-        if fetched.is_worth_a_write() {
+        // As long as more has come, one larger write costs less than two: a slow database must not slow the fetching.
+        let is_full = fetched.rows.len() >= MOST_ROWS_PER_WRITE;
+        if fetched.is_worth_a_write() && (is_full || !walks.has_more()) {
             write(engine, progress, &mut fetched).await?;
         }
     }

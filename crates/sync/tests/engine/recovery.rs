@@ -182,8 +182,8 @@ async fn a_panic_is_a_failure_like_any_other() {
     let failed = harness.wait_for(&run.id, "failed attempt", is_seen).await;
     assert_eq!(failed.reason, "Trying again: the worker failed on this run; the cause was logged.");
     assert_eq!(failed.attempts, 1);
-    let failed = failed.streams.iter().filter(|stream| stream.attempts > 0).count();
-    assert_eq!(failed, 1, "the others went on");
+    let stumbled = failed.streams.iter().filter(|stream| stream.attempts > 0).count();
+    assert_eq!(stumbled, 1, "the others went on");
     harness.assert_lease_is_free().await;
     let run = harness.wait_for_end_in_time(&run.id).await;
     assert_eq!((run.state(), run.attempts), (RunState::Succeeded, 0));

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::decision::Failure;
 
-/// Pages that may wait to be written.
-const WAITING: usize = 8;
+/// Pages that may wait to be written: what comes in while one write takes half a second.
+const WAITING: usize = 24;
 
 /// One page of a slice.
 #[derive(Debug)]
@@ -50,6 +50,11 @@ impl Walks {
             self.readers.spawn(read(self.client.clone(), slice, self.send.clone()));
             self.under_way += 1;
         }
+    }
+
+    /// Whether a page has come that was not taken.
+    pub(super) fn has_more(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     /// The next page of any slice under way; nothing where none is.
