@@ -190,11 +190,14 @@ impl Store {
 }
 
 impl Tx {
-    /// Writes member days over what is there; gives how many. Of several for one member and date, the last counts.
+    /// Writes member days over what is there; gives how many there were. Of several for one member and date, the last
+    /// counts. A row that is there already stays as it is, and the days of the others are marked for the rollup.
     pub async fn upsert_member_days(&self, connection: &ConnectionId, days: &[MemberDay]) -> Result<u64> {
         let days: BTreeMap<_, _> = days.iter().map(|day| ((day.member_id, day.day), day)).collect();
-        let rows = days.into_values().map(|day| day_values(connection, day));
-        DAYS.put(&self.tx, "write member days", rows).await
+        let rows = days.values().map(|day| day_values(connection, day));
+        let changed: Vec<NaiveDate> = DAYS.put_changed(&self.tx, "write member days", "day", rows).await?;
+        self.mark(connection, changed).await?;
+        Ok(days.len() as u64)
     }
 
     /// Marks days as fetched whole.
@@ -206,9 +209,13 @@ impl Tx {
         run: &RunId,
     ) -> Result<()> {
         let days: BTreeSet<_> = days.iter().copied().collect();
-        let rows = days.into_iter().map(|day| -> Vec<Value> {
-            vec![connection.as_str().into(), day.into(), fetched_on.into(), run.as_str().into()]
+        let sql = "select day from day_coverage where connection_id = $1";
+        let known = rows(&self.tx, "read the coverage", sql, [connection.as_str().into()]).await?;
+        let known = known.iter().map(|row| row.get("day")).collect::<Result<BTreeSet<NaiveDate>>>()?;
+        let values = days.iter().map(|day| -> Vec<Value> {
+            vec![connection.as_str().into(), (*day).into(), fetched_on.into(), run.as_str().into()]
         });
-        COVERAGE.put(&self.tx, "mark days as covered", rows).await.map(drop)
+        COVERAGE.put(&self.tx, "mark days as covered", values).await?;
+        self.mark(connection, days.difference(&known).copied()).await
     }
 }

@@ -44,6 +44,13 @@ impl MigratorTrait for Migrator {
                     include_str!("migration/0005_connect_links.sql"),
                 ],
             }),
+            Box::new(Migration {
+                name: "0008_utilization",
+                ddl: &[
+                    include_str!("migration/0008_utilization.sql"),
+                    include_str!("migration/0008_comments.sql"),
+                ],
+            }),
         ]
     }
 }

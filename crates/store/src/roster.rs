@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
+    marks,
     statement::{Row, Table, count, execute, rows},
     store::{Store, Tx},
 };
@@ -174,6 +175,12 @@ impl Tx {
             ]
         });
         VERSIONS.put(&self.tx, "write member versions", versions).await?;
+        // The first listing stands for all time before it; a later one changes the days from its own on.
+        let first = plan.versions.values().map(|(from, _)| *from).min();
+        if let Some(first) = first {
+            let first = if known.is_empty() { marks::BEGINNING } else { first };
+            self.mark(connection, [first, marks::END]).await?;
+        }
         Ok(plan.change)
     }
 
@@ -198,8 +205,13 @@ impl Tx {
         known.collect()
     }
 
-    /// Puts these teams in the place of all the connection has.
+    /// Puts these teams in the place of all the connection has. Teams have no past: who is in another team now counts
+    /// there on every day.
     pub async fn replace_teams(&self, connection: &ConnectionId, teams: &[TeamRoster]) -> Result<()> {
+        let sql = "select team_id, member_id from team_members where connection_id = $1";
+        let before = rows(&self.tx, "read the teams", sql, [connection.as_str().into()]).await?;
+        let pair = |row: &Row| Ok((row.get("team_id")?, row.get("member_id")?));
+        let before = before.iter().map(pair).collect::<Result<BTreeSet<(Uuid, Uuid)>>>()?;
         for table in ["team_members", "teams"] {
             let sql = format!("delete from {table} where connection_id = $1");
             execute(&self.tx, "delete teams", sql, [connection.as_str().into()]).await?;
@@ -214,9 +226,11 @@ impl Tx {
             .values()
             .flat_map(|team| team.members.iter().map(|member| (team.team_id, *member)))
             .collect();
-        let rows = members.into_iter().map(|(team, member)| -> Vec<Value> {
-            vec![connection.as_str().into(), team.into(), member.into()]
+        let rows = members.iter().map(|(team, member)| -> Vec<Value> {
+            vec![connection.as_str().into(), (*team).into(), (*member).into()]
         });
-        TEAM_MEMBERS.put(&self.tx, "write team members", rows).await.map(drop)
+        TEAM_MEMBERS.put(&self.tx, "write team members", rows).await?;
+        let changed = members != before;
+        self.mark(connection, changed.then_some([marks::BEGINNING, marks::END]).into_iter().flatten()).await
     }
 }

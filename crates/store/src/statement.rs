@@ -164,6 +164,40 @@ impl Table<'_> {
         })
     }
 
+    /// Like [`put`](Self::put), but leaves rows alone that are there with the same values. Gives the column `tell` of those
+    /// that were written.
+    pub(crate) fn put_changed<'b, T: TryGetable + Send>(
+        &'b self,
+        db: &'b impl ConnectionTrait,
+        attempted: &'static str,
+        tell: &'static str,
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send + 'b>> {
+        let width = self.columns.len();
+        let batch = MAX_ROWS.min(MAX_PARAMETERS / width);
+        let mut all = rows.into_iter();
+        let batches: Vec<Vec<Value>> = std::iter::from_fn(|| {
+            let values: Vec<Value> = all.by_ref().take(batch).flatten().collect();
+            (!values.is_empty()).then_some(values)
+        })
+        .collect();
+        Box::pin(async move {
+            let mut written = Vec::new();
+            let rest = &self.columns[self.key..];
+            let of = |table: &str| {
+                rest.iter().map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
+            };
+            let (old, new) = (of(self.name), of("excluded"));
+            for values in batches {
+                let upsert = self.upsert(db.get_database_backend(), values.len() / width);
+                let sql = format!("{upsert} where ({old}) is distinct from ({new}) returning {tell}");
+                let told = crate::statement::rows(db, attempted, sql, values).await?;
+                written.extend(told.iter().map(|row| row.get(tell)).collect::<Result<Vec<T>>>()?);
+            }
+            Ok(written)
+        })
+    }
+
     /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is
     /// there already is an error.
     pub(crate) fn insert<'b>(

@@ -13,7 +13,7 @@ use tidemark_domain::{
     run,
 };
 use tidemark_rpc::utilization as wire;
-use tidemark_store::{Connection, RosterMember, Store};
+use tidemark_store::{Connection, RosterMember, Store, TeamRoster};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 use uuid::Uuid;
 
@@ -99,6 +99,42 @@ impl Sample {
     pub(crate) fn completed(&self) -> Event {
         let completed = SyncCompleted { run_id: self.run.clone(), state: run::State::Succeeded, as_of: None };
         Event::new(&self.clock, &self.entropy, self.connection.clone(), Data::SyncCompleted(completed))
+    }
+
+    /// Somebody with a row up to that day, and none on it.
+    pub(crate) fn seen_by(&self, offset: u64) -> u128 {
+        let on = |member: Uuid, day| self.days.iter().any(|row| row.member_id == member && row.day == day);
+        let early = self.days.iter().filter(|row| row.day < at(offset) && !on(row.member_id, at(offset)));
+        early.map(|row| row.member_id.as_u128()).next().unwrap()
+    }
+
+    /// Marks all days, as an operator would who wants everything computed again.
+    pub(crate) async fn mark_everything(&self) {
+        let teams = [vec![Uuid::from_u128(1)], vec![]];
+        for members in teams {
+            let team =
+                TeamRoster { team_id: Uuid::from_u128(9), name: "a".into(), handle: "a".into(), members };
+            let tx = self.store().begin().await.unwrap();
+            tx.replace_teams(&self.connection, &[team]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
+    /// The vendor refuses the connection's key.
+    pub(crate) async fn lose_key(&self) {
+        let store = self.store();
+        let old = store.connection(&self.connection).await.unwrap().unwrap();
+        let rejected = connection::Signal::Rejected(connection::Reason::KeyRejected);
+        let (standing, _) = connection::Standing::connected().on(rejected);
+        let tx = store.begin().await.unwrap();
+        assert!(tx.update_connection(&old.clone().standing_as(standing), &old).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+
+    /// The events of that kind in the outbox, in order.
+    pub(crate) async fn events(&self, kind: &str) -> Vec<Event> {
+        let rows = self.store().outgoing_of(&self.connection).await.unwrap();
+        rows.iter().filter(|row| row.name == kind).map(|row| Event::decode(&row.body).unwrap()).collect()
     }
 
     /// The events of that kind in the outbox, sent or not.
