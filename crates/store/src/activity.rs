@@ -112,6 +112,26 @@ impl Store {
         count(&self.db, "count member days", sql, [connection.as_str().into()]).await
     }
 
+    /// A page of the member days of a range, by member and day.
+    pub async fn member_days(
+        &self,
+        connection: &ConnectionId,
+        (from, to): (NaiveDate, NaiveDate),
+        after: Option<(Uuid, NaiveDate)>,
+        limit: u64,
+    ) -> Result<Vec<MemberDay>> {
+        let start = if after.is_some() { "and (member_id, day) > ($5, $6)" } else { "" };
+        let sql = format!(
+            "select {} from member_days where connection_id = $1 and day between $2 and $3 {start}
+            order by member_id, day limit $4",
+            day_columns()
+        );
+        let mut values: Vec<Value> =
+            vec![connection.as_str().into(), from.into(), to.into(), crate::statement::int(limit)];
+        values.extend(after.into_iter().flat_map(|(member, day)| [Value::from(member), day.into()]));
+        rows(&self.db, "read member days", sql, values).await?.iter().map(read_day).collect()
+    }
+
     /// A page of members with a roster history, by id, each with the member days from that day on.
     pub async fn member_facts(
         &self,

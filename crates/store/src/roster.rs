@@ -148,6 +148,23 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The names of a connection's teams.
+    pub async fn team_names(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, String>> {
+        let sql = "select team_id, name from teams where connection_id = $1";
+        let rows = rows(&self.db, "list teams", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| Ok((row.get("team_id")?, row.get("name")?))).collect()
+    }
+
+    /// Who is in a team.
+    pub async fn team_members(&self, connection: &ConnectionId, team: Uuid) -> Result<BTreeSet<Uuid>> {
+        let sql = "select member_id from team_members where connection_id = $1 and team_id = $2";
+        let rows =
+            rows(&self.db, "list team members", sql, [connection.as_str().into(), team.into()]).await?;
+        rows.iter().map(|row| row.get("member_id")).collect()
+    }
+}
+
 impl Tx {
     /// Applies a **complete** listing: whoever is missing from it has left. Whether it is believable is for the caller
     /// to say. A member listed twice counts as listed last.

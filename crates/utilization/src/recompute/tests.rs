@@ -2,7 +2,8 @@ use tidemark_domain::contract::Contract;
 
 use super::*;
 use crate::{
-    sample::{DAYS, Sample, at},
+    sample::{DAYS, Sample, at, bare},
+    service::Desk,
     summary,
 };
 
@@ -18,7 +19,7 @@ async fn the_summary_equals_the_definitions_read_aloud() {
     let expected = sample.expected();
     let Outcome::Written { as_of, members, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!((as_of, members), (at(DAYS - 1), u64::from(expected.members)));
-    let summary = summary::read(&sample.store(), &sample.connection).await.unwrap().unwrap();
+    let summary = bare(summary::answer(&Desk::of(&sample)).await.unwrap());
     assert_eq!(summary, expected);
     let states: Vec<_> = summary.seat_states.iter().map(|count| count.state.as_str()).collect();
     assert_eq!(
@@ -34,9 +35,11 @@ async fn the_same_event_twice_has_one_effect() {
     let event = sample.completed();
     assert!(matches!(recomputed(&sample, &event).await, Outcome::Written { .. }));
     sample.add_activity(1, DAYS - 1).await;
-    let before = summary::read(&sample.store(), &sample.connection).await.unwrap();
+    let before = summary::answer(&Desk::of(&sample)).await.unwrap();
     assert_eq!(recomputed(&sample, &event).await, Outcome::Duplicate);
-    assert_eq!(summary::read(&sample.store(), &sample.connection).await.unwrap(), before);
+    let after = summary::answer(&Desk::of(&sample)).await.unwrap();
+    assert_eq!(bare(after.clone()), bare(before));
+    assert!(after.basis.unwrap().pending_changes, "the new row waits for another look");
     assert_eq!(sample.announced("utilization.updated").await, 1);
 }
 
@@ -54,7 +57,7 @@ async fn recomputing_gives_the_same_rows() {
 async fn a_day_that_is_not_covered_makes_seats_unknown_and_never_dormant() {
     let sample = Sample::new((0..DAYS).filter(|offset| *offset != DAYS - 10)).await;
     recomputed(&sample, &sample.completed()).await;
-    let summary = summary::read(&sample.store(), &sample.connection).await.unwrap().unwrap();
+    let summary = bare(summary::answer(&Desk::of(&sample)).await.unwrap());
     assert_eq!(summary, sample.expected());
     let states: Vec<_> = summary.seat_states.iter().map(|count| count.state.as_str()).collect();
     assert_eq!(states, ["unknown"]);
@@ -65,7 +68,7 @@ async fn a_day_that_is_not_covered_makes_seats_unknown_and_never_dormant() {
 async fn without_a_covered_day_there_is_no_rollup() {
     let sample = Sample::new([]).await;
     assert_eq!(recomputed(&sample, &sample.completed()).await, Outcome::NothingCovered);
-    assert_eq!(summary::read(&sample.store(), &sample.connection).await.unwrap(), None);
+    assert!(summary::answer(&Desk::of(&sample)).await.is_err());
     assert_eq!(sample.announced("utilization.updated").await, 0);
 }
 
@@ -210,5 +213,5 @@ async fn a_connection_that_was_never_seen_has_nothing_to_tell() {
     let other = ConnectionId::generate(&sample.clock, &sample.entropy);
     let event = Event { connection_id: other.clone(), ..sample.completed() };
     assert_eq!(recomputed(&sample, &event).await, Outcome::NothingCovered);
-    assert_eq!(summary::read(&sample.store(), &other).await.unwrap(), None);
+    assert_eq!(sample.store().rollup_head(&other).await.unwrap(), None);
 }
