@@ -26,10 +26,10 @@ use tokio::time::{Instant, sleep};
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
 /// In every secret a test uses; must show up nowhere.
 pub(crate) const CANARY: &str = "cAnArY";
-const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
-const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
+pub(crate) const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
+pub(crate) const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
 /// The canary is in it, in base64.
-const AUDIT_KEY: &str = "Y0FuQXJZLWF1ZGl0LWtleS0wMDAwMDAwMDAwMDAwMDA=";
+pub(crate) const AUDIT_KEY: &str = "Y0FuQXJZLWF1ZGl0LWtleS0wMDAwMDAwMDAwMDAwMDA=";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +48,18 @@ pub(crate) struct Cluster {
     pub(crate) bus: Option<AmqpBus>,
     environment: BTreeMap<String, String>,
     ports: [u16; 3],
-    processes: BTreeMap<&'static str, Child>,
+    processes: BTreeMap<String, Child>,
     folder: TempDir,
     starts: u32,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
-fn amqp_url() -> String {
+pub(crate) fn amqp_url() -> String {
     let url = std::env::var("TIDEMARK_TEST_AMQP_URL");
     url.unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
 }
 
-fn redis_url() -> String {
+pub(crate) fn redis_url() -> String {
     std::env::var("TIDEMARK_TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned())
 }
 
@@ -68,18 +68,22 @@ pub(crate) fn today() -> NaiveDate {
     SystemClock.today()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Cluster {
     pub(crate) async fn start(wiring: Wiring, extra: &[(&str, &str)]) -> Self {
+        Self::start_at([free_port(), free_port(), free_port()], wiring, extra).await
+    }
+
+    /// With its processes at these ports: credentials, worker, aggregator.
+    pub(crate) async fn start_at(ports: [u16; 3], wiring: Wiring, extra: &[(&str, &str)]) -> Self {
         let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), Options::default()).await.unwrap();
         let database = match wiring {
             Wiring::Embedded => TestDatabase::sqlite_file().await,
             Wiring::Real => TestDatabase::postgres().await,
         };
-        let ports = [free_port(), free_port(), free_port()];
         let prefix = format!("t{}", uuid::Uuid::new_v4().simple());
         let (bus, leases) = match wiring {
             Wiring::Embedded => ("inproc:".to_owned(), "inproc:".to_owned()),
@@ -103,6 +107,8 @@ impl Cluster {
         set("AGGREGATOR__LISTEN", format!("127.0.0.1:{}", ports[2]));
         set("PRODUCTBOARD__US_URL", simulator.base_url());
         set("PRODUCTBOARD__EU_URL", simulator.base_url());
+        set("OAUTH__US_HOST", simulator.base_url());
+        set("OAUTH__EU_HOST", simulator.base_url());
         set("LOG__FILTER", "trace".to_owned());
         extra.iter().for_each(|(key, value)| {
             set(key, (*value).to_owned());
@@ -117,7 +123,7 @@ impl Cluster {
             processes: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
             starts: 0,
-            _database: database,
+            database,
         };
         let roles: &[&'static str] = match wiring {
             Wiring::Embedded => &["all"],
@@ -133,17 +139,23 @@ impl Cluster {
         if self.wiring == Wiring::Embedded { "all" } else { "worker" }
     }
 
-    pub(crate) fn spawn(&mut self, role: &'static str) {
+    pub(crate) fn spawn(&mut self, role: &str) {
+        self.spawn_as(role, role, &[]);
+    }
+
+    /// One more process of a role, with settings of its own.
+    pub(crate) fn spawn_as(&mut self, name: &str, role: &str, settings: &[(&str, String)]) {
         self.starts += 1;
-        let log = File::create(self.folder.path().join(format!("{:02}-{role}.log", self.starts))).unwrap();
+        let log = File::create(self.folder.path().join(format!("{:02}-{name}.log", self.starts))).unwrap();
         let mut command = Command::new(BINARY);
         command.arg(role).envs(&self.environment).stdout(Stdio::null()).stderr(log);
-        self.processes.insert(role, command.spawn().unwrap());
+        command.envs(settings.iter().map(|(key, value)| (format!("TIDEMARK_{key}"), value)));
+        self.processes.insert(name.to_owned(), command.spawn().unwrap());
     }
 
     /// SIGKILL: no destructor runs, nothing is given back.
-    pub(crate) fn kill(&mut self, role: &'static str) {
-        let mut child = self.processes.remove(role).unwrap();
+    pub(crate) fn kill(&mut self, name: &str) {
+        let mut child = self.processes.remove(name).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -152,10 +164,7 @@ impl Cluster {
     pub(crate) async fn ready(&self) {
         let ports = if self.wiring == Wiring::Embedded { &self.ports[..1] } else { &self.ports[..] };
         for port in ports {
-            until("a process listens", async || {
-                tokio::net::TcpStream::connect(("127.0.0.1", *port)).await.ok()
-            })
-            .await;
+            listens(*port).await;
         }
     }
 
@@ -166,7 +175,7 @@ impl Cluster {
     /// Calls the process at that place with another token.
     pub(crate) fn caller_with(&self, at: usize, token: &str) -> Caller {
         let port = if self.wiring == Wiring::Embedded { self.ports[0] } else { self.ports[at] };
-        Caller::new(&format!("http://127.0.0.1:{port}"), &token.into()).unwrap()
+        caller_at(port, token)
     }
 
     /// Runs a command with the cluster's settings.
@@ -251,6 +260,16 @@ impl Cluster {
         logs
     }
 
+    pub(crate) fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// All logs: name and text.
+    pub(crate) fn written(&self) -> Vec<(String, String)> {
+        let text = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
+        self.logs().iter().map(|path| (path.display().to_string(), text(path))).collect()
+    }
+
     /// Fails where a log holds that text.
     pub(crate) fn never_wrote(&self, secret: &str) {
         for path in self.logs() {
@@ -304,6 +323,15 @@ impl Drop for Cluster {
             child.wait().ok();
         }
     }
+}
+
+/// Calls the process at that port.
+pub(crate) fn caller_at(port: u16, token: &str) -> Caller {
+    Caller::new(&format!("http://127.0.0.1:{port}"), &token.into()).unwrap()
+}
+
+pub(crate) async fn listens(port: u16) {
+    until("a process listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
 }
 
 /// Waits for a state, with a deadline.

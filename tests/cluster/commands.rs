@@ -6,7 +6,7 @@ use serde_json::Value;
 use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec, showcase};
 
 use crate::{
-    cluster::{BINARY, CANARY, today},
+    cluster::{AUDIT_KEY, BINARY, CANARY, today},
     naive,
 };
 
@@ -164,8 +164,11 @@ async fn keys_tell_what_they_seal_and_which_one_is_missing() {
     let output = tidemark(folder.path(), &report, &[("PRODUCTBOARD_TOKEN", TOKEN)]).await;
     assert!(output.status.success(), "{}", told(&output));
 
-    let environment =
-        [("TIDEMARK_DATABASE__URL", "sqlite://kept.sqlite"), ("TIDEMARK_CREDENTIALS__KEYS", KEYS)];
+    let environment = [
+        ("TIDEMARK_DATABASE__URL", "sqlite://kept.sqlite"),
+        ("TIDEMARK_CREDENTIALS__KEYS", KEYS),
+        ("TIDEMARK_AUDIT__KEY", AUDIT_KEY),
+    ];
     let output = tidemark(folder.path(), &["keys", "status", "--json"], &environment).await;
     assert!(!output.status.success(), "a missing key is a failure");
     let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -188,6 +191,10 @@ async fn keys_tell_what_they_seal_and_which_one_is_missing() {
     assert!(!output.status.success());
     let told = text(&output.stderr);
     assert!(told.contains("add that key to `credentials.keys`") && !told.contains(CANARY), "{told}");
+    let output = tidemark(folder.path(), &["audit", "list", "--json"], &environment).await;
+    let entries: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let outcomes: Vec<_> = entries.iter().filter(|entry| entry["action"] == "keys.rotate").collect();
+    assert_eq!(outcomes.len(), 2, "its beginning and its end are in the audit log: {entries:?}");
     let output = tidemark(folder.path(), &["keys", "status"], &environment[..1]).await;
     assert!(text(&output.stderr).contains("there is no key-encryption key"), "{}", text(&output.stderr));
     simulator.shutdown().await;

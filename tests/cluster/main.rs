@@ -5,12 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "a test says with a panic what it did not expect")]
 
 mod callers;
+mod canaries;
 mod cluster;
 mod commands;
 mod invite;
 mod kill;
 mod main_job;
 mod naive;
+mod tls;
+mod vendor;
 
 use cluster::Wiring;
 
@@ -29,6 +32,7 @@ macro_rules! on_both_wirings {
 
 on_both_wirings! {
     callers::every_method_refuses_wrong_scopes_and_organizations as callers;
+    canaries::no_secret_is_found_anywhere as canaries;
     main_job::connect_sync_lose_the_key_reconnect_and_see_utilization as main_job;
     invite::whoever_holds_the_link_connects as invite;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;

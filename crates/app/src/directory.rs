@@ -1,6 +1,7 @@
 //! The callers' directory over the record; denials go into the audit log.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -12,7 +13,7 @@ use tidemark_domain::{Clock, id::TokenId};
 use tidemark_rpc::guard::{Denial, Directory, Registered, Standing, Unanswered};
 use tidemark_store::{ServiceToken, Store};
 
-/// Denials of one minute that are written down; whoever knocks more often fills no disk.
+/// Denials of one minute that are written down for each reason; whoever knocks more often fills no disk.
 const DENIALS_PER_MINUTE: u32 = 600;
 /// A use is noted at most this often.
 const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -21,7 +22,8 @@ pub(crate) struct StoreDirectory {
     store: Store,
     audit: Audit,
     clock: Arc<dyn Clock>,
-    denials: Mutex<Minute>,
+    /// By reason: noise at the door does not hide who reaches for another organization's.
+    denials: Mutex<BTreeMap<&'static str, Minute>>,
 }
 
 /// What was denied within a minute.
@@ -32,25 +34,34 @@ struct Minute {
     left_out: u32,
 }
 
-impl StoreDirectory {
-    pub(crate) fn new(store: Store, audit: Audit, clock: Arc<dyn Clock>) -> Self {
-        let denials = Mutex::new(Minute { since: clock.now(), written: 0, left_out: 0 });
-        Self { store, audit, clock, denials }
+impl Minute {
+    fn new(since: DateTime<Utc>) -> Self {
+        Self { since, written: 0, left_out: 0 }
     }
 
     /// Whether one more denial is written down, and how many were left out before it.
-    fn admit_denial(&self) -> Option<u32> {
-        let mut minute = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
-        if now - minute.since >= TimeDelta::minutes(1) {
-            (minute.since, minute.written) = (now, 0);
+    fn admit(&mut self, now: DateTime<Utc>) -> Option<u32> {
+        if now - self.since >= TimeDelta::minutes(1) {
+            (self.since, self.written) = (now, 0);
         }
-        if minute.written >= DENIALS_PER_MINUTE {
-            minute.left_out += 1;
+        if self.written >= DENIALS_PER_MINUTE {
+            self.left_out += 1;
             return None;
         }
-        minute.written += 1;
-        Some(std::mem::take(&mut minute.left_out))
+        self.written += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+impl StoreDirectory {
+    pub(crate) fn new(store: Store, audit: Audit, clock: Arc<dyn Clock>) -> Self {
+        Self { store, audit, clock, denials: Mutex::default() }
+    }
+
+    fn admit(&self, reason: &'static str) -> Option<u32> {
+        let now = self.clock.now();
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        denials.entry(reason).or_insert_with(|| Minute::new(now)).admit(now)
     }
 }
 
@@ -76,8 +87,8 @@ impl Directory for StoreDirectory {
     }
 
     fn denied(&self, denial: Denial) {
-        let Some(left_out) = self.admit_denial() else { return };
         let Denial { actor, method, organization, reason, request_id } = denial;
+        let Some(left_out) = self.admit(reason) else { return };
         let mut entry = Entry::new(organization.as_ref(), &actor, Action::Deny, method)
             .outcome(reason)
             .with("request", request_id);
@@ -109,5 +120,20 @@ fn registered(token: ServiceToken, now: DateTime<Utc>) -> Option<Registered> {
 impl fmt::Debug for StoreDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreDirectory").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_off_counted_and_over_after_a_minute() {
+        let start = DateTime::UNIX_EPOCH;
+        let mut minute = Minute::new(start);
+        let admitted = (0..DENIALS_PER_MINUTE + 7).filter(|_| minute.admit(start).is_some()).count();
+        assert_eq!(admitted, DENIALS_PER_MINUTE as usize);
+        assert_eq!(minute.admit(start + TimeDelta::minutes(1)), Some(7));
+        assert_eq!(minute.admit(start + TimeDelta::minutes(1)), Some(0));
     }
 }

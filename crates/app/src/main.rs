@@ -6,6 +6,7 @@ mod cycle;
 mod directory;
 mod housekeeping;
 mod node;
+mod operator;
 mod relay;
 mod sheet;
 mod wiring;

@@ -1,15 +1,14 @@
 //! The RabbitMQ adapter on a bad network, and what it tells about it.
 
 mod broker;
-mod proxy;
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
-use proxy::Proxy;
 use tidemark_bus_amqp::{AmqpBus, ConnectError};
 use tidemark_ports::{
     AckLost, Bus, Delivery, Message, Receipt, Route, Subscription, Verdict, topology::SYNC_RUN,
 };
+use tidemark_testkit::Proxy;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

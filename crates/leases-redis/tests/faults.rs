@@ -1,13 +1,12 @@
 //! The Redis adapter on a bad network.
 
-mod proxy;
 mod server;
 
 use std::time::Duration;
 
-use proxy::Proxy;
 use tidemark_leases_redis::RedisLeases;
 use tidemark_ports::{Leases, Unavailable};
+use tidemark_testkit::Proxy;
 use tokio::time::{Instant, timeout};
 
 const TTL: Duration = Duration::from_secs(30);
@@ -15,7 +14,7 @@ const TTL: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn a_silent_server_is_unavailable_and_its_connection_is_left() {
     let proxy = Proxy::start(&server::url()).await;
-    let leases = server::leases_at(&proxy.url());
+    let leases = server::leases_at(&proxy.url(&server::url()));
     let held = leases.acquire("a", TTL).await.expect("the server answers").expect("the lease is free");
 
     proxy.go_silent();
@@ -46,7 +45,7 @@ async fn a_silent_server_is_unavailable_and_its_connection_is_left() {
 async fn many_callers_of_a_silent_server_do_not_wait_for_each_other() {
     let proxy = Proxy::start(&server::url()).await;
     proxy.go_silent();
-    let leases = server::leases_at(&proxy.url());
+    let leases = server::leases_at(&proxy.url(&server::url()));
     let started = Instant::now();
     let (one, two, three, four) = tokio::join!(
         leases.acquire("a", TTL),
@@ -61,7 +60,7 @@ async fn many_callers_of_a_silent_server_do_not_wait_for_each_other() {
 #[tokio::test]
 async fn an_acquire_that_timed_out_but_took_effect_is_ours() {
     let proxy = Proxy::start(&server::url()).await;
-    let leases = server::leases_at(&proxy.url());
+    let leases = server::leases_at(&proxy.url(&server::url()));
     leases.check().await.expect("the server answers");
     proxy.hold_the_next_answer(Duration::from_millis(800));
     let lease = leases.acquire("a", TTL).await.expect("the token is read back").expect("the lease is free");

@@ -6,9 +6,14 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use tidemark_credentials::{KeyUse, Rotated, Vault};
+use tidemark_credentials::{
+    KeyUse, Rotated, Vault,
+    audit::{Action, Entry},
+};
 use tidemark_runtime::{Config, OsEntropy};
 use tidemark_store::Store;
+
+use crate::operator::{OPERATOR, Operator};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -36,12 +41,18 @@ enum Command {
 pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     let vault = Vault::from_keys(&config.credentials.keys, Arc::new(OsEntropy))
         .context("the setting credentials.keys cannot be used")?;
-    let store = Store::connect(&config.database)
-        .await
-        .context("the database cannot be used; `tidemark doctor` tells more")?;
     match args.command {
-        Command::Status { json } => status(&vault, &store, json).await,
-        Command::Rotate { json } => rotate(&vault, &store, json).await,
+        Command::Status { json } => {
+            let store = Store::connect(&config.database)
+                .await
+                .context("the database cannot be used; `tidemark doctor` tells more")?;
+            status(&vault, &store, json).await
+        }
+        Command::Rotate { json } => {
+            let operator = Operator::connect(config).await?;
+            let code = rotate(&vault, &operator, json).await?;
+            operator.finish(code).await
+        }
     }
 }
 
@@ -100,9 +111,12 @@ fn state(key: &KeyUse) -> &'static str {
 }
 
 #[expect(clippy::print_stdout, reason = "the outcome is the command's output")]
-async fn rotate(vault: &Vault, store: &Store, json: bool) -> Result<ExitCode> {
+async fn rotate(vault: &Vault, operator: &Operator, json: bool) -> Result<ExitCode> {
+    let Operator { store, audit, .. } = operator;
     let keys = vault.key_uses(store).await.context("the secrets could not be counted")?;
-    let waiting = keys.iter().filter(|key| !key.seals).map(KeyUse::total).sum();
+    let waiting = keys.iter().filter(|key| !key.seals).map(KeyUse::total).sum::<u64>();
+    let entry = || Entry::new(None, OPERATOR, Action::RotateKeys, &keys[0].key_id);
+    audit.record(entry().outcome("begun").with("waiting", waiting)).await?;
     let style = ProgressStyle::with_template("{bar:30} {pos:>7}/{len} secrets  {per_sec}  {eta} left");
     let bar = ProgressBar::new(waiting).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let rotated = vault
@@ -110,6 +124,7 @@ async fn rotate(vault: &Vault, store: &Store, json: bool) -> Result<ExitCode> {
         .await
         .context("the rotation stopped; what was moved stays so, and starting it again goes on from there")?;
     bar.finish_and_clear();
+    audit.record(entry().with("resealed", rotated.resealed).with("stuck", rotated.stuck.len())).await?;
     let keys = vault.key_uses(store).await.context("the secrets could not be counted")?;
     let left: u64 = keys.iter().filter(|key| !key.seals).map(KeyUse::total).sum();
     if json {

@@ -1,13 +1,13 @@
 //! `tidemark token`: service tokens for callers. A token's text is shown once, when it is made.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tidemark_credentials::audit::{Action, Audit, AuditKey, Entry, Writer};
+use tidemark_credentials::audit::{Action, Audit, Entry};
 use tidemark_domain::{
     Clock,
     id::{OrganizationId, TokenId},
@@ -16,7 +16,7 @@ use tidemark_rpc::{scope::Scope, token};
 use tidemark_runtime::{Config, OsEntropy, SystemClock};
 use tidemark_store::{ServiceToken, Store};
 
-const OPERATOR: &str = "operator";
+use crate::operator::{OPERATOR, Operator};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -57,22 +57,14 @@ struct Create {
 }
 
 pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
-    let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
-    let store = Store::connect(&config.database).await.context("the database cannot be used")?;
-    let (audit, writer) = Audit::start(store.clone(), key, Arc::new(SystemClock));
+    let operator = Operator::connect(config).await?;
+    let Operator { store, audit, .. } = &operator;
     match args.what {
-        What::Create(create) => make(&store, &audit, create, args.json).await?,
+        What::Create(create) => make(store, audit, create, args.json).await?,
         What::List => list(&store.service_tokens().await?, args.json)?,
-        What::Revoke { id } => revoke(&store, &audit, &id, args.json).await?,
+        What::Revoke { id } => revoke(store, audit, &id, args.json).await?,
     }
-    finish(audit, writer, store).await
-}
-
-async fn finish(audit: Audit, writer: Writer, store: Store) -> Result<ExitCode> {
-    drop(audit);
-    writer.drained().await;
-    store.close().await?;
-    Ok(ExitCode::SUCCESS)
+    operator.finish(ExitCode::SUCCESS).await
 }
 
 #[expect(clippy::print_stdout, reason = "the token is the command's output")]

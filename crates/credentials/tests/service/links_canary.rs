@@ -1,15 +1,10 @@
 //! Every link, session and key passes through everything, and everything that was written down is searched for them.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
-
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use tidemark_rpc::connections::{
     ConnectThroughLinkRequest, CreateConnectLinkRequest, RedeemConnectLinkRequest, Region,
 };
+use tidemark_testkit::{Sink, assert_absent};
 
 use crate::{
     office::{CONSOLE, Office, RETURN, held},
@@ -18,41 +13,6 @@ use crate::{
 
 const KEY: &str = "pb-canary-77c1b0e2a94d35";
 const WRONG: &str = "pb-canary-1d5e88f0c3a742";
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The text, and for what links hold the bytes and their hexadecimal digits.
-fn spellings(secret: &str) -> Vec<Vec<u8>> {
-    let mut all = vec![secret.as_bytes().to_vec()];
-    if let Ok(bytes) = URL_SAFE_NO_PAD.decode(secret) {
-        all.push(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
-        all.push(bytes);
-    }
-    all
-}
-
-fn assert_clean(place: &str, bytes: &[u8], secrets: &[String]) {
-    for (number, secret) in secrets.iter().enumerate() {
-        for spelling in spellings(secret) {
-            let found = bytes.windows(spelling.len()).position(|window| window == spelling);
-            let Some(at) = found else { continue };
-            let around = &bytes[at.saturating_sub(300)..(at + 100).min(bytes.len())];
-            panic!("secret {number} is in {place}: {}", String::from_utf8_lossy(around));
-        }
-    }
-}
 
 // One thread, so that the subscriber of the test hears all of it.
 #[tokio::test(flavor = "current_thread")]
@@ -117,15 +77,15 @@ async fn no_link_session_or_key_is_in_any_log_status_debug_output_or_file() {
 
     shown.push(format!("{:?} {:?}", office.service, office.get(&invitation.id).await));
     shown.extend(statuses.iter().map(told));
-    assert_clean("what was shown", shown.join("\n").as_bytes(), &secrets);
+    assert_absent(&secrets, "what was shown", shown.join("\n").as_bytes());
     let mut files = 0;
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let path = file.unwrap().path();
         files += 1;
-        assert_clean(&path.display().to_string(), &std::fs::read(&path).unwrap(), &secrets);
+        assert_absent(&secrets, &path.display().to_string(), &std::fs::read(&path).unwrap());
     }
     assert!(files > 0, "the database is in the folder");
-    let log = sink.0.lock().unwrap().clone();
+    let log = sink.bytes();
     let text = String::from_utf8_lossy(&log);
     for line in
         ["invitation created", "mail not taken yet", "invitation accepted", "connect link used", "TRACE"]
@@ -133,5 +93,5 @@ async fn no_link_session_or_key_is_in_any_log_status_debug_output_or_file() {
         assert!(text.contains(line), "the log was captured: {line}");
     }
     assert!(!text.contains("I do not like this link"), "a server's words stay out");
-    assert_clean("the log", &log, &secrets);
+    assert_absent(&secrets, "the log", &log);
 }

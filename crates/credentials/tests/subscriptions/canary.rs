@@ -1,15 +1,9 @@
 //! A signing secret passes through everything, and everything that was written down is searched for it.
 
-use std::{
-    io::{self, Write},
-    sync::{Mutex, PoisonError},
-};
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tidemark_rpc::connections::{
     RotateWebhookSecretRequest, SendTestWebhookRequest, webhooks_service_server::WebhooksService,
 };
-use tidemark_testkit::TestDatabase;
+use tidemark_testkit::{Sink, TestDatabase, assert_absent};
 use tonic::Code;
 
 use crate::{
@@ -17,45 +11,14 @@ use crate::{
     world::{World, by, keys, platform},
 };
 
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-struct Sink;
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// As text, as the bytes it stands for, and as hexadecimal digits.
-fn spellings(secret: &str) -> Vec<Vec<u8>> {
-    let text = secret.strip_prefix("whsec_").or(secret.strip_prefix("k1:")).unwrap();
-    let bytes = STANDARD.decode(text).unwrap();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    // Without its last characters, as when a line was cut.
-    vec![text.as_bytes()[..32].to_vec(), bytes[..24].to_vec(), hex.into_bytes()[..40].to_vec()]
-}
-
-fn assert_clean(place: &str, bytes: &[u8], secrets: &[String]) {
-    for spelling in secrets.iter().flat_map(|secret| spellings(secret)) {
-        if let Some(at) = bytes.windows(spelling.len()).position(|window| window == spelling) {
-            let around = &bytes[at.saturating_sub(200)..(at + 80).min(bytes.len())];
-            panic!("a secret is in {place}: {}", String::from_utf8_lossy(around));
-        }
-    }
-}
-
 #[tokio::test]
 async fn no_signing_secret_is_in_any_log_column_delivery_or_debug_output() {
+    let sink = Sink::default();
+    let writer = sink.clone();
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_ansi(false)
-        .with_writer(|| Sink)
+        .with_writer(move || writer.clone())
         .init();
     let world = World::on(TestDatabase::sqlite_file().await).await;
     let receiver = Receiver::start().await;
@@ -86,27 +49,27 @@ async fn no_signing_secret_is_in_any_log_column_delivery_or_debug_output() {
     let sealed = world.store.webhook_secrets(&id.parse().unwrap(), event.time).await.unwrap();
     assert_eq!(sealed.len(), 2);
     let shown = format!("{:?} {created:?} {rotated:?} {log:?} {sealed:?} {refused:?}", world.service);
-    assert_clean("Debug output", shown.as_bytes(), &secrets);
+    assert_absent(&secrets, "Debug output", shown.as_bytes());
     let outgoing = world.store.outgoing_of(&connection).await.unwrap();
-    outgoing.iter().for_each(|event| assert_clean("an event", &event.body, &secrets));
+    outgoing.iter().for_each(|event| assert_absent(&secrets, "an event", &event.body));
     receiver
         .hooks()
         .iter()
-        .for_each(|hook| assert_clean("a webhook", format!("{hook:?}").as_bytes(), &secrets));
+        .for_each(|hook| assert_absent(&secrets, "a webhook", format!("{hook:?}").as_bytes()));
 
     let path = world.database.url().replace("sqlite://", "");
     for suffix in ["", "-wal"] {
         let bytes = std::fs::read(format!("{path}{suffix}")).unwrap();
-        assert_clean("the database", &bytes, &secrets);
+        assert_absent(&secrets, "the database", &bytes);
         let signature = signature.split(' ').next().unwrap().as_bytes();
         assert!(!bytes.windows(signature.len()).any(|window| window == signature), "a signature was stored");
     }
-    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let log = sink.bytes();
     let text = String::from_utf8_lossy(&log);
     for line in ["webhook endpoint created", "webhook secret replaced", "webhook attempted", "TRACE"] {
         assert!(text.contains(line), "the log was captured: {line}");
     }
-    assert_clean("the log", &log, &secrets);
+    assert_absent(&secrets, "the log", &log);
     let own = text.lines().filter(|line| line.contains("tidemark"));
     let told: Vec<_> = own.filter(|line| line.contains("hush")).collect();
     assert!(told.is_empty(), "a URL may hold a secret of the receiver: {told:?}");

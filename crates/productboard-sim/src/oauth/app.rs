@@ -56,6 +56,9 @@ pub struct OAuthFaults {
     pub token_latency: Duration,
     /// The next so many times everything is done, rotation too, and then the connection drops without an answer.
     pub token_answer_lost: u64,
+    /// Access tokens live this long instead of a day; zero is a day (`access_life_ms` in JSON).
+    #[serde(rename = "access_life_ms", with = "millis")]
+    pub access_life: Duration,
     /// `client_secret_basic` is 401 `invalid_client`: every client known in the field posts its secret, and nothing says
     /// that the vendor takes it in the header.
     pub refuse_basic: bool,

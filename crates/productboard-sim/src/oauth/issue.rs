@@ -83,7 +83,13 @@ impl OAuth {
         scopes: BTreeSet<String>,
         now: DateTime<Utc>,
     ) -> Token {
-        let token = self.access(book, grant, Access::oauth(scopes), now);
+        let life = book.apps.get(&grant.client_id).map(|app| app.faults.access_life);
+        let access = Access::oauth(scopes);
+        let access = match life.filter(|life| !life.is_zero()) {
+            Some(life) => access.expires_in(life),
+            None => access,
+        };
+        let token = self.access(book, grant, access, now);
         let secret = book.secret("refresh");
         book.refreshes.insert(secret.clone(), Refresh::new(Arc::clone(grant), now));
         Token { refresh: Some((secret, seconds(LIFE))), ..token }
