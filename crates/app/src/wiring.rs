@@ -13,6 +13,7 @@ use tidemark_rpc::{
     tls::{ClientFiles, ServerFiles, ServerTls},
 };
 use tidemark_runtime::Config;
+use url::Url;
 
 /// A bus and what `doctor` needs to know of it.
 pub(crate) enum BusChoice {
@@ -50,12 +51,30 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
 
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
-    let (url, token, tls) = (&config.credentials.url, &config.rpc_token, &config.rpc.tls);
+    caller_at(config, &config.credentials.url, "credentials.url")
+}
+
+/// Calls the utilization service, at that address or on this host.
+pub(crate) fn utilization_caller(config: &Config, url: Option<&Url>) -> Result<Caller> {
+    if let Some(url) = url {
+        return caller_at(config, url, "--url");
+    }
+    let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
+    let here = format!("{scheme}://localhost:{}", config.aggregator_listen.port());
+    caller_at(
+        config,
+        &here.parse().context("the setting aggregator.listen cannot be used")?,
+        "aggregator.listen",
+    )
+}
+
+fn caller_at(config: &Config, url: &Url, said: &str) -> Result<Caller> {
+    let (token, tls) = (&config.rpc_token, &config.rpc.tls);
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }
-    let ca =
-        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where credentials.url is https")?;
+    let ca = tls.ca.clone();
+    let ca = ca.with_context(|| format!("the setting rpc.tls.ca_file is needed where {said} is https"))?;
     Ok(Caller::secured(url.as_str(), token, &ClientFiles { ca, own: tls.client.clone() })?)
 }
 

@@ -58,12 +58,12 @@ async fn send(
 ) -> Result<(), Fault> {
     let mut basis = Some(ground.wire());
     while let Some(rows) = source.next(desk).await? {
-        let bytes = file.write(&rows).map_err(broken)?;
+        let bytes = file.write(&rows).map_err(|error| broken(&error))?;
         if !pass(&bytes, &mut basis, sender).await {
             return Ok(());
         }
     }
-    let bytes = file.finish().map_err(broken)?;
+    let bytes = file.finish().map_err(|error| broken(&error))?;
     pass(&bytes, &mut basis, sender).await;
     Ok(())
 }
@@ -79,7 +79,7 @@ async fn pass(bytes: &[u8], basis: &mut Option<wire::Basis>, sender: &mpsc::Send
     true
 }
 
-fn broken(error: file::Broken) -> Fault {
-    tracing::error!(error = &error as &dyn std::error::Error, "an export could not be written");
+fn broken(error: &file::Broken) -> Fault {
+    tracing::error!(error = error as &dyn std::error::Error, "an export could not be written");
     Refusal::Internal.into()
 }
