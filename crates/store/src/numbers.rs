@@ -207,3 +207,33 @@ impl Tx {
         Ok(changed as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidemark_runtime::config::Database;
+
+    use super::*;
+
+    /// What is described can be asked for. PostgreSQL refuses a description of what is not there; SQLite reads none.
+    #[tokio::test]
+    async fn every_described_column_can_be_asked_for() {
+        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let store = Store::connect(&settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let comments = include_str!("migration/0008_comments.sql");
+        let described =
+            comments.lines().filter_map(|line| line.strip_prefix("comment on column ")?.split_once(' '));
+        let mut count = 0;
+        for (name, _) in described {
+            let (table, column) = name.split_once('.').unwrap();
+            rows(&store.db, "a test", format!("select {column} from {table}"), []).await.unwrap();
+            count += 1;
+        }
+        for view in ["daily", "areas", "seats", "recommendations"] {
+            let view = format!("utilization_{view}_v1");
+            assert!(comments.contains(&format!("comment on view {view} is")), "{view}");
+            rows(&store.db, "a test", format!("select * from {view}"), []).await.unwrap();
+        }
+        assert!(count > 30);
+    }
+}

@@ -5,6 +5,8 @@
 mod alerts;
 mod plan;
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use tidemark_domain::{
     Clock, Entropy,
@@ -76,10 +78,10 @@ pub(crate) async fn recompute(
     let Some(span) = Span::read(store, connection).await? else { return Ok(Outcome::NothingCovered) };
     let before = store.rollup_head(connection).await?;
     let plan = Plan::new(&span, &mark, before.as_ref());
-    let mut rollup = compute(store, connection, &span, &plan).await?;
-    if before.is_some() && !plan.is_whole() && moves_cohorts(store, connection, &rollup).await? {
-        rollup = compute(store, connection, &span, &Plan::whole(&span)).await?;
-    }
+    let rollup = match &before {
+        Some(before) if plan.is_nothing() => standing(store, connection, before).await?,
+        _ => fresh(store, connection, &span, &plan, before.is_some()).await?,
+    };
     let exemptions = store.exemptions(connection).await?;
     let result = Computed {
         recommendations: recommend(&rollup, &span.coverage, &exemptions),
@@ -98,6 +100,31 @@ pub(crate) async fn recompute(
         first_look: before.is_none(),
     };
     write(store, clock, entropy, cause, &result).await
+}
+
+/// What stands already, where no facts changed: a turn of the day, a new contract.
+async fn standing(store: &Store, connection: &ConnectionId, before: &RollupHead) -> Result<Rollup, Error> {
+    Ok(Rollup {
+        days: (before.as_of, before.as_of),
+        windows: BTreeMap::new(),
+        seats: store.seats(connection).await?,
+        flags: before.flags.clone(),
+    })
+}
+
+/// What is to be computed; everything, where a cohort turns out to be another one.
+async fn fresh(
+    store: &Store,
+    connection: &ConnectionId,
+    span: &Span,
+    plan: &Plan,
+    again: bool,
+) -> Result<Rollup, Error> {
+    let rollup = compute(store, connection, span, plan).await?;
+    if again && !plan.is_whole() && moves_cohorts(store, connection, &rollup).await? {
+        return compute(store, connection, span, &Plan::whole(span)).await;
+    }
+    Ok(rollup)
 }
 
 /// Page by page, so that memory does not grow with the workspace.
@@ -136,7 +163,7 @@ async fn compute(
 /// Whether a row that came late makes a member's first seen month another one. That changes the cohorts of all days.
 async fn moves_cohorts(store: &Store, connection: &ConnectionId, rollup: &Rollup) -> Result<bool, Error> {
     let before = store.seats(connection).await?;
-    let before: std::collections::BTreeMap<_, _> =
+    let before: BTreeMap<_, _> =
         before.iter().map(|seat| (seat.member_id, Cut::cohort(seat.first_seen_day))).collect();
     Ok(rollup.seats.iter().any(|seat| {
         before.get(&seat.member_id).is_some_and(|cohort| *cohort != Cut::cohort(seat.first_seen_day))

@@ -42,7 +42,7 @@ const LABEL_GAP: f64 = 15.0;
 
 impl Trend {
     pub(super) fn new(series: &[Series], width: f64, height: f64) -> Self {
-        let (left, right, top, bottom) = (34.0, width - 118.0, 10.0, height - 24.0);
+        let (left, right, top, bottom) = (34.0, width - 92.0, 10.0, height - 24.0);
         let days = series.iter().flat_map(|series| series.points.iter().map(|(day, _)| *day));
         let (first, last) = (days.clone().min().unwrap_or_default(), days.max().unwrap_or_default());
         let most = series.iter().flat_map(|series| series.points.iter().map(|(_, value)| *value)).max();

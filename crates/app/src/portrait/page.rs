@@ -12,7 +12,9 @@ use super::{
 
 /// Rows of the heatmap and of the list of recommendations; the exports have all of them.
 const ROWS: usize = 60;
-const BAR: f64 = 430.0;
+const BAR: f64 = 270.0;
+/// Letters of a name beside the heatmap.
+const NAME: usize = 22;
 
 /// An area's bar.
 struct AreaBar {
@@ -193,11 +195,11 @@ fn trend(evidence: &Evidence) -> Trend {
     let used = |window: &WindowUse| window.active_seats;
     let series = [
         Series { class: "assigned", name: "paid seats", points: points(28, |window| window.assigned_seats) },
-        Series { class: "w90", name: "used in 90 days", points: points(90, used) },
-        Series { class: "w28", name: "used in 28 days", points: points(28, used) },
-        Series { class: "w7", name: "used in 7 days", points: points(7, used) },
+        Series { class: "w90", name: "in 90 days", points: points(90, used) },
+        Series { class: "w28", name: "in 28 days", points: points(28, used) },
+        Series { class: "w7", name: "in 7 days", points: points(7, used) },
     ];
-    Trend::new(&series, 720.0, 280.0)
+    Trend::new(&series, 560.0, 250.0)
 }
 
 /// The same as a table: one row a week, ending on the as-of day.
@@ -252,13 +254,20 @@ fn who(seat: &Seat) -> String {
     named.unwrap_or_else(|| format!("member {}", seat.member_id.chars().take(8).collect::<String>()))
 }
 
+fn short(name: &str) -> String {
+    if name.chars().count() <= NAME {
+        return name.to_owned();
+    }
+    name.chars().take(NAME - 1).chain(['…']).collect()
+}
+
 fn heat(evidence: &Evidence) -> Vec<HeatRow> {
     let row = |(at, seat): (usize, &Seat)| {
         let weeks = evidence.weeks.get(&seat.member_id).copied().unwrap_or_default();
         let cell =
-            |(week, days): (usize, u8)| HeatCell { x: 200.0 + week as f64 * 34.0, level: level(days), days };
+            |(week, days): (usize, u8)| HeatCell { x: 150.0 + week as f64 * 24.5, level: level(days), days };
         HeatRow {
-            name: who(seat),
+            name: short(&who(seat)),
             state: seat.state.replace('_', " "),
             cells: weeks.into_iter().enumerate().map(cell).collect(),
             y: at as f64 * 18.0,

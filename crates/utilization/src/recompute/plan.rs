@@ -35,13 +35,21 @@ pub(super) struct Plan {
     pub(super) judged: (NaiveDate, NaiveDate),
     /// Where what changed lies so far back that it does not reach the as-of day.
     pub(super) apart: Option<(NaiveDate, NaiveDate)>,
-    whole: bool,
+    extent: Extent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Part,
+    /// No facts changed: numbers and seats are what they were.
+    Nothing,
 }
 
 impl Plan {
     /// All days.
     pub(super) fn whole(span: &Span) -> Self {
-        Self { judged: (span.first, span.last), apart: None, whole: true }
+        Self { judged: (span.first, span.last), apart: None, extent: Extent::Whole }
     }
 
     /// What changed since the rollup before. Without one, or by other definitions, or where the history reaches further
@@ -60,20 +68,25 @@ impl Plan {
             (from <= to).then_some((from, to))
         });
         match (dirty, fresh) {
-            (None, None) => Self { judged: (span.last, span.last), apart: None, whole: false },
-            (None, Some(fresh)) => Self { judged: (fresh, span.last), apart: None, whole: false },
+            (None, None) => Self { judged: (span.last, span.last), apart: None, extent: Extent::Nothing },
+            (None, Some(fresh)) => Self { judged: (fresh, span.last), apart: None, extent: Extent::Part },
             (Some((from, to)), None) if to < span.last => {
-                Self { judged: (span.last, span.last), apart: Some((from, to)), whole: false }
+                Self { judged: (span.last, span.last), apart: Some((from, to)), extent: Extent::Part }
             }
             (Some((from, _)), fresh) => {
                 let from = fresh.map_or(from, |fresh| fresh.min(from));
-                Self { judged: (from, span.last), apart: None, whole: from <= span.first }
+                let extent = if from <= span.first { Extent::Whole } else { Extent::Part };
+                Self { judged: (from, span.last), apart: None, extent }
             }
         }
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.whole
+        self.extent == Extent::Whole
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.extent == Extent::Nothing
     }
 }
 
