@@ -194,7 +194,7 @@ fn trend(evidence: &Evidence) -> Trend {
     };
     let used = |window: &WindowUse| window.active_seats;
     let series = [
-        Series { class: "assigned", name: "paid seats", points: points(28, |window| window.assigned_seats) },
+        Series { class: "assigned", name: "paid", points: points(28, |window| window.assigned_seats) },
         Series { class: "w90", name: "in 90 days", points: points(90, used) },
         Series { class: "w28", name: "in 28 days", points: points(28, used) },
         Series { class: "w7", name: "in 7 days", points: points(7, used) },
