@@ -15,7 +15,7 @@ mod sums;
 mod tests;
 mod tracks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
@@ -224,14 +224,17 @@ impl<'a> Fold<'a> {
         let (origin, length) = (self.origin(), self.length());
         let tracks = Tracks::new(origin, length, facts.days);
         let spells = spells(facts.versions, self.roster_start, origin, length);
+        let roles: BTreeSet<_> = spells.iter().map(|spell| spell.role).collect();
+        // Most members have one role all the time, and count in its cut as they do everywhere.
+        let only = roles.first().filter(|_| roles.len() == 1).map(|role| Cut::Role((*role).clone()));
         let everywhere = std::iter::once(Cut::All)
             .chain(facts.teams.iter().copied().map(Cut::Team))
-            .chain(seat::first_seen(&facts).map(Cut::cohort));
+            .chain(seat::first_seen(&facts).map(Cut::cohort))
+            .chain(only);
         self.count(&tracks, &spells, everywhere);
-        let roles: std::collections::BTreeSet<_> = spells.iter().map(|spell| spell.role).collect();
-        for role in roles {
-            let own: Vec<_> = spells.iter().filter(|spell| spell.role == role).cloned().collect();
-            self.count(&tracks, &own, std::iter::once(Cut::Role(role.clone())));
+        for role in roles.iter().filter(|_| roles.len() > 1) {
+            let own: Vec<_> = spells.iter().filter(|spell| spell.role == *role).cloned().collect();
+            self.count(&tracks, &own, std::iter::once(Cut::Role((*role).clone())));
         }
         self.uniformity.member(facts.days);
         self.seats.extend(seat::judge(&facts, self.last, self.coverage, self.roster_start));

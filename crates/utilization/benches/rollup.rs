@@ -227,7 +227,7 @@ impl Bench {
             println!("DuckDB: not there (pip install duckdb)");
             return;
         };
-        let (seconds, checksum) = told.trim().split_once(' ').unwrap();
+        let (seconds, checksum) = told.trim().lines().last().unwrap().split_once(' ').unwrap();
         let took = Duration::from_secs_f64(seconds.parse().unwrap());
         tell("DuckDB, one thread, its own file", took, rows);
         assert_eq!(checksum, expected, "DuckDB says the same");

@@ -120,6 +120,7 @@ pub(crate) fn duckdb(folder: &str, numbers: &str) -> String {
 import duckdb, time
 db = duckdb.connect("{folder}bench.duckdb")
 db.execute("set threads = 1")
+db.execute("set enable_progress_bar = false")
 for table in ["bench_facts", "bench_roster", "bench_teams"]:
     db.execute(f"create table {{table}} as select * from read_csv('{folder}{{table}}.csv', header = true)")
 db.execute("checkpoint")
