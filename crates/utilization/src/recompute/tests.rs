@@ -195,7 +195,10 @@ async fn a_contract_is_followed_and_its_alerts_are_told_once() {
     let tx = sample.store().begin().await.unwrap();
     tx.set_contract(&sample.connection, &contract, sample.clock.now()).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(sample.store().rollups_due(at(DAYS), 9).await.unwrap(), [sample.connection.clone()]);
+    assert_eq!(
+        sample.store().rollups_due(at(DAYS), 9).await.unwrap(),
+        std::slice::from_ref(&sample.connection)
+    );
     let turn = Cause::Turn(sample.connection.clone());
     for _ in 0..3 {
         recompute(&sample.store(), &sample.clock, &sample.entropy, &turn).await.unwrap();
