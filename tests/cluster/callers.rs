@@ -4,7 +4,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tidemark_domain::id::{ConnectionId, OrganizationId};
+use tidemark_domain::{
+    Clock,
+    contract::Contract,
+    id::{ConnectionId, OrganizationId},
+};
 use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 use tidemark_rpc::{
     REQUEST_ID,
@@ -27,7 +31,7 @@ const NO_DELIVERY: &str = "whdl_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 
 /// Methods that name something that exists here, and belongs to somebody.
-const ISOLATED: [&str; 25] = [
+const ISOLATED: [&str; 38] = [
     "CreateConnection",
     "GetConnection",
     "ListConnections",
@@ -53,6 +57,19 @@ const ISOLATED: [&str; 25] = [
     "AcceptShrink",
     "GetDataQuality",
     "GetSummary",
+    "GetTrend",
+    "ListCuts",
+    "GetFeatureAdoption",
+    "ListSeats",
+    "ListRecommendations",
+    "GetContract",
+    "SetContract",
+    "ListExemptions",
+    "SetExemption",
+    "EndExemption",
+    "PreviewRenewal",
+    "GetCoverage",
+    "Export",
 ];
 
 /// Those of them that name the organization itself.
@@ -71,6 +88,7 @@ struct Target {
     organization: String,
     connection: String,
     run: String,
+    member: String,
     generation: i64,
 }
 
@@ -85,7 +103,10 @@ fn served_by(method: &str) -> usize {
 }
 
 async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
-    let Target { organization: organization_id, connection: connection_id, run: run_id, generation } = of;
+    if method.contains("UtilizationService") {
+        return ask_utilization(caller, method, of).await;
+    }
+    let Target { organization: organization_id, connection: connection_id, run: run_id, generation, .. } = of;
     let (connections, credentials, api_key) = (caller.connections(), caller.credentials(), KEY.to_owned());
     let mut connections = connections;
     let mut credentials = credentials;
@@ -151,9 +172,6 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
         "GetDataQuality" => {
             caller.syncs().get_data_quality(syncs::GetDataQualityRequest { connection_id }).await.map(drop)
         }
-        "GetSummary" => {
-            caller.utilization().get_summary(utilization::GetSummaryRequest { connection_id }).await.map(drop)
-        }
         "ReportForbidden" => credentials
             .report_forbidden(cred::ReportForbiddenRequest { connection_id, generation, capability: 1 })
             .await
@@ -166,6 +184,66 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
             .await
             .map(drop),
         other => beside(caller, other, organization_id).await,
+    }
+}
+
+/// The numbers of a connection, and what is entered for it.
+async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
+    use utilization as util;
+    let (connection_id, member_id, mut client) = (of.connection, of.member, caller.utilization());
+    match method.split('/').nth(1).unwrap() {
+        "GetSummary" => client.get_summary(util::GetSummaryRequest { connection_id }).await.map(drop),
+        "GetTrend" => {
+            client.get_trend(util::GetTrendRequest { connection_id, ..Default::default() }).await.map(drop)
+        }
+        "ListCuts" => {
+            client.list_cuts(util::ListCutsRequest { connection_id, ..Default::default() }).await.map(drop)
+        }
+        "GetFeatureAdoption" => client
+            .get_feature_adoption(util::GetFeatureAdoptionRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
+        "ListSeats" => {
+            client.list_seats(util::ListSeatsRequest { connection_id, ..Default::default() }).await.map(drop)
+        }
+        "ListRecommendations" => client
+            .list_recommendations(util::ListRecommendationsRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
+        "GetContract" => client.get_contract(util::GetContractRequest { connection_id }).await.map(drop),
+        "SetContract" => client
+            .set_contract(util::SetContractRequest {
+                connection_id,
+                contract: Some(util::Contract::default()),
+            })
+            .await
+            .map(drop),
+        "ListExemptions" => client
+            .list_exemptions(util::ListExemptionsRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
+        "SetExemption" => client
+            .set_exemption(util::SetExemptionRequest {
+                connection_id,
+                member_id,
+                reason: "a test".to_owned(),
+                until: today().to_string(),
+            })
+            .await
+            .map(drop),
+        "EndExemption" => {
+            client.end_exemption(util::EndExemptionRequest { connection_id, member_id }).await.map(drop)
+        }
+        "PreviewRenewal" => client
+            .preview_renewal(util::PreviewRenewalRequest { connection_id, drop_seats: 1 })
+            .await
+            .map(drop),
+        "GetCoverage" => client.get_coverage(util::GetCoverageRequest { connection_id }).await.map(drop),
+        "Export" => client
+            .export(util::ExportRequest { connection_id, table: 3, ..Default::default() })
+            .await
+            .map(drop),
+        other => panic!("add {other} to this table"),
     }
 }
 
@@ -289,7 +367,13 @@ async fn target(cluster: &Cluster) -> (ConnectionId, Target) {
     cluster.run_in(&run, syncs::RunState::Succeeded).await;
     cluster.summary(&id, &run).await;
     let organization = cluster.connection(&id).await.organization_id;
-    let target = Target { organization, connection: id.to_string(), run, generation: 1 };
+    let member = cluster.store.seats(&id).await.unwrap()[0].member_id.to_string();
+    // What is previewed is a contract.
+    let contract = Contract { purchased: Some(5), ..Contract::default() };
+    let tx = cluster.store.begin().await.unwrap();
+    tx.set_contract(&id, &contract, SystemClock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let target = Target { organization, connection: id.to_string(), run, member, generation: 1 };
     (id, target)
 }
 
@@ -301,6 +385,7 @@ pub(crate) async fn every_method_refuses_wrong_scopes_and_organizations(wiring: 
         organization: right.organization.clone(),
         connection: NOBODYS.to_owned(),
         run: NO_RUN.to_owned(),
+        member: right.member.clone(),
         generation: 1,
     };
     for scope in Scope::ALL {

@@ -181,7 +181,7 @@ impl Cluster {
 
     /// Where the process at that place listens.
     pub(crate) fn port(&self, at: usize) -> u16 {
-        self.ports[at]
+        if self.wiring == Wiring::Embedded { self.ports[0] } else { self.ports[at] }
     }
 
     pub(crate) fn caller(&self, at: usize) -> Caller {
@@ -190,8 +190,12 @@ impl Cluster {
 
     /// Calls the process at that place with another token.
     pub(crate) fn caller_with(&self, at: usize, token: &str) -> Caller {
-        let port = if self.wiring == Wiring::Embedded { self.ports[0] } else { self.ports[at] };
-        caller_at(port, token)
+        caller_at(self.port(at), token)
+    }
+
+    /// Where the utilization service is.
+    pub(crate) fn utilization_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port(2))
     }
 
     /// Runs a command with the cluster's settings.

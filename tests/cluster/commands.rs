@@ -92,6 +92,54 @@ async fn the_report_prints_what_a_naive_computation_gives() {
     assert!(simulator.requests(TOKEN) - before < 30);
 }
 
+/// One page that needs nothing else, and files that say what the tables say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_writes_a_page_and_tables() {
+    let (simulator, workspace) = simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let more = [
+        "--days",
+        "120",
+        "--html",
+        "report.html",
+        "--csv",
+        "tables",
+        "--purchased",
+        "50",
+        "--price",
+        "25.00EUR",
+        "--renewal",
+        "2099-01-01",
+    ];
+    let output = report(folder.path(), &simulator.base_url(), TOKEN, &more).await;
+    assert!(output.status.success(), "{}", told(&output));
+    let sheet: Value = serde_json::from_slice(&output.stdout).unwrap();
+    naive::assert_contains(&sheet[0], &naive::sheet(&workspace, today()), "report");
+    let paid = sheet[0]["seats"]["assigned"].as_u64().unwrap();
+    let free = sheet[0]["recommended"]["reassignable_now"].as_u64().unwrap();
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(
+        page.contains(&format!("<div class=\"big\">{paid}</div>")),
+        "the first screen has the paid seats"
+    );
+    assert!(page.contains(&format!("{free} seats can be reassigned now")));
+    for nothing in ["<script", "http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(nothing), "the page needs nothing else: {nothing}");
+    }
+    assert_eq!(page.matches("<svg").count(), page.matches("role=\"img\"").count(), "each chart has a name");
+    assert!(page.contains("prefers-color-scheme: dark") && page.contains("@media print"));
+
+    let lines = |name: &str| {
+        let path = folder.path().join("tables").join(name);
+        std::fs::read_to_string(path).unwrap().lines().count() - 1
+    };
+    assert_eq!(lines("seats.csv"), workspace.members.len());
+    assert_eq!(lines("member-days.csv") as u64, naive::rows_in_history(&workspace, today(), 120));
+    assert!(lines("summary.csv") > 120 * 4);
+    let tiers = ["certain", "probable", "review"].map(|tier| sheet[0]["recommended"][tier].as_u64().unwrap());
+    assert_eq!(lines("recommendations.csv") as u64, tiers.iter().sum::<u64>());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_cannot_be_made_says_why() {
     let (simulator, _) = simulator().await;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tidemark_bus_amqp::AmqpBus;
-use tidemark_domain::event::Event;
+use tidemark_domain::{event::Event, id::ConnectionId};
 use tidemark_ports::{
     Bus, Verdict,
     topology::{Binding, Queue},
@@ -33,6 +33,28 @@ async fn listen(bus: &AmqpBus) -> (Arc<Mutex<Vec<Event>>>, AbortOnDropHandle<()>
         }
     });
     (heard, AbortOnDropHandle::new(task))
+}
+
+/// The files say what the service says, in both formats.
+async fn export(cluster: &Cluster, id: &ConnectionId, workspace: &Workspace) {
+    let url = cluster.utilization_url();
+    let csv = cluster.succeed(&["export", id.as_str(), "--table", "seats", "--url", &url]).await;
+    let lines = String::from_utf8(csv).unwrap().lines().count();
+    assert_eq!(lines, workspace.members.len() + 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("days.parquet");
+    let file = path.to_str().unwrap();
+    let asked =
+        ["export", id.as_str(), "--table", "member-days", "--format", "parquet", "-o", file, "--url", &url];
+    cluster.succeed(&asked).await;
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    let unknown =
+        ["export", "conn_00000000000000000000000000", "--table", "seats", "-o", file, "--url", &url];
+    let refused = cluster.command(&unknown).await;
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no rollup"));
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "what fails leaves the file as it was");
 }
 
 pub(crate) async fn connect_sync_lose_the_key_reconnect_and_see_utilization(wiring: Wiring) {
@@ -105,6 +127,7 @@ pub(crate) async fn connect_sync_lose_the_key_reconnect_and_see_utilization(wiri
     assert_eq!(cluster.store.facts_digest(&id).await.unwrap(), digest);
     let requests = cluster.simulator.requests(second) - before;
     assert!(requests < 30, "{requests} requests for nothing new");
+    export(&cluster, &id, &workspace).await;
     drop(heard);
     cluster.stop().await;
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tidemark_runtime::{Config, no_core_dumps, trace};
 
 use crate::{
-    command::{audit, demo, doctor, keys, migrate, queue, report, simulator, sync, token},
+    command::{audit, demo, doctor, export, keys, migrate, queue, report, simulator, sync, token},
     node::{self, Roles},
 };
 
@@ -46,6 +46,8 @@ enum Command {
     Queue(queue::Args),
     /// Asks every server for an answer and tells what to do where there is none.
     Doctor(doctor::Args),
+    /// Writes a table of a connection as CSV or Parquet.
+    Export(export::Args),
     /// The whole system in one process, against a simulated vendor.
     Demo(demo::Args),
     /// The seat report of one real workspace; the token is read from PRODUCTBOARD_TOKEN.
@@ -74,6 +76,7 @@ impl Cli {
             Command::Sync(args) => sync::run(&load(&[])?, args).await,
             Command::Queue(args) => queue::run(&load(&[])?, args).await,
             Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
+            Command::Export(args) => export::run(&load(&[])?, args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,
             Command::Simulator(args) => simulator::run(args, load).await,

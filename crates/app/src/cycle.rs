@@ -172,6 +172,12 @@ impl Cycle {
 
     /// Syncs the connection and reads its summary.
     pub(crate) async fn sync(&self, connection: &Connection) -> Result<Sheet> {
+        let (run, summary) = self.sync_run(connection).await?;
+        Ok(Sheet::new(name(connection), &run, summary))
+    }
+
+    /// Syncs the connection; gives the run and the summary that came of it.
+    pub(crate) async fn sync_run(&self, connection: &Connection) -> Result<(Run, Option<Summary>)> {
         let request =
             StartSyncRequest { connection_id: connection.id.clone(), ..StartSyncRequest::default() };
         let started =
@@ -191,7 +197,15 @@ impl Cycle {
             bail!("{}: {}", name(connection), run.reason);
         }
         let summary = self.summary(connection, &run).await?;
-        Ok(Sheet::new(name(connection), &run, summary))
+        Ok((run, summary))
+    }
+
+    /// Shows that something is asked for that has no length.
+    pub(crate) fn asking(&self, workspace: &str, what: &'static str) {
+        let drawn = self.drawn.lock().expect("no holder panics");
+        if let Some(bar) = drawn.get(workspace) {
+            bar.set_message(format!("reading {what}"));
+        }
     }
 
     /// Waits for the rollup of the run; none comes of a run that stopped, so that the last one stands.
@@ -262,12 +276,12 @@ fn show(bar: &ProgressBar, run: &Run) {
     }
 }
 
-fn name(connection: &Connection) -> String {
+pub(crate) fn name(connection: &Connection) -> String {
     if connection.workspace.is_empty() { connection.id.clone() } else { connection.workspace.clone() }
 }
 
 /// The service's sentence is meant for a person; the rest of a status is not.
-fn sentence(status: &tonic::Status) -> anyhow::Error {
+pub(crate) fn sentence(status: &tonic::Status) -> anyhow::Error {
     if status.code() == Code::Unavailable {
         return anyhow!("{}. Check the network, and that region and host are right", status.message());
     }

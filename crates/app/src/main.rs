@@ -7,6 +7,7 @@ mod directory;
 mod housekeeping;
 mod node;
 mod operator;
+mod portrait;
 mod relay;
 mod sheet;
 mod wiring;

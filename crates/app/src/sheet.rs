@@ -8,8 +8,10 @@ use serde::Serialize;
 use tidemark_domain::activity::Area;
 use tidemark_rpc::{
     syncs::{Run, RunState},
-    utilization::{Summary, WindowUse},
+    utilization::{Savings, Summary, WindowUse},
 };
+
+use crate::portrait::money;
 
 const WINDOWS: [u32; 3] = [7, 28, 90];
 
@@ -32,8 +34,16 @@ struct Numbers {
     definition_version: u32,
     /// Covered days of the window, as a share.
     coverage: BTreeMap<String, f64>,
+    /// Why the numbers are older than they should be, where they are.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    stale: String,
+    /// What is wrong with the facts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<String>,
     members: u32,
     seats: Seats,
+    /// Seats with something recommended, by how sure that is.
+    recommended: Recommended,
     areas: BTreeMap<String, BTreeMap<&'static str, u32>>,
 }
 
@@ -44,6 +54,66 @@ struct Seats {
     idle: BTreeMap<String, u32>,
     /// Paid seats by state on the as-of day.
     states: BTreeMap<String, u32>,
+}
+
+/// What to do, and what it saves.
+#[derive(Debug, Serialize)]
+struct Recommended {
+    certain: u32,
+    probable: u32,
+    review: u32,
+    reassignable_now: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reassignable_per_month: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    droppable_at_renewal: Option<u32>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    saving_at_renewal: String,
+}
+
+impl Recommended {
+    fn new(savings: &Savings) -> Self {
+        Self {
+            certain: savings.certain,
+            probable: savings.probable,
+            review: savings.review,
+            reassignable_now: savings.reassignable_now,
+            reassignable_per_month: money(savings.reassignable_per_month.as_ref()),
+            droppable_at_renewal: savings.droppable_at_renewal,
+            saving_at_renewal: money(savings.saving_at_renewal.as_ref()),
+        }
+    }
+
+    /// In a sentence: what a person does next.
+    fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        if self.certain > 0 {
+            parts.push(format!("take {} certain seats back (disabled, or never accepted)", self.certain));
+        }
+        if self.probable > 0 {
+            parts.push(format!("give {} unused seats to others", self.probable));
+        }
+        if self.review > 0 {
+            parts.push(format!("review {} that a free role might do for", self.review));
+        }
+        if parts.is_empty() {
+            return "nothing: no seat is free by what is known".to_owned();
+        }
+        parts.join("; ")
+    }
+
+    fn money(&self) -> Option<String> {
+        if self.reassignable_per_month.is_empty() {
+            return None;
+        }
+        let renewal = match (self.droppable_at_renewal, self.saving_at_renewal.as_str()) {
+            (Some(seats), saving) if !saving.is_empty() => {
+                format!("; at renewal {seats} seats fewer save {saving} a year")
+            }
+            _ => String::new(),
+        };
+        Some(format!("reassignable now: {} a month{renewal}", self.reassignable_per_month))
+    }
 }
 
 impl Sheet {
@@ -82,6 +152,8 @@ impl Numbers {
             .map(|window| (window.days.to_string(), f64::from(window.covered_days) / f64::from(window.days)))
             .collect();
         let areas = shown().map(|window| (window.days.to_string(), areas(window))).collect();
+        let basis = summary.basis.clone().unwrap_or_default();
+        let recommended = Recommended::new(summary.savings.as_ref().unwrap_or(&Savings::default()));
         let seats = Seats {
             assigned: shown().next().map_or(0, |window| window.assigned_seats),
             active: by_window(|window| window.active_seats),
@@ -92,6 +164,9 @@ impl Numbers {
             coverage,
             areas,
             seats,
+            recommended,
+            stale: basis.stale_reason,
+            flags: basis.flags,
             members: summary.members,
             definition_version: summary.definition_version,
             as_of: summary.as_of,
@@ -128,13 +203,24 @@ fn table(out: &mut impl Write, sheet: &Sheet) -> Result<()> {
         writeln!(out, "  no numbers yet")?;
         return Ok(());
     };
+    let month = "28".to_owned();
+    let used = share(numbers.seats.active.get(&month), numbers.seats.assigned);
+    writeln!(out, "  {} paid seats; {used} used in 28 days", numbers.seats.assigned)?;
+    writeln!(out, "  to do: {}", numbers.recommended.sentence())?;
+    if let Some(money) = numbers.recommended.money() {
+        writeln!(out, "  {money}")?;
+    }
     let stale =
         if sheet.sync == "reconnect_required" { ", stale until the workspace is reconnected" } else { "" };
     writeln!(
         out,
-        "  {} paid seats of {} members, as of {}{stale} (definitions v{})",
-        numbers.seats.assigned, numbers.members, numbers.as_of, numbers.definition_version
+        "  {} members, as of {}{stale} (definitions v{})",
+        numbers.members, numbers.as_of, numbers.definition_version
     )?;
+    if !numbers.stale.is_empty() && stale.is_empty() {
+        writeln!(out, "  note: {}", numbers.stale)?;
+    }
+    numbers.flags.iter().try_for_each(|flag| writeln!(out, "  data quality: {}", flag.replace('_', " ")))?;
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY);
     let windows = WINDOWS.map(|days| days.to_string());

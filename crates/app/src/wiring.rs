@@ -1,6 +1,6 @@
 //! The one place that chooses adapters, by the scheme of the configured URL.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
@@ -51,24 +51,40 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
 
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
-    caller_of(config, &config.credentials.url)
+    caller_at(config, &config.credentials.url, "credentials.url")
 }
 
-/// Calls the sync service: there, or where a worker of these settings listens.
+/// Calls the sync service, at that address or on this host.
 pub(crate) fn sync_caller(config: &Config, url: Option<&Url>) -> Result<Caller> {
-    let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
-    let local = Url::parse(&format!("{scheme}://{}", config.worker.listen));
-    let local = local.context("the setting worker.listen is no address to call")?;
-    caller_of(config, url.unwrap_or(&local))
+    caller_beside(config, url, config.worker.listen, "worker.listen")
 }
 
-fn caller_of(config: &Config, url: &Url) -> Result<Caller> {
+/// Calls the utilization service, at that address or on this host.
+pub(crate) fn utilization_caller(config: &Config, url: Option<&Url>) -> Result<Caller> {
+    caller_beside(config, url, config.aggregator_listen, "aggregator.listen")
+}
+
+fn caller_beside(config: &Config, url: Option<&Url>, listen: SocketAddr, said: &str) -> Result<Caller> {
+    if let Some(url) = url {
+        return caller_at(config, url, "--url");
+    }
+    let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
+    let here = match listen.ip() {
+        // By name, since that is what a certificate has.
+        ip if ip.is_unspecified() || ip.is_loopback() => format!("{scheme}://localhost:{}", listen.port()),
+        _ => format!("{scheme}://{listen}"),
+    };
+    let here = here.parse().with_context(|| format!("the setting {said} cannot be used"))?;
+    caller_at(config, &here, said)
+}
+
+fn caller_at(config: &Config, url: &Url, said: &str) -> Result<Caller> {
     let (token, tls) = (&config.rpc_token, &config.rpc.tls);
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }
-    let ca =
-        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where a service is called by https")?;
+    let ca = tls.ca.clone();
+    let ca = ca.with_context(|| format!("the setting rpc.tls.ca_file is needed where {said} is https"))?;
     Ok(Caller::secured(url.as_str(), token, &ClientFiles { ca, own: tls.client.clone() })?)
 }
 

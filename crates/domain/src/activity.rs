@@ -73,6 +73,14 @@ pub struct Counter {
     pub area: Option<Area>,
 }
 
+impl Counter {
+    /// Whether it counts a maker's action, which needs a paid seat: everything created but notes, and notes moved on.
+    /// Contributors can create notes, viewers can open boards.
+    pub fn needs_seat(&self) -> bool {
+        self.kind == Kind::Edit && self.column != "note_created"
+    }
+}
+
 const fn counter(field: &'static str, column: &'static str, kind: Kind, area: Option<Area>) -> Counter {
     Counter { field, column, kind, area }
 }
@@ -158,6 +166,14 @@ mod tests {
         let totals = COUNTER_TABLE.iter().filter(|counter| counter.kind == Kind::VendorTotal).count();
         assert_eq!(totals, 2);
         assert!(COUNTER_TABLE.iter().all(|c| c.area.is_none() == (c.kind == Kind::VendorTotal)));
+    }
+
+    #[test]
+    fn eleven_counters_need_a_paid_seat() {
+        let makers: Vec<_> = COUNTER_TABLE.iter().filter(|counter| counter.needs_seat()).collect();
+        assert_eq!(makers.len(), 11);
+        assert!(makers.iter().any(|counter| counter.field == "noteStateChangedCount"));
+        assert!(makers.iter().all(|counter| counter.field != "noteCreatedCount"));
     }
 
     #[test]

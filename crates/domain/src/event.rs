@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Clock, Entropy,
+    alert::{Alert, BelowTarget, DataStale, OverAllocated, RenewalNear, SeatIdle},
     capability::Capability,
     connection::{CredentialKind, Reason, State},
     id::{ConnectionId, EventId, OrganizationId, RunId},
@@ -120,6 +121,31 @@ pub struct UtilizationUpdated {
     pub as_of: NaiveDate,
     /// By which definitions.
     pub definition_version: u32,
+    /// What changed; absent in events of before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
+}
+
+/// What of a connection's rollups changed: rows that are equal are not written again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The first day whose numbers were computed again.
+    pub first_day: Option<NaiveDate>,
+    /// The last one.
+    pub last_day: Option<NaiveDate>,
+    /// Rows of numbers that are other than before.
+    pub numbers: u64,
+    /// Seats that are other than before.
+    pub seats: u64,
+    /// Recommendations that are other than before.
+    pub recommendations: u64,
+}
+
+impl Changed {
+    /// Whether anything did.
+    pub fn is_anything(&self) -> bool {
+        self.numbers + self.seats + self.recommendations > 0
+    }
 }
 
 /// What happened.
@@ -145,6 +171,16 @@ pub enum Data {
     SyncFailed(SyncFailed),
     /// `utilization.updated`
     UtilizationUpdated(UtilizationUpdated),
+    /// `utilization.below_target`
+    BelowTarget(BelowTarget),
+    /// `utilization.seat_idle`
+    SeatIdle(SeatIdle),
+    /// `utilization.over_allocated`
+    OverAllocated(OverAllocated),
+    /// `utilization.renewal_near`
+    RenewalNear(RenewalNear),
+    /// `utilization.data_stale`
+    DataStale(DataStale),
 }
 
 impl Data {
@@ -161,6 +197,11 @@ impl Data {
             Self::SyncCompleted(_) => "sync.completed",
             Self::SyncFailed(_) => "sync.failed",
             Self::UtilizationUpdated(_) => "utilization.updated",
+            Self::BelowTarget(_) => "utilization.below_target",
+            Self::SeatIdle(_) => "utilization.seat_idle",
+            Self::OverAllocated(_) => "utilization.over_allocated",
+            Self::RenewalNear(_) => "utilization.renewal_near",
+            Self::DataStale(_) => "utilization.data_stale",
         }
     }
 
@@ -174,7 +215,12 @@ impl Data {
             | Self::Reconnected(_)
             | Self::Disconnected(_) => "/tidemark/credentials",
             Self::SyncCompleted(_) | Self::SyncFailed(_) => "/tidemark/sync",
-            Self::UtilizationUpdated(_) => "/tidemark/utilization",
+            Self::UtilizationUpdated(_)
+            | Self::BelowTarget(_)
+            | Self::SeatIdle(_)
+            | Self::OverAllocated(_)
+            | Self::RenewalNear(_)
+            | Self::DataStale(_) => "/tidemark/utilization",
         }
     }
 
@@ -190,6 +236,11 @@ impl Data {
             Self::SyncCompleted(data) => serde_json::to_value(data),
             Self::SyncFailed(data) => serde_json::to_value(data),
             Self::UtilizationUpdated(data) => serde_json::to_value(data),
+            Self::BelowTarget(data) => serde_json::to_value(data),
+            Self::SeatIdle(data) => serde_json::to_value(data),
+            Self::OverAllocated(data) => serde_json::to_value(data),
+            Self::RenewalNear(data) => serde_json::to_value(data),
+            Self::DataStale(data) => serde_json::to_value(data),
         }
     }
 
@@ -208,8 +259,25 @@ impl Data {
             "sync.completed" => Self::SyncCompleted(read(value)?),
             "sync.failed" => Self::SyncFailed(read(value)?),
             "utilization.updated" => Self::UtilizationUpdated(read(value)?),
+            "utilization.below_target" => Self::BelowTarget(read(value)?),
+            "utilization.seat_idle" => Self::SeatIdle(read(value)?),
+            "utilization.over_allocated" => Self::OverAllocated(read(value)?),
+            "utilization.renewal_near" => Self::RenewalNear(read(value)?),
+            "utilization.data_stale" => Self::DataStale(read(value)?),
             _ => return Err(DecodeError::UnknownType(kind.to_owned())),
         })
+    }
+}
+
+impl From<Alert> for Data {
+    fn from(alert: Alert) -> Self {
+        match alert {
+            Alert::BelowTarget(data) => Self::BelowTarget(data),
+            Alert::SeatIdle(data) => Self::SeatIdle(data),
+            Alert::OverAllocated(data) => Self::OverAllocated(data),
+            Alert::RenewalNear(data) => Self::RenewalNear(data),
+            Alert::DataStale(data) => Self::DataStale(data),
+        }
     }
 }
 

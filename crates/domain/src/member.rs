@@ -112,7 +112,8 @@ impl Standing {
 /// One version in a member's history (slowly changing dimension, type 2).
 ///
 /// `valid_from` is the last whole day before the sync that saw it: what a sync sees in the morning is how the roster
-/// stood at the end of the day before. The vendor keeps no history, so the earliest version stands for all time before.
+/// stood at the end of the day before. The vendor keeps no history, so what the very first listing showed stands for
+/// all time before it. Whoever came on a later listing was not there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     /// The first day the version speaks for.
@@ -121,10 +122,14 @@ pub struct Version {
     pub standing: Option<Standing>,
 }
 
-/// How a member stood on a day, from versions in order of `valid_from`.
-pub fn standing_on(versions: &[Version], day: NaiveDate) -> Option<&Standing> {
+/// How a member stood on a day, from versions in order of `valid_from` and the day of the workspace's first listing.
+pub fn standing_on(versions: &[Version], roster_start: NaiveDate, day: NaiveDate) -> Option<&Standing> {
     let after = versions.partition_point(|version| version.valid_from <= day);
-    versions.get(after.saturating_sub(1)).and_then(|version| version.standing.as_ref())
+    let version = match after.checked_sub(1) {
+        Some(present) => versions.get(present),
+        None => versions.first().filter(|first| first.valid_from <= roster_start),
+    };
+    version.and_then(|version| version.standing.as_ref())
 }
 
 #[cfg(test)]
@@ -151,10 +156,12 @@ mod tests {
             Version { valid_from: day(9), standing: Some(disabled.clone()) },
             Version { valid_from: day(12), standing: None },
         ];
-        assert_eq!(standing_on(&versions, day(1)), Some(&maker), "the earliest version reaches back");
-        assert_eq!(standing_on(&versions, day(8)), Some(&maker));
-        assert_eq!(standing_on(&versions, day(9)), Some(&disabled));
-        assert_eq!(standing_on(&versions, day(20)), None);
-        assert_eq!(standing_on(&[], day(1)), None);
+        let on = |at| standing_on(&versions, day(5), day(at));
+        assert_eq!(on(1), Some(&maker), "the first listing reaches back");
+        assert_eq!(standing_on(&versions, day(4), day(1)), None, "whoever came later was not there before");
+        assert_eq!(on(8), Some(&maker));
+        assert_eq!(on(9), Some(&disabled));
+        assert_eq!(on(20), None);
+        assert_eq!(standing_on(&[], day(1), day(1)), None);
     }
 }

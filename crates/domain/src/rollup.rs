@@ -1,24 +1,34 @@
-//! The fold from facts to numbers, by the definitions of `DEFINITION_VERSION`: a pure function of facts and days.
+#![doc = include_str!("rollup/definitions.md")]
 //!
-//! One member at a time goes through [`Fold::member`], so that memory does not grow with the workspace. Activity is held
-//! as bits, so that a window is a mask and a count. An equal, naive computation in the tests keeps it honest.
+//! # How it is computed
+//! A pure function of facts and days: computing any range again gives the same rows. One member at a time goes through
+//! [`Fold::member`], so that memory does not grow with the workspace. Activity is held as bits, so that a window is a
+//! mask and a count. An equal, naive computation in the tests keeps it honest.
 
 mod bits;
+mod cut;
+mod figures;
+mod quality;
 mod seat;
+mod sums;
 #[cfg(test)]
 mod tests;
+mod tracks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
 
-use crate::{
-    activity::{Area, Kind, MemberDay},
-    member::{Version, standing_on},
-};
+use crate::{activity::MemberDay, member::Version};
 use bits::Bits;
-pub use seat::{Seat, SeatState};
+pub use cut::Cut;
+pub use figures::{Ratio, Stickiness};
+pub use quality::Flag;
+use quality::Uniformity;
+pub use seat::{Seat, SeatState, SeatUse};
+use sums::{Changes, Number, Sums};
+use tracks::{Spell, Tracks, spells};
 
 /// The version of the metric definitions; printed beside every number.
 pub const DEFINITION_VERSION: u32 = 1;
@@ -57,6 +67,11 @@ impl Coverage {
         self.covered(day, window) == window
     }
 
+    /// Whether no day is covered.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether that day is covered.
     pub fn contains(&self, day: NaiveDate) -> bool {
         self.0.contains(&day)
@@ -76,6 +91,11 @@ fn window_start(day: NaiveDate, window: u32) -> NaiveDate {
 /// The first day whose facts a rollup of `day` depends on.
 pub fn horizon(day: NaiveDate) -> NaiveDate {
     window_start(day, LONGEST)
+}
+
+/// The last day whose rollup depends on the facts of `day`.
+pub fn reach(day: NaiveDate) -> NaiveDate {
+    day + Days::new(u64::from(LONGEST) - 1)
 }
 
 /// The numbers of one feature area in one window.
@@ -102,9 +122,11 @@ pub struct WindowUse {
     pub active_seats: u32,
     /// Members of any role with an active day in the window.
     pub active_members: u32,
-    /// Active days of all members in the window, added up.
+    /// Active days in the window, added up over the members listed on its last day.
     pub member_days: u32,
-    /// Per area, in the order of [`Area::ALL`].
+    /// The daily active members of the window's days, added up: over the days, the mean of `dau`.
+    pub daily_actives: u32,
+    /// Per area, in the order of [`Area::ALL`](crate::activity::Area::ALL).
     pub areas: [AreaUse; 5],
 }
 
@@ -113,15 +135,27 @@ impl WindowUse {
     pub fn idle_seats(&self) -> u32 {
         self.assigned - self.active_seats
     }
+
+    /// Whether there is nothing to tell of it.
+    fn is_blank(&self) -> bool {
+        *self == Self { covered_days: self.covered_days, ..Self::default() }
+    }
 }
+
+/// What a row of numbers is about: who, the last day, the window's length.
+pub type Key = (Cut, NaiveDate, u32);
 
 /// What the fold gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollup {
-    /// Per day and window length.
-    pub windows: BTreeMap<(NaiveDate, u32), WindowUse>,
+    /// The first and the last day the windows end on.
+    pub days: (NaiveDate, NaiveDate),
+    /// Per cut, day and window length. Cuts other than all have no row where there is nothing to tell.
+    pub windows: BTreeMap<Key, WindowUse>,
     /// Each member's seat on the last day, in the order the members came.
     pub seats: Vec<Seat>,
+    /// What is wrong with the facts themselves, as of the last day.
+    pub flags: Vec<Flag>,
 }
 
 /// One member's facts: the history in order of `valid_from`, and the days in any order.
@@ -131,8 +165,14 @@ pub struct MemberFacts<'a> {
     pub member_id: Uuid,
     /// The roster history; empty for ids that the member list never had.
     pub versions: &'a [Version],
-    /// The member days.
+    /// The member days, at least from the [`horizon`] of the first day that is folded.
     pub days: &'a [MemberDay],
+    /// The teams the member is in.
+    pub teams: &'a [Uuid],
+    /// The day of the first row there is, where it lies before the days given here.
+    pub first_row: Option<NaiveDate>,
+    /// The last active day before the days given here.
+    pub active_before: Option<NaiveDate>,
 }
 
 /// Folds members into the windows that end on the days `first..=last`.
@@ -141,21 +181,39 @@ pub struct Fold<'a> {
     first: NaiveDate,
     last: NaiveDate,
     coverage: &'a Coverage,
-    windows: BTreeMap<(NaiveDate, u32), WindowUse>,
+    roster_start: NaiveDate,
+    sums: BTreeMap<Cut, Sums>,
     seats: Vec<Seat>,
+    uniformity: Uniformity,
+    changes: Changes,
 }
 
 impl<'a> Fold<'a> {
-    /// A fold for the windows that end on `first..=last`.
-    pub fn new(first: NaiveDate, last: NaiveDate, coverage: &'a Coverage) -> Self {
-        let mut windows = BTreeMap::new();
-        for day in first.iter_days().take_while(|day| *day <= last) {
-            for window in WINDOWS {
-                let covered_days = coverage.covered(day, window);
-                windows.insert((day, window), WindowUse { covered_days, ..WindowUse::default() });
-            }
-        }
-        Self { first, last, coverage, windows, seats: Vec::new() }
+    /// A fold for the windows that end on `first..=last`, of a workspace whose members were first listed as of
+    /// `roster_start`.
+    pub fn new(first: NaiveDate, last: NaiveDate, coverage: &'a Coverage, roster_start: NaiveDate) -> Self {
+        let mut fold = Self {
+            first,
+            last,
+            coverage,
+            roster_start,
+            sums: BTreeMap::new(),
+            seats: Vec::new(),
+            uniformity: Uniformity::new(last),
+            changes: Changes::default(),
+        };
+        fold.sums.insert(Cut::All, Sums::new(fold.length()));
+        fold
+    }
+
+    /// The days whose facts matter, from the origin on.
+    fn length(&self) -> usize {
+        usize::try_from((self.last - self.origin()).num_days() + 1)
+            .expect("the last day is not before the first")
+    }
+
+    fn origin(&self) -> NaiveDate {
+        horizon(self.first)
     }
 
     /// Adds one member. Ids that the member list never had hold no seat and count nowhere.
@@ -163,87 +221,143 @@ impl<'a> Fold<'a> {
         if facts.versions.is_empty() {
             return;
         }
-        let tracks = Tracks::new(horizon(self.first), self.last, facts.days);
-        for ((day, window), row) in &mut self.windows {
-            let Some(standing) = standing_on(facts.versions, *day) else { continue };
-            let (from, to) = tracks.span(*day, *window);
-            let active_days = tracks.active.count(from, to);
-            row.active_members += u32::from(active_days > 0);
-            row.member_days += active_days;
-            if standing.is_paid_seat() {
-                row.assigned += 1;
-                row.active_seats += u32::from(active_days > 0);
-                tracks.add_areas(&mut row.areas, from, to);
+        let (origin, length) = (self.origin(), self.length());
+        let tracks = Tracks::new(origin, length, facts.days);
+        let spells = spells(facts.versions, self.roster_start, origin, length);
+        let roles: BTreeSet<_> = spells.iter().map(|spell| spell.role).collect();
+        // Most members have one role all the time, and count in its cut as they do everywhere.
+        let only = roles.first().filter(|_| roles.len() == 1).map(|role| Cut::Role((*role).clone()));
+        let everywhere = std::iter::once(Cut::All)
+            .chain(facts.teams.iter().copied().map(Cut::Team))
+            .chain(seat::first_seen(&facts).map(Cut::cohort))
+            .chain(only);
+        self.count(&tracks, &spells, everywhere);
+        for role in roles.iter().filter(|_| roles.len() > 1) {
+            let own: Vec<_> = spells.iter().filter(|spell| spell.role == *role).cloned().collect();
+            self.count(&tracks, &own, std::iter::once(Cut::Role((*role).clone())));
+        }
+        self.uniformity.member(facts.days);
+        self.seats.extend(seat::judge(&facts, self.last, self.coverage, self.roster_start));
+    }
+
+    /// Counts the member's spells in those cuts.
+    fn count(&mut self, tracks: &Tracks, spells: &[Spell<'_>], cuts: impl Iterator<Item = Cut>) {
+        let (length, kept) = (self.length(), LONGEST as usize - 1);
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.clear();
+        Counting { length, kept, changes: &mut changes }.member(tracks, spells);
+        if !changes.is_empty() {
+            for cut in cuts {
+                self.sums.entry(cut).or_insert_with(|| Sums::new(length)).apply(&changes);
             }
         }
-        self.seats.extend(seat::judge(&facts, self.last, self.coverage));
+        self.changes = changes;
     }
 
     /// The result.
-    pub fn finish(self) -> Rollup {
-        Rollup { windows: self.windows, seats: self.seats }
-    }
-}
-
-/// One member's days as bits, and as running sums where amounts matter.
-struct Tracks {
-    origin: NaiveDate,
-    active: Bits,
-    areas: [AreaTrack; 5],
-}
-
-struct AreaTrack {
-    created: Bits,
-    opened: Bits,
-    /// `running[i]` = actions on the days before day `i`; empty while there were none.
-    running: Vec<u64>,
-}
-
-impl Tracks {
-    fn new(origin: NaiveDate, last: NaiveDate, days: &[MemberDay]) -> Self {
-        let length =
-            usize::try_from((last - origin).num_days() + 1).expect("the last day is not before the first");
-        let mut active = Bits::new(length);
-        let mut areas = Area::ALL.map(|_| AreaTrack {
-            created: Bits::new(length),
-            opened: Bits::new(length),
-            running: Vec::new(),
-        });
-        for row in days.iter().filter(|row| (origin..=last).contains(&row.day)) {
-            let at = usize::try_from((row.day - origin).num_days()).expect("filtered to the range");
-            if row.is_active() {
-                active.set(at);
-            }
-            for (area, kind, value) in row.counters.actions() {
-                let track = &mut areas[area as usize];
-                let seen = if kind == Kind::View { &mut track.opened } else { &mut track.created };
-                seen.set(at);
-                track.running.resize(length + 1, 0);
-                track.running[at + 1] += u64::from(value);
+    pub fn finish(mut self) -> Rollup {
+        let mut windows = BTreeMap::new();
+        let days: Vec<_> = self.first.iter_days().take_while(|day| *day <= self.last).collect();
+        for (cut, sums) in &mut self.sums {
+            sums.accumulate();
+            for (place, day) in days.iter().enumerate() {
+                for (at, window) in WINDOWS.into_iter().enumerate() {
+                    let covered_days = self.coverage.covered(*day, window);
+                    let row = WindowUse { covered_days, ..sums.window(at, place + LONGEST as usize - 1) };
+                    if *cut == Cut::All || !row.is_blank() {
+                        windows.insert((cut.clone(), *day, window), row);
+                    }
+                }
             }
         }
-        for track in &mut areas {
-            for at in 1..track.running.len() {
-                track.running[at] += track.running[at - 1];
+        let flags = self.uniformity.flag().into_iter().collect();
+        Rollup { days: (self.first, self.last), windows, seats: self.seats, flags }
+    }
+}
+
+/// Writes down what one member changes from day to day.
+struct Counting<'a> {
+    length: usize,
+    /// The first day whose windows are wanted; of the days before it only the daily actives.
+    kept: usize,
+    changes: &'a mut Changes,
+}
+
+impl Counting<'_> {
+    fn member(&mut self, tracks: &Tracks, spells: &[Spell<'_>]) {
+        for spell in spells.iter().filter(|spell| spell.paid) {
+            let run = (spell.from.max(self.kept), spell.to);
+            self.changes.add(self.length, 0, Number::Assigned, run, 1);
+        }
+        if tracks.active.is_empty() {
+            return;
+        }
+        let mut scratch = Bits::new(self.length);
+        for (window, days) in WINDOWS.into_iter().enumerate() {
+            let from = if window == 0 { 0 } else { self.kept };
+            scratch.copy_from(&tracks.active);
+            scratch.smear(days);
+            self.present(&scratch, spells, window, from, Number::ActiveMembers, false);
+            self.present(&scratch, spells, window, self.kept, Number::ActiveSeats, true);
+            for day in tracks.active.days() {
+                self.amount(spells, window, Number::MemberDays, day, 1, false);
+            }
+            self.areas(tracks, spells, window, &mut scratch);
+        }
+    }
+
+    fn areas(&mut self, tracks: &Tracks, spells: &[Spell<'_>], window: usize, scratch: &mut Bits) {
+        for (area, track) in tracks.areas.iter().enumerate().filter(|(_, track)| !track.actions.is_empty()) {
+            for (bits, number) in
+                [(&track.created, Number::AreaCreators(area)), (&track.opened, Number::AreaOpeners(area))]
+            {
+                if !bits.is_empty() {
+                    scratch.copy_from(bits);
+                    scratch.smear(WINDOWS[window]);
+                    self.present(scratch, spells, window, self.kept, number, true);
+                }
+            }
+            scratch.copy_from(&track.created);
+            scratch.or(&track.opened);
+            scratch.smear(WINDOWS[window]);
+            self.present(scratch, spells, window, self.kept, Number::AreaMembers(area), true);
+            for (day, actions) in &track.actions {
+                self.amount(spells, window, Number::AreaActions(area), *day, *actions, true);
             }
         }
-        Self { origin, active, areas }
     }
 
-    /// The bit range of the window that ends on `day`.
-    fn span(&self, day: NaiveDate, window: u32) -> (usize, usize) {
-        let end =
-            usize::try_from((day - self.origin).num_days()).expect("rollup days lie after the horizon") + 1;
-        (end - window as usize, end)
+    /// One on every day of the spells on which the bits are set.
+    fn present(
+        &mut self,
+        bits: &Bits,
+        spells: &[Spell<'_>],
+        window: usize,
+        start: usize,
+        number: Number,
+        paid: bool,
+    ) {
+        for spell in spells.iter().filter(|spell| spell.paid || !paid) {
+            bits.runs(spell.from.max(start), spell.to, |from, to| {
+                self.changes.add(self.length, window, number, (from, to), 1);
+            });
+        }
     }
 
-    fn add_areas(&self, areas: &mut [AreaUse; 5], from: usize, to: usize) {
-        for (sum, track) in areas.iter_mut().zip(&self.areas).filter(|(_, track)| !track.running.is_empty()) {
-            let (created, opened) = (track.created.count(from, to) > 0, track.opened.count(from, to) > 0);
-            sum.members += u32::from(created || opened);
-            sum.creators += u32::from(created);
-            sum.openers += u32::from(opened);
-            sum.actions += track.running[to] - track.running[from];
+    /// An amount of one day, on every day of the spells whose window it lies in.
+    fn amount(
+        &mut self,
+        spells: &[Spell<'_>],
+        window: usize,
+        number: Number,
+        day: usize,
+        amount: i64,
+        paid: bool,
+    ) {
+        let end = day + WINDOWS[window] as usize;
+        for spell in spells.iter().filter(|spell| spell.paid || !paid) {
+            let run = (day.max(spell.from).max(self.kept), end.min(spell.to));
+            self.changes.add(self.length, window, number, run, amount);
         }
     }
 }

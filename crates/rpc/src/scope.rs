@@ -31,11 +31,14 @@ pub enum Scope {
     SyncsWrite,
     /// Read the numbers.
     UtilizationRead,
+    /// Enter contracts and exemptions.
+    UtilizationWrite,
 }
 
 use Scope::{
     ConnectionsRead, ConnectionsWrite, CredentialsRelease, CredentialsReport, EventsWatch, InvitationsRead,
-    InvitationsWrite, LinksUse, SyncsRead, SyncsWrite, UtilizationRead, WebhooksRead, WebhooksWrite,
+    InvitationsWrite, LinksUse, SyncsRead, SyncsWrite, UtilizationRead, UtilizationWrite, WebhooksRead,
+    WebhooksWrite,
 };
 
 /// Each method of each service, with the scope it asks for.
@@ -84,6 +87,19 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.syncs.v1.SyncsService/AcceptShrink", SyncsWrite),
     ("tidemark.syncs.v1.SyncsService/GetDataQuality", SyncsRead),
     ("tidemark.utilization.v1.UtilizationService/GetSummary", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/GetTrend", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/ListCuts", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/GetFeatureAdoption", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/ListSeats", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/ListRecommendations", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/GetContract", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/SetContract", UtilizationWrite),
+    ("tidemark.utilization.v1.UtilizationService/ListExemptions", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/SetExemption", UtilizationWrite),
+    ("tidemark.utilization.v1.UtilizationService/EndExemption", UtilizationWrite),
+    ("tidemark.utilization.v1.UtilizationService/PreviewRenewal", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/GetCoverage", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/Export", UtilizationRead),
 ];
 
 /// Services that anybody may call: whether a process is healthy, and what it speaks.
@@ -113,7 +129,7 @@ impl Access {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         ConnectionsRead,
         ConnectionsWrite,
         CredentialsRelease,
@@ -127,6 +143,7 @@ impl Scope {
         SyncsRead,
         SyncsWrite,
         UtilizationRead,
+        UtilizationWrite,
     ];
 
     /// As it is written.
@@ -145,6 +162,7 @@ impl Scope {
             SyncsRead => "syncs:read",
             SyncsWrite => "syncs:write",
             UtilizationRead => "utilization:read",
+            UtilizationWrite => "utilization:write",
         }
     }
 }

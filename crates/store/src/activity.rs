@@ -147,6 +147,26 @@ impl Store {
             .is_some())
     }
 
+    /// A page of the member days of a range, by member and day.
+    pub async fn member_days(
+        &self,
+        connection: &ConnectionId,
+        (from, to): (NaiveDate, NaiveDate),
+        after: Option<(Uuid, NaiveDate)>,
+        limit: u64,
+    ) -> Result<Vec<MemberDay>> {
+        let start = if after.is_some() { "and (member_id, day) > ($5, $6)" } else { "" };
+        let sql = format!(
+            "select {} from member_days where connection_id = $1 and day between $2 and $3 {start}
+            order by member_id, day limit $4",
+            day_columns()
+        );
+        let mut values: Vec<Value> =
+            vec![connection.as_str().into(), from.into(), to.into(), crate::statement::int(limit)];
+        values.extend(after.into_iter().flat_map(|(member, day)| [Value::from(member), day.into()]));
+        rows(&self.db, "read member days", sql, values).await?.iter().map(read_day).collect()
+    }
+
     /// A page of members with a roster history, by id, each with the member days from that day on.
     pub async fn member_facts(
         &self,
@@ -261,7 +281,7 @@ impl Tx {
         for (day, member) in self.days_keys(connection, &days).await? {
             known.entry(day).or_default().push(member);
         }
-        let mut outcome = Vanished::default();
+        let (mut outcome, mut changed) = (Vanished::default(), Vec::new());
         for (day, members) in known {
             let fetched = &fetched[&day];
             let vanished: Vec<_> =
@@ -270,10 +290,12 @@ impl Tx {
             let listing = Listing { known, missing, listed: fetched.len() as u64 };
             if listing.doubt("rows").is_some() && !accepts_shrink {
                 outcome.doubted.push(day);
-            } else {
+            } else if !vanished.is_empty() {
                 outcome.removed += self.remove_days(connection, day, &vanished).await?;
+                changed.push(day);
             }
         }
+        self.mark(connection, changed).await?;
         Ok(outcome)
     }
 
@@ -326,11 +348,14 @@ impl Tx {
     }
 
     /// Writes member days over what is there; gives how many were new or other than before. Of several for one member
-    /// and date, the last counts.
+    /// and date, the last counts. Their days are marked for the rollup.
     pub async fn upsert_member_days(&self, connection: &ConnectionId, days: &[MemberDay]) -> Result<u64> {
         let days: BTreeMap<_, _> = days.iter().map(|day| ((day.member_id, day.day), day)).collect();
-        let rows = days.into_values().map(|day| day_values(connection, day));
-        DAYS.put(&self.tx, "write member days", rows).await
+        let rows = days.values().map(|day| day_values(connection, day));
+        let changed: Vec<NaiveDate> = DAYS.put_changed(&self.tx, "write member days", "day", rows).await?;
+        let written = changed.len() as u64;
+        self.mark(connection, changed).await?;
+        Ok(written)
     }
 
     /// Marks days as fetched whole.
@@ -342,9 +367,13 @@ impl Tx {
         run: &RunId,
     ) -> Result<()> {
         let days: BTreeSet<_> = days.iter().copied().collect();
-        let rows = days.into_iter().map(|day| -> Vec<Value> {
-            vec![connection.as_str().into(), day.into(), fetched_on.into(), run.as_str().into()]
+        let sql = "select day from day_coverage where connection_id = $1";
+        let known = rows(&self.tx, "read the coverage", sql, [connection.as_str().into()]).await?;
+        let known = known.iter().map(|row| row.get("day")).collect::<Result<BTreeSet<NaiveDate>>>()?;
+        let values = days.iter().map(|day| -> Vec<Value> {
+            vec![connection.as_str().into(), (*day).into(), fetched_on.into(), run.as_str().into()]
         });
-        COVERAGE.put(&self.tx, "mark days as covered", rows).await.map(drop)
+        COVERAGE.put(&self.tx, "mark days as covered", values).await?;
+        self.mark(connection, days.difference(&known).copied()).await
     }
 }

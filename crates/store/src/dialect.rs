@@ -160,8 +160,11 @@ pub(crate) async fn lock_migrations(tx: &DatabaseTransaction) -> std::result::Re
     Ok(())
 }
 
-/// Fills in what stands in braces in the DDL files.
+/// Fills in what stands in braces in the DDL files. Descriptions of tables and columns, each on a line of its own, are
+/// for people who look around in PostgreSQL; SQLite has no place for them.
 pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
+    let described = |line: &&str| backend == DbBackend::Postgres || !line.starts_with("comment on ");
+    let template: String = template.split_inclusive('\n').filter(described).collect();
     let names = match backend {
         // Ids are compared as bytes, whatever the database's locale.
         DbBackend::Postgres => [
@@ -184,7 +187,7 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{serial}", "integer primary key autoincrement"),
         ],
     };
-    names.iter().fold(template.to_owned(), |sql, (name, meaning)| sql.replace(name, meaning))
+    names.iter().fold(template, |sql, (name, meaning)| sql.replace(name, meaning))
 }
 
 /// A tuple of parameters of a bulk insert. SQLite looks a named parameter up among all the others, which makes thousands

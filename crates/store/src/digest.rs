@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     activity::{day_columns, read_day},
     error::Result,
+    marks,
     roster::read_standing,
     statement::{Row, int, rows},
     store::Store,
@@ -54,8 +55,10 @@ impl Store {
         let head = self.rollup_head(connection).await?;
         let head = head.map(|head| (head.as_of, head.history_start, head.definition_version, head.members));
         digest.line("rollup_heads", &head);
-        self.windows(connection, None).await?.iter().for_each(|window| digest.line("windows", &window));
+        let all = self.numbers_between(connection, marks::BEGINNING, marks::END, None).await?;
+        all.iter().for_each(|numbers| digest.line("rollup_numbers", &numbers));
         self.seats(connection).await?.iter().for_each(|seat| digest.line("seats", seat));
+        self.recommendations(connection).await?.iter().for_each(|it| digest.line("recommendations", it));
         Ok(digest.finish())
     }
 

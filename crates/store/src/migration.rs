@@ -46,6 +46,13 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Migration { name: "0006_runs", ddl: &[include_str!("migration/0006_runs.sql")] }),
             Box::new(Migration { name: "0007_streams", ddl: &[include_str!("migration/0007_streams.sql")] }),
+            Box::new(Migration {
+                name: "0008_utilization",
+                ddl: &[
+                    include_str!("migration/0008_utilization.sql"),
+                    include_str!("migration/0008_comments.sql"),
+                ],
+            }),
         ]
     }
 }

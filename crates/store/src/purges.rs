@@ -10,7 +10,13 @@ use crate::{
 };
 
 /// Every table of facts, with what makes its rows one of a kind within a connection.
-const FACTS: [(&str, &str); 18] = [
+const FACTS: [(&str, &str); 24] = [
+    ("alerts", "kind, subject"),
+    ("recommendations", "member_id"),
+    ("exemptions", "member_id"),
+    ("contracts", "connection_id"),
+    ("rollup_numbers", "cut_kind, cut_key, window_days, day"),
+    ("rollup_marks", "connection_id"),
     ("seats", "member_id"),
     ("rollup_areas", "day, window_days, area"),
     ("rollup_windows", "day, window_days"),

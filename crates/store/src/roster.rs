@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
+    marks,
     runs::Effect,
     statement::{Row, Table, count, execute, rows},
     store::{Store, Tx},
@@ -174,6 +175,21 @@ impl Store {
         let rows = rows(&self.db, "list teams", sql, [connection.as_str().into()]).await?;
         rows.iter().map(|row| row.get("team_id")).collect()
     }
+
+    /// The names of a connection's teams.
+    pub async fn team_names(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, String>> {
+        let sql = "select team_id, name from teams where connection_id = $1";
+        let rows = rows(&self.db, "list teams", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| Ok((row.get("team_id")?, row.get("name")?))).collect()
+    }
+
+    /// Who is in a team.
+    pub async fn team_members(&self, connection: &ConnectionId, team: Uuid) -> Result<BTreeSet<Uuid>> {
+        let sql = "select member_id from team_members where connection_id = $1 and team_id = $2";
+        let rows =
+            rows(&self.db, "list team members", sql, [connection.as_str().into(), team.into()]).await?;
+        rows.iter().map(|row| row.get("member_id")).collect()
+    }
 }
 
 impl Tx {
@@ -203,6 +219,12 @@ impl Tx {
             ]
         });
         VERSIONS.put(&self.tx, "write member versions", versions).await?;
+        // The first listing stands for all time before it; a later one changes the days from its own on.
+        let first = plan.versions.values().map(|(from, _)| *from).min();
+        if let Some(first) = first {
+            let first = if known.is_empty() { marks::BEGINNING } else { first };
+            self.mark(connection, [first, marks::END]).await?;
+        }
         Ok(plan.change)
     }
 
@@ -228,6 +250,7 @@ impl Tx {
     }
 
     /// Puts these teams in the place of all the connection has. Whether the list is believable is for the caller to say.
+    /// Teams have no past: who is in another team now counts there on every day.
     pub async fn replace_teams(&self, connection: &ConnectionId, teams: &[TeamRoster]) -> Result<Effect> {
         let teams: BTreeMap<Uuid, &TeamRoster> = teams.iter().map(|team| (team.team_id, team)).collect();
         let members: BTreeSet<_> = teams
@@ -244,7 +267,11 @@ impl Tx {
         let rows = members.into_iter().map(|(team, member)| -> Vec<Value> {
             vec![connection.as_str().into(), team.into(), member.into()]
         });
-        written += TEAM_MEMBERS.put(&self.tx, "write team members", rows).await?;
+        let joined = TEAM_MEMBERS.put(&self.tx, "write team members", rows).await?;
+        written += joined;
+        if joined + removed > 0 {
+            self.mark(connection, [marks::BEGINNING, marks::END]).await?;
+        }
         Ok(Effect { written, unchanged: count - written, removed, late: 0 })
     }
 

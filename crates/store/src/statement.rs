@@ -154,22 +154,51 @@ impl Table<'_> {
         attempted: &'static str,
         rows: impl IntoIterator<Item = Vec<Value>>,
     ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
-        let width = self.columns.len();
-        let batch = MAX_ROWS.min(MAX_PARAMETERS / width);
-        let mut rows = rows.into_iter();
-        let batches: Vec<Vec<Value>> = std::iter::from_fn(|| {
-            let values: Vec<Value> = rows.by_ref().take(batch).flatten().collect();
-            (!values.is_empty()).then_some(values)
-        })
-        .collect();
+        let batches = self.batches(rows);
         Box::pin(async move {
             let mut written = 0;
             for values in batches {
-                let sql = self.upsert(db.get_database_backend(), values.len() / width) + &self.where_other();
+                let sql = self.upsert_other(db.get_database_backend(), &values);
                 written += execute(db, attempted, sql, values).await?;
             }
             Ok(written)
         })
+    }
+
+    /// Like [`put`](Self::put), but gives the column `tell` of those that were written.
+    pub(crate) fn put_changed<'b, T: TryGetable + Send>(
+        &'b self,
+        db: &'b impl ConnectionTrait,
+        attempted: &'static str,
+        tell: &'static str,
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send + 'b>> {
+        let batches = self.batches(rows);
+        Box::pin(async move {
+            let mut written = Vec::new();
+            for values in batches {
+                let upsert = self.upsert_other(db.get_database_backend(), &values);
+                let sql = format!("{upsert} returning {tell}");
+                let told = crate::statement::rows(db, attempted, sql, values).await?;
+                written.extend(told.iter().map(|row| row.get(tell)).collect::<Result<Vec<T>>>()?);
+            }
+            Ok(written)
+        })
+    }
+
+    /// The values of as many rows as one statement takes, again and again.
+    fn batches(&self, rows: impl IntoIterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
+        let batch = MAX_ROWS.min(MAX_PARAMETERS / self.columns.len());
+        let mut rows = rows.into_iter();
+        std::iter::from_fn(|| {
+            let values: Vec<Value> = rows.by_ref().take(batch).flatten().collect();
+            (!values.is_empty()).then_some(values)
+        })
+        .collect()
+    }
+
+    fn upsert_other(&self, backend: DbBackend, values: &[Value]) -> String {
+        self.upsert(backend, values.len() / self.columns.len()) + &self.where_other()
     }
 
     /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is

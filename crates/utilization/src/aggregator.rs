@@ -1,5 +1,5 @@
-//! The consumer of finished syncs: takes deliveries, decides what becomes of each, and waits for the database where it
-//! must. What a delivery means is up to `recompute`.
+//! What wakes the aggregator: finished syncs, changed contracts and exemptions, and each day's turn. Decides what becomes
+//! of a delivery, and waits for the database where it must. What a cause means is up to `recompute`.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,10 +13,11 @@ use tidemark_runtime::Shutdown;
 use tidemark_store::{Error, Store};
 use tokio::{
     runtime::Handle,
+    sync::Notify,
     task::{JoinError, JoinSet, spawn_blocking},
 };
 
-use crate::recompute::{Outcome, recompute};
+use crate::recompute::{Cause, Outcome, recompute};
 
 /// Workspaces folded at once: each takes a thread for its computation.
 const CONCURRENCY: u16 = 2;
@@ -30,9 +31,16 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(20),
 ];
 
+/// How often the database is asked who is due. Somebody who changes a contract in this process does not wait for it.
+const SWEEP: Duration = Duration::from_secs(30);
+/// Connections looked at between two questions.
+const DUE: u64 = 20;
+
 #[derive(Clone)]
 pub(crate) struct Aggregator {
     pub(crate) store: Store,
+    /// Rung when somebody waits for a rollup.
+    pub(crate) bell: Arc<Notify>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -43,6 +51,8 @@ impl Aggregator {
     pub(crate) async fn run(&self, shutdown: Shutdown) {
         let mut syncs = self.bus.subscribe(&UTILIZATION_SYNCS, CONCURRENCY).await;
         let mut working = JoinSet::new();
+        let (aggregator, until) = (self.clone(), shutdown.clone());
+        let sweeper = tokio::spawn(async move { aggregator.sweep(&until).await });
         loop {
             tokio::select! {
                 biased;
@@ -59,9 +69,50 @@ impl Aggregator {
             while let Some(ended) = working.join_next().await {
                 note(ended);
             }
+            note(sweeper.await);
         };
         // What the hard step cuts off is rolled back, and its deliveries go back to the queue when they are dropped.
         shutdown.hard().run_until_cancelled(finished).await;
+    }
+
+    /// Looks at the connections that are due, one after the other: any number of processes may do so, and what one has
+    /// done the others do not find.
+    async fn sweep(&self, shutdown: &Shutdown) {
+        loop {
+            match self.store.rollups_due(self.clock.today(), DUE).await {
+                Ok(due) => {
+                    let more = due.len() as u64 == DUE;
+                    if self.look_at(due, shutdown).await && more {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "due rollups not listed; asking again later");
+                }
+            }
+            let wait = async { tokio::time::timeout(SWEEP, self.bell.notified()).await };
+            if shutdown.soft().run_until_cancelled(wait).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Whether all of them were brought up to date.
+    async fn look_at(&self, due: Vec<ConnectionId>, shutdown: &Shutdown) -> bool {
+        for connection in due {
+            if shutdown.soft().is_cancelled() {
+                return false;
+            }
+            match self.on_own_thread(&Cause::Turn(connection.clone()), shutdown).await {
+                Some(Ok(outcome)) => tell(&connection, &outcome, None),
+                Some(Err(error)) => {
+                    tracing::warn!(%connection, error = chain(&error), "rollup not written; its turn comes again");
+                    return false;
+                }
+                None => return false,
+            }
+        }
+        true
     }
 
     async fn handle(&self, delivery: Delivery, shutdown: &Shutdown) {
@@ -93,13 +144,14 @@ impl Aggregator {
 
     /// Brings the connection's rollup up to date, with patience for a database that is away for a moment.
     async fn follow(&self, event: &Event, shutdown: &Shutdown) -> Verdict {
-        let connection = &event.connection_id;
+        let (connection, cause) = (&event.connection_id, Cause::Sync(event.clone()));
         let mut pauses = PAUSES.into_iter();
         loop {
-            let error = match self.on_own_thread(event, shutdown).await {
+            let error = match self.on_own_thread(&cause, shutdown).await {
                 None => return Verdict::Requeue,
                 Some(Ok(outcome)) => {
-                    tell(connection, &outcome);
+                    let lag = self.clock.now() - event.time;
+                    tell(connection, &outcome, Some(lag.num_milliseconds()));
                     return Verdict::Ack;
                 }
                 Some(Err(error)) => error,
@@ -123,12 +175,12 @@ impl Aggregator {
 
     /// From the first read to the commit on one thread of its own: the fold of a large workspace computes for seconds
     /// and would hold up whoever shares its thread. Nothing where the hard shutdown came first; that rolls back.
-    async fn on_own_thread(&self, event: &Event, shutdown: &Shutdown) -> Option<Result<Outcome, Error>> {
-        let (aggregator, event, hard) = (self.clone(), event.clone(), shutdown.hard().clone());
+    async fn on_own_thread(&self, cause: &Cause, shutdown: &Shutdown) -> Option<Result<Outcome, Error>> {
+        let (aggregator, cause, hard) = (self.clone(), cause.clone(), shutdown.hard().clone());
         let runtime = Handle::current();
         let thread = spawn_blocking(move || {
             let Self { store, clock, entropy, .. } = &aggregator;
-            runtime.block_on(hard.run_until_cancelled(recompute(store, &**clock, &**entropy, &event)))
+            runtime.block_on(hard.run_until_cancelled(recompute(store, &**clock, &**entropy, &cause)))
         });
         thread.await.unwrap_or_else(|broken| match broken.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -147,10 +199,11 @@ impl fmt::Debug for Aggregator {
     }
 }
 
-fn tell(connection: &ConnectionId, outcome: &Outcome) {
+/// `lag_ms` is how long the numbers were behind the sync that made them old.
+fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
     match outcome {
-        Outcome::Written { as_of, members } => {
-            tracing::info!(%connection, %as_of, members, "utilization is up to date");
+        Outcome::Written { as_of, members, rows } => {
+            tracing::info!(%connection, %as_of, members, rows, lag_ms, "utilization is up to date");
         }
         Outcome::NothingCovered => {
             tracing::info!(%connection, "no day is covered yet: no utilization to tell");

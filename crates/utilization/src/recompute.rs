@@ -1,109 +1,215 @@
-//! From facts to a rollup in the database: read in pages, folded, written in one transaction. The fold is pure
-//! computation without a pause: to be called on a thread that nobody else needs.
+//! From facts to a rollup in the database: only what changed is computed again, equal rows are left alone, and alerts
+//! leave with the rows that cause them. The fold is pure computation without a pause: to be called on a thread that
+//! nobody else needs.
+
+mod alerts;
+mod plan;
+
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use tidemark_domain::{
     Clock, Entropy,
     event::{Data, Event, UtilizationUpdated},
-    id::{ConnectionId, RunId},
-    rollup::{Coverage, DEFINITION_VERSION, Fold, MemberFacts, Rollup},
+    exemption::Exemption,
+    id::ConnectionId,
+    recommendation::{Recommendation, recommend},
+    rollup::{Cut, DEFINITION_VERSION, Fold, Rollup, horizon},
 };
 use tidemark_ports::topology::UTILIZATION_SYNCS;
-use tidemark_store::{Error, OwnedMemberFacts, RollupHead, Store};
+use tidemark_store::{Error, RollupHead, Store};
+
+use plan::{Plan, Span};
 
 /// Members read at once.
 const PAGE: u64 = 500;
 
-/// What became of an event.
+/// Why a connection is looked at.
+#[derive(Debug, Clone)]
+pub(crate) enum Cause {
+    /// A sync ended. The event only says that it is time to look.
+    Sync(Event),
+    /// The day's turn, or somebody changed a contract or an exemption.
+    Turn(ConnectionId),
+}
+
+impl Cause {
+    pub(crate) fn connection(&self) -> &ConnectionId {
+        match self {
+            Self::Sync(event) => &event.connection_id,
+            Self::Turn(connection) => connection,
+        }
+    }
+}
+
+/// What became of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The rollup stands, and `utilization.updated` is in the outbox.
-    Written { as_of: NaiveDate, members: u64 },
+    /// The rollup stands, and what there is to tell is in the outbox.
+    Written { as_of: NaiveDate, members: u64, rows: u64 },
     /// No day was fetched whole: there is nothing to say yet.
     NothingCovered,
-    /// Another aggregator was there with the rollup of a newer day, which stays.
+    /// Another aggregator was there with the rollup of a newer day or of later facts, which stays.
     Superseded { as_of: NaiveDate },
     /// The event had its effect before.
     Duplicate,
 }
 
-/// The days a rollup speaks for, and the run that brought the last of them.
-struct Span {
-    coverage: Coverage,
-    first: NaiveDate,
-    last: NaiveDate,
-    run_id: RunId,
+/// What is to be written.
+struct Computed {
+    head: RollupHead,
+    rollup: Rollup,
+    recommendations: Vec<Recommendation>,
+    exemptions: Vec<Exemption>,
+    /// There was no rollup before.
+    first_look: bool,
 }
 
-/// Brings the rollup of the event's connection up to date with the facts as they are now, whatever the event said.
+/// Brings the rollup of a connection up to date with the facts as they are now, whatever the cause says.
 pub(crate) async fn recompute(
     store: &Store,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
-    event: &Event,
+    cause: &Cause,
 ) -> Result<Outcome, Error> {
-    let connection = &event.connection_id;
-    let Some(span) = span(store, connection).await? else { return Ok(Outcome::NothingCovered) };
-    let rollup = fold(store, connection, &span).await?;
-    let head = RollupHead {
-        as_of: span.last,
-        history_start: span.first,
-        definition_version: DEFINITION_VERSION,
-        run_id: span.run_id,
-        members: rollup.seats.len() as u64,
-        computed_at: clock.now(),
+    let connection = cause.connection();
+    // The mark before the facts: what is added meanwhile stays marked.
+    let mark = store.rollup_mark(connection).await?;
+    let Some(span) = Span::read(store, connection).await? else { return Ok(Outcome::NothingCovered) };
+    let before = store.rollup_head(connection).await?;
+    let plan = Plan::new(&span, &mark, before.as_ref());
+    let rollup = match &before {
+        Some(before) if plan.is_nothing() => standing(store, connection, before).await?,
+        _ => fresh(store, connection, &span, &plan, before.is_some()).await?,
     };
-    let updated = Data::UtilizationUpdated(UtilizationUpdated {
-        as_of: head.as_of,
-        definition_version: head.definition_version,
-    });
-    let updated = Event::new(clock, entropy, connection.clone(), updated);
-    write(store, event, &head, &rollup, &updated).await
+    let exemptions = store.exemptions(connection).await?;
+    let result = Computed {
+        recommendations: recommend(&rollup, &span.coverage, &exemptions),
+        head: RollupHead {
+            as_of: span.last,
+            history_start: span.first,
+            definition_version: DEFINITION_VERSION,
+            run_id: span.run_id.clone(),
+            members: rollup.seats.len() as u64,
+            computed_at: clock.now(),
+            revision: mark.revision,
+            flags: rollup.flags.clone(),
+        },
+        rollup,
+        exemptions,
+        first_look: before.is_none(),
+    };
+    write(store, clock, entropy, cause, &result).await
 }
 
-/// Where nothing is covered, there is no rollup: unknown is not inactive.
-async fn span(store: &Store, connection: &ConnectionId) -> Result<Option<Span>, Error> {
-    let days = store.coverage(connection).await?;
-    let coverage: Coverage = days.iter().map(|covered| covered.day).collect();
-    let (Some(first), Some(last)) = (coverage.history_start(), coverage.as_of()) else { return Ok(None) };
-    let run_id = days.into_iter().find(|covered| covered.day == last).map(|covered| covered.run_id);
-    Ok(run_id.map(|run_id| Span { coverage, first, last, run_id }))
+/// What stands already, where no facts changed: a turn of the day, a new contract.
+async fn standing(store: &Store, connection: &ConnectionId, before: &RollupHead) -> Result<Rollup, Error> {
+    Ok(Rollup {
+        days: (before.as_of, before.as_of),
+        windows: BTreeMap::new(),
+        seats: store.seats(connection).await?,
+        flags: before.flags.clone(),
+    })
+}
+
+/// What is to be computed; everything, where a cohort turns out to be another one.
+async fn fresh(
+    store: &Store,
+    connection: &ConnectionId,
+    span: &Span,
+    plan: &Plan,
+    again: bool,
+) -> Result<Rollup, Error> {
+    let rollup = compute(store, connection, span, plan).await?;
+    if again && !plan.is_whole() && moves_cohorts(store, connection, &rollup).await? {
+        return compute(store, connection, span, &Plan::whole(span)).await;
+    }
+    Ok(rollup)
 }
 
 /// Page by page, so that memory does not grow with the workspace.
-async fn fold(store: &Store, connection: &ConnectionId, span: &Span) -> Result<Rollup, Error> {
-    let mut fold = Fold::new(span.first, span.last, &span.coverage);
+async fn compute(
+    store: &Store,
+    connection: &ConnectionId,
+    span: &Span,
+    plan: &Plan,
+) -> Result<Rollup, Error> {
+    let fold = |(first, last)| Fold::new(first, last, &span.coverage, span.roster_start);
+    // Seats are judged by the last day, also where only older numbers changed.
+    let mut judged = fold(plan.judged);
+    let mut apart = plan.apart.map(fold);
+    let from = plan.apart.map_or(plan.judged.0, |(first, _)| first.min(plan.judged.0));
     let mut after = None;
     loop {
-        let page = store.member_facts(connection, after, PAGE, span.first).await?;
-        let Some(last) = page.last() else { return Ok(fold.finish()) };
-        after = Some(last.member_id);
-        for OwnedMemberFacts { member_id, versions, days } in &page {
-            fold.member(MemberFacts { member_id: *member_id, versions, days });
+        let page = store.fold_members(connection, after, PAGE, horizon(from)).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.facts.member_id);
+        for member in &page {
+            judged.member(member.borrowed());
+            if let Some(apart) = &mut apart {
+                apart.member(member.borrowed());
+            }
         }
     }
+    let mut rollup = judged.finish();
+    if let Some(apart) = apart {
+        let older = apart.finish();
+        // Days that lie between are not computed, and so must not be written.
+        rollup = Rollup { days: older.days, windows: older.windows, ..rollup };
+    }
+    Ok(rollup)
 }
 
-/// One transaction: the message is remembered, the rollup replaced, the event on its way; or none of it.
+/// Whether a row that came late makes a member's first seen month another one. That changes the cohorts of all days.
+async fn moves_cohorts(store: &Store, connection: &ConnectionId, rollup: &Rollup) -> Result<bool, Error> {
+    let before = store.seats(connection).await?;
+    let before: BTreeMap<_, _> =
+        before.iter().map(|seat| (seat.member_id, Cut::cohort(seat.first_seen_day))).collect();
+    Ok(rollup.seats.iter().any(|seat| {
+        before.get(&seat.member_id).is_some_and(|cohort| *cohort != Cut::cohort(seat.first_seen_day))
+    }))
+}
+
+/// One transaction: the message is remembered, the rows written, the events on their way; or none of it.
 async fn write(
     store: &Store,
-    event: &Event,
-    head: &RollupHead,
-    rollup: &Rollup,
-    updated: &Event,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    cause: &Cause,
+    result: &Computed,
 ) -> Result<Outcome, Error> {
-    let connection = &event.connection_id;
+    let (connection, head) = (cause.connection(), &result.head);
+    let situation = alerts::Facts::read(store, connection, clock, result).await?;
     let tx = store.begin().await?;
-    if !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), head.computed_at).await? {
+    if let Cause::Sync(event) = cause
+        && !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), head.computed_at).await?
+    {
         return Ok(Outcome::Duplicate);
     }
-    if !tx.replace_rollup(connection, head, rollup).await? {
+    let written = tx.write_rollup(connection, head, &result.rollup, &result.recommendations).await?;
+    let Some(changed) = written else {
         tx.commit().await?;
         return Ok(Outcome::Superseded { as_of: head.as_of });
+    };
+    let rows = changed.numbers + changed.seats + changed.recommendations;
+    if matches!(cause, Cause::Sync(_)) || changed.is_anything() {
+        let updated = Data::UtilizationUpdated(UtilizationUpdated {
+            as_of: head.as_of,
+            definition_version: head.definition_version,
+            changed: Some(changed),
+        });
+        tx.emit(&Event::new(clock, entropy, connection.clone(), updated)).await?;
     }
-    tx.emit(updated).await?;
+    // Under the head's lock: of two aggregators one tells.
+    let turn = situation.turn(&tx.told_alerts(connection).await?);
+    let told: Vec<_> = turn.begun.iter().map(|alert| (alert.kind().to_owned(), alert.subject())).collect();
+    let told: Vec<_> = told.into_iter().chain(turn.silent).collect();
+    tx.turn_alerts(connection, &told, &turn.ended, head.computed_at).await?;
+    for alert in turn.begun {
+        tx.emit(&Event::new(clock, entropy, connection.clone(), alert.into())).await?;
+    }
     tx.commit().await?;
-    Ok(Outcome::Written { as_of: head.as_of, members: head.members })
+    Ok(Outcome::Written { as_of: head.as_of, members: head.members, rows })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tidemark_domain::{
     run,
 };
 use tidemark_rpc::utilization as wire;
-use tidemark_store::{Connection, RosterMember, Store};
+use tidemark_store::{Connection, RosterMember, Store, TeamRoster};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 use uuid::Uuid;
 
@@ -101,6 +101,42 @@ impl Sample {
         Event::new(&self.clock, &self.entropy, self.connection.clone(), Data::SyncCompleted(completed))
     }
 
+    /// Somebody with a row up to that day, and none on it.
+    pub(crate) fn seen_by(&self, offset: u64) -> u128 {
+        let on = |member: Uuid, day| self.days.iter().any(|row| row.member_id == member && row.day == day);
+        let early = self.days.iter().filter(|row| row.day < at(offset) && !on(row.member_id, at(offset)));
+        early.map(|row| row.member_id.as_u128()).next().unwrap()
+    }
+
+    /// Marks all days, as an operator would who wants everything computed again.
+    pub(crate) async fn mark_everything(&self) {
+        let teams = [vec![Uuid::from_u128(1)], vec![]];
+        for members in teams {
+            let team =
+                TeamRoster { team_id: Uuid::from_u128(9), name: "a".into(), handle: "a".into(), members };
+            let tx = self.store().begin().await.unwrap();
+            tx.replace_teams(&self.connection, &[team]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
+    /// The vendor refuses the connection's key.
+    pub(crate) async fn lose_key(&self) {
+        let store = self.store();
+        let old = store.connection(&self.connection).await.unwrap().unwrap();
+        let rejected = connection::Signal::Rejected(connection::Reason::KeyRejected);
+        let (standing, _) = connection::Standing::connected().on(rejected);
+        let tx = store.begin().await.unwrap();
+        assert!(tx.update_connection(&old.clone().standing_as(standing), &old).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+
+    /// The events of that kind in the outbox, in order.
+    pub(crate) async fn events(&self, kind: &str) -> Vec<Event> {
+        let rows = self.store().outgoing_of(&self.connection).await.unwrap();
+        rows.iter().filter(|row| row.name == kind).map(|row| Event::decode(&row.body).unwrap()).collect()
+    }
+
     /// The events of that kind in the outbox, sent or not.
     pub(crate) async fn announced(&self, kind: &str) -> usize {
         let rows = self.store().outgoing_of(&self.connection).await.unwrap();
@@ -118,8 +154,39 @@ impl Sample {
             run_id: self.run.to_string(),
             members: u32::try_from(self.rosters[1].len()).unwrap(),
             windows: [1, 7, 28, 90].map(|window| self.window(as_of, window)).to_vec(),
-            seat_states: self.seat_states(as_of),
+            seat_states: self.seat_states(as_of, 0),
+            // What the answer stands on and what is recommended have tests of their own.
+            basis: None,
+            savings: None,
+            allocation: Some(wire::Share {
+                numerator: self.window(as_of, 1).assigned_seats.into(),
+                ..wire::Share::default()
+            }),
+            stickiness: Some(self.stickiness(as_of)),
+            cost_per_active_seat: None,
+            idle: [7, 28, 90]
+                .map(|days| wire::IdleSeats {
+                    days,
+                    states: self.seat_states(as_of, days),
+                    cost_per_month: None,
+                })
+                .to_vec(),
         }
+    }
+
+    /// How a member stood on a day, by the two rosters.
+    fn stood(&self, member: Uuid, day: NaiveDate) -> Option<&Standing> {
+        self.rosters[usize::from(day >= at(ROSTERS[1]))].get(&member)
+    }
+
+    fn dau(&self, day: NaiveDate) -> u32 {
+        let active = self.days.iter().filter(|row| row.day == day && row.is_active());
+        u32::try_from(active.filter(|row| self.stood(row.member_id, day).is_some()).count()).unwrap()
+    }
+
+    fn stickiness(&self, as_of: NaiveDate) -> wire::Share {
+        let daily: u32 = (0..28).map(|back| self.dau(as_of - Days::new(back))).sum();
+        share(daily, self.window(as_of, 28).active_members * 28)
     }
 
     fn rows(&self, member: Uuid, from: NaiveDate, to: NaiveDate) -> Vec<&MemberDay> {
@@ -149,17 +216,30 @@ impl Sample {
                 Area::ALL.into_iter().zip(&mut sum.areas).for_each(|(area, sum)| add(area, &rows, sum));
             }
         }
+        sum.daily_actives = (0..u64::from(days)).map(|back| self.dau(as_of - Days::new(back))).sum();
+        sum.seat_utilization = Some(share(sum.active_seats, sum.assigned_seats));
+        sum.purchased_utilization =
+            Some(wire::Share { numerator: sum.active_seats.into(), ..wire::Share::default() });
+        for area in &mut sum.areas {
+            area.adoption = Some(share(area.members, sum.active_seats));
+        }
         sum
     }
 
-    fn seat_states(&self, as_of: NaiveDate) -> Vec<wire::SeatStateCount> {
+    /// Of the paid seats; with `idle_in`, of those without an active day in so many.
+    fn seat_states(&self, as_of: NaiveDate, idle_in: u32) -> Vec<wire::SeatStateCount> {
         let from = as_of - Days::new(27);
         let known = self.covered.range(from..=as_of).count() == 28;
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        for (member, _) in self.rosters[1].iter().filter(|(_, standing)| is_paid(standing)) {
+        let idle = |member: Uuid| {
+            let from = as_of - Days::new(u64::from(idle_in.max(1)) - 1);
+            idle_in == 0 || !self.rows(member, from, as_of).iter().any(|row| row.is_active())
+        };
+        for (member, _) in self.rosters[1].iter().filter(|(id, standing)| is_paid(standing) && idle(**id)) {
             let ever = self.rows(*member, at(0), as_of).iter().any(|row| row.is_active());
             let recent = self.rows(*member, from, as_of).iter().filter(|row| row.is_active()).count();
-            let newcomer = !self.rosters[0].contains_key(member);
+            let rows = !self.rows(*member, at(0), as_of - Days::new(30)).is_empty();
+            let newcomer = !self.rosters[0].contains_key(member) && !rows;
             let state = match (known, ever, recent) {
                 (false, ..) => "unknown",
                 (_, false, _) if newcomer => "new",
@@ -177,6 +257,16 @@ impl Sample {
             })
             .collect()
     }
+}
+
+fn share(numerator: u32, denominator: u32) -> wire::Share {
+    let value = (denominator > 0).then(|| f64::from(numerator) / f64::from(denominator));
+    wire::Share { numerator: numerator.into(), denominator: Some(denominator.into()), value }
+}
+
+/// A summary without what has tests of its own.
+pub(crate) fn bare(summary: wire::Summary) -> wire::Summary {
+    wire::Summary { basis: None, savings: None, ..summary }
 }
 
 fn is_paid(standing: &Standing) -> bool {

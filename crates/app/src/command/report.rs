@@ -6,14 +6,24 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use tidemark_domain::id::OrganizationId;
-use tidemark_rpc::connections::{Availability, Capability, Connection, Region};
+use chrono::NaiveDate;
+use tidemark_domain::{
+    contract::{Currency, Price},
+    id::OrganizationId,
+};
+use tidemark_rpc::{
+    client::Caller,
+    connections::{Availability, Capability, Connection, Region},
+    utilization::{Contract, GetSummaryRequest, Money, SetContractRequest},
+};
 use tidemark_runtime::{Config, Shutdown};
 use url::Url;
 
 use crate::{
-    cycle::{Cycle, Embedded},
-    sheet,
+    command::export::{self, FormatArg, TableArg},
+    cycle::{Cycle, Embedded, name, sentence},
+    portrait::{self, Evidence},
+    sheet::{self, Sheet},
 };
 
 const TOKEN: &str = "PRODUCTBOARD_TOKEN";
@@ -35,10 +45,67 @@ pub(crate) struct Args {
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// Write the report as one page with charts to this file: no script, nothing loaded from elsewhere.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write summary, seats, recommendations and member days as CSV into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    csv: Option<PathBuf>,
+    #[command(flatten)]
+    contract: ContractArgs,
     /// Keep the data in this SQLite file and fetch only what is new next time. Without it, `tidemark-report.sqlite`
     /// in the current folder is made anew each time.
     #[arg(long)]
     database: Option<PathBuf>,
+}
+
+/// What is paid for: with it, the report tells money.
+#[derive(Debug, clap::Args)]
+struct ContractArgs {
+    /// Seats that were bought.
+    #[arg(long, value_name = "SEATS")]
+    purchased: Option<u32>,
+    /// What one seat costs a month, such as `25.00EUR`.
+    #[arg(long, value_parser = price)]
+    price: Option<Price>,
+    /// Seats that have to be bought in any case.
+    #[arg(long, value_name = "SEATS", requires = "purchased")]
+    minimum: Option<u32>,
+    /// The first day of the next term, YYYY-MM-DD.
+    #[arg(long, value_name = "DAY")]
+    renewal: Option<NaiveDate>,
+}
+
+impl ContractArgs {
+    /// None where nothing was said, so that what was entered before stays.
+    fn wire(&self) -> Option<Contract> {
+        let Self { purchased, price, minimum, renewal } = self;
+        let said = purchased.is_some() || price.is_some() || renewal.is_some();
+        said.then(|| Contract {
+            purchased_seats: *purchased,
+            price_per_seat_month: price
+                .map(|price| Money { minor: price.minor, currency: price.currency.to_string() }),
+            minimum_seats: *minimum,
+            renewal_date: renewal.map(|day| day.to_string()).unwrap_or_default(),
+            target_percent: None,
+        })
+    }
+}
+
+/// An amount and a currency, without rounding.
+fn price(text: &str) -> Result<Price, String> {
+    let expected = || format!("`{text}` is not an amount with a currency, such as 25.00EUR");
+    let text = text.trim();
+    let (amount, code) = text.split_at_checked(text.len().saturating_sub(3)).ok_or_else(expected)?;
+    let currency: Currency = code.parse().map_err(|_| expected())?;
+    let (whole, part) = amount.trim().split_once('.').unwrap_or((amount.trim(), ""));
+    let digits = currency.digits() as usize;
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(part) || part.len() > digits {
+        return Err(expected());
+    }
+    let minor = format!("{whole}{part:0<digits$}").parse().map_err(|_| expected())?;
+    Ok(Price { minor, currency })
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -79,18 +146,49 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     let result = async {
         let connection = cycle.connect_or_reconnect(&organization, region, token).await?;
         require_activity(&connection)?;
-        cycle.sync(&connection).await
+        make(&args, &embedded.caller, &cycle, &connection).await
     }
     .await;
     cycle.clear_bars();
     embedded.stop().await?;
-    let sheet = result?;
+    sheet::print(&[result?], args.json)?;
+    let files = [&args.html, &args.csv].into_iter().flatten();
+    files.for_each(|file| eprintln!("Written: {}.", file.display()));
+    eprintln!("The data is in {}.", database.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Syncs, and writes what was asked for.
+async fn make(args: &Args, caller: &Caller, cycle: &Cycle, connection: &Connection) -> Result<Sheet> {
+    let (run, mut summary) = cycle.sync_run(connection).await?;
+    if let (Some(contract), Some(_)) = (args.contract.wire(), &summary) {
+        let request = SetContractRequest { connection_id: connection.id.clone(), contract: Some(contract) };
+        caller.utilization().set_contract(request).await.map_err(|status| sentence(&status))?;
+        let request = GetSummaryRequest { connection_id: connection.id.clone() };
+        let told = caller.utilization().get_summary(request).await.map_err(|status| sentence(&status))?;
+        summary = told.into_inner().summary;
+    }
+    let workspace = name(connection);
+    let sheet = Sheet::new(workspace.clone(), &run, summary.clone());
     if let Some(reason) = sheet.gap() {
         bail!("{reason}");
     }
-    sheet::print(&[sheet], args.json)?;
-    eprintln!("The data is in {}.", database.display());
-    Ok(ExitCode::SUCCESS)
+    if let (Some(file), Some(summary)) = (&args.html, summary) {
+        let step = |what| cycle.asking(&connection.workspace, what);
+        let evidence = Evidence::gather(caller, workspace, summary, step).await?;
+        let page = portrait::render(&evidence)?;
+        std::fs::write(file, page).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    if let Some(folder) = &args.csv {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        for table in TableArg::ALL {
+            cycle.asking(&connection.workspace, table.name());
+            let path = folder.join(format!("{}.csv", table.name()));
+            let request = table.request(&connection.id, FormatArg::Csv);
+            export::download(caller, request, &path, |_| {}).await?;
+        }
+    }
+    Ok(sheet)
 }
 
 /// Without activity there is no utilization: say so instead of printing zeros.
@@ -121,4 +219,20 @@ fn remove(database: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_read_without_rounding() {
+        let read = |text: &str| price(text).map(|price| (price.minor, price.currency.to_string()));
+        assert_eq!(read("25EUR"), Ok((2_500, "EUR".to_owned())));
+        assert_eq!(read("25.5 usd"), Ok((2_550, "USD".to_owned())));
+        assert_eq!(read("1200JPY"), Ok((1_200, "JPY".to_owned())));
+        for wrong in ["", "EUR", "25", "25.005EUR", "-1EUR", "1,5EUR", "1.5JPY", "€25"] {
+            assert!(price(wrong).is_err(), "{wrong}");
+        }
+    }
 }

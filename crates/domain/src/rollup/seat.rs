@@ -1,15 +1,15 @@
 //! One member's seat on the as-of day: its state and the evidence for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Coverage, MemberFacts, SHOWN_WINDOWS, window_start};
+use super::{Coverage, MemberFacts, SHOWN_WINDOWS, horizon};
 use crate::{
-    activity::Area,
-    member::{Standing, standing_on},
+    activity::{Area, COUNTER_TABLE, Kind, MemberDay},
+    member::{Standing, Version, standing_on},
 };
 
 /// Days a newcomer without activity is left in peace.
@@ -72,6 +72,23 @@ impl SeatState {
     }
 }
 
+/// What a member did in one window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeatUse {
+    /// Days with activity.
+    pub active_days: u32,
+    /// Feature areas used: the breadth.
+    pub areas: u32,
+    /// Actions of any kind: over the active days, the depth.
+    pub actions: u64,
+    /// Of them, boards opened: over all actions, the view-only share.
+    pub views: u64,
+    /// Of them, what needs a paid seat: every creation but a note's, and notes moved on.
+    pub maker_actions: u64,
+    /// Of them, notes created.
+    pub notes: u64,
+}
+
 /// A seat and the evidence for its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
@@ -81,58 +98,143 @@ pub struct Seat {
     pub standing: Standing,
     /// The verdict.
     pub state: SeatState,
-    /// The first day anything was known of the member.
+    /// The first day anything was known of the member: the first listing or the first row of activity.
     pub first_seen_day: NaiveDate,
     /// The last active day up to the as-of day.
     pub last_active_day: Option<NaiveDate>,
-    /// Active days per window, in the order of [`SHOWN_WINDOWS`].
-    pub active_days: [u32; 3],
+    /// Since when the invitation is known to wait, where it does.
+    pub pending_since: Option<NaiveDate>,
+    /// Per window, in the order of [`SHOWN_WINDOWS`].
+    pub uses: [SeatUse; 3],
     /// Feature areas used in the longest window.
     pub areas_used: BTreeSet<Area>,
 }
 
-/// Judges one member; nothing where the member was not on the list on that day.
-pub(super) fn judge(facts: &MemberFacts<'_>, as_of: NaiveDate, coverage: &Coverage) -> Option<Seat> {
-    let standing = standing_on(facts.versions, as_of)?.clone();
-    let mut active: BTreeSet<NaiveDate> = BTreeSet::new();
-    let mut areas: BTreeMap<NaiveDate, BTreeSet<Area>> = BTreeMap::new();
-    for row in facts.days.iter().filter(|row| row.day <= as_of) {
-        if row.is_active() {
-            active.insert(row.day);
-        }
-        areas.entry(row.day).or_default().extend(row.counters.actions().map(|(area, ..)| area));
+impl Seat {
+    /// Active days per window, in the order of [`SHOWN_WINDOWS`].
+    pub fn active_days(&self) -> [u32; 3] {
+        self.uses.map(|window| window.active_days)
     }
-    let active_days = SHOWN_WINDOWS.map(|window| {
-        u32::try_from(active.range(window_start(as_of, window)..).count()).expect("at most 90 days")
-    });
-    let first_version = facts.versions.first().map(|version| version.valid_from);
-    let first_seen_day = first_version.into_iter().chain(active.first().copied()).min()?;
-    let areas_used = areas.range(super::horizon(as_of)..).flat_map(|(_, areas)| areas).copied().collect();
+}
+
+/// The first day anything was known of a member: the first listing, or the first row of activity.
+pub(super) fn first_seen(facts: &MemberFacts<'_>) -> Option<NaiveDate> {
+    let listed = facts.versions.first().map(|version| version.valid_from);
+    let rows = facts.days.iter().map(|row| row.day).min();
+    [listed, rows, facts.first_row].into_iter().flatten().min()
+}
+
+/// Judges one member; nothing where the member was not on the list on that day.
+pub(super) fn judge(
+    facts: &MemberFacts<'_>,
+    as_of: NaiveDate,
+    coverage: &Coverage,
+    roster_start: NaiveDate,
+) -> Option<Seat> {
+    let standing = standing_on(facts.versions, roster_start, as_of)?.clone();
+    let first_seen_day = first_seen(facts)?;
+    let uses = Uses::new(facts.days, as_of);
+    let last_active_day = uses.last_active(as_of).or_else(|| facts.active_before.filter(|day| *day <= as_of));
+    let active_days = uses.active_days(28);
     let state = if standing.disabled {
         SeatState::Disabled
     } else if standing.pending {
         SeatState::Pending
     } else if !coverage.is_full(as_of, 28) {
         SeatState::Unknown
-    } else if active.is_empty() && first_seen_day > as_of - Days::new(GRACE_DAYS) {
-        SeatState::New
-    } else if active.is_empty() {
-        SeatState::NeverSeen
+    } else if last_active_day.is_none() {
+        let newcomer = first_seen_day > as_of - Days::new(GRACE_DAYS);
+        if newcomer { SeatState::New } else { SeatState::NeverSeen }
     } else {
-        match active_days[1] {
+        match active_days {
             0 => SeatState::Dormant,
             1..ENGAGED_DAYS => SeatState::Occasional,
             _ => SeatState::Engaged,
         }
     };
-    let last_active_day = active.last().copied();
     Some(Seat {
         member_id: facts.member_id,
+        pending_since: pending_since(facts.versions, as_of),
         standing,
         state,
         first_seen_day,
         last_active_day,
-        active_days,
-        areas_used,
+        uses: SHOWN_WINDOWS.map(|window| uses.within(window)),
+        areas_used: uses.areas_used(),
     })
+}
+
+/// The first day of the spell of waiting that still goes on.
+fn pending_since(versions: &[Version], as_of: NaiveDate) -> Option<NaiveDate> {
+    let present = versions.partition_point(|version| version.valid_from <= as_of).max(1);
+    let waits = |version: &&Version| version.standing.as_ref().is_some_and(|standing| standing.pending);
+    let spell = versions.get(..present)?.iter().rev().take_while(waits);
+    spell.last().map(|version| version.valid_from)
+}
+
+/// A member's last 90 days as bits: bit 0 is the as-of day, and a window is a mask and a count.
+struct Uses<'a> {
+    active: u128,
+    /// Days with an action, per area.
+    areas: [u128; 5],
+    days: Vec<(u32, &'a MemberDay)>,
+    /// The last active day before them, where the rows reach further back.
+    older: Option<NaiveDate>,
+}
+
+fn mask(window: u32) -> u128 {
+    (1 << window) - 1
+}
+
+impl<'a> Uses<'a> {
+    fn new(days: &'a [MemberDay], as_of: NaiveDate) -> Self {
+        let start = horizon(as_of);
+        let mut uses = Self { active: 0, areas: [0; 5], days: Vec::new(), older: None };
+        for row in days.iter().filter(|row| row.day <= as_of && row.is_active()) {
+            if row.day < start {
+                uses.older = uses.older.max(Some(row.day));
+                continue;
+            }
+            let age = u32::try_from((as_of - row.day).num_days()).expect("within 90 days");
+            uses.active |= 1 << age;
+            row.counters.actions().for_each(|(area, ..)| uses.areas[area as usize] |= 1 << age);
+            uses.days.push((age, row));
+        }
+        uses
+    }
+
+    fn last_active(&self, as_of: NaiveDate) -> Option<NaiveDate> {
+        let recent = (self.active != 0).then(|| as_of - Days::new(self.active.trailing_zeros().into()));
+        recent.or(self.older)
+    }
+
+    fn active_days(&self, window: u32) -> u32 {
+        (self.active & mask(window)).count_ones()
+    }
+
+    fn areas_used(&self) -> BTreeSet<Area> {
+        Area::ALL.into_iter().filter(|area| self.areas[*area as usize] != 0).collect()
+    }
+
+    fn within(&self, window: u32) -> SeatUse {
+        let areas = self.areas.iter().filter(|days| *days & mask(window) != 0).count();
+        let mut seen = SeatUse {
+            active_days: self.active_days(window),
+            areas: u32::try_from(areas).expect("five at most"),
+            ..SeatUse::default()
+        };
+        for (_, row) in self.days.iter().filter(|(age, _)| *age < window) {
+            for (counter, value) in COUNTER_TABLE.iter().zip(row.counters.0) {
+                let value = u64::from(value.unwrap_or(0));
+                match counter.kind {
+                    Kind::VendorTotal => continue,
+                    Kind::View => seen.views += value,
+                    Kind::Edit if counter.needs_seat() => seen.maker_actions += value,
+                    Kind::Edit => seen.notes += value,
+                }
+                seen.actions += value;
+            }
+        }
+        seen
+    }
 }

@@ -266,7 +266,7 @@ async fn facts_are_purged_to_the_last(database: &TestDatabase) {
     while let rows @ 1.. = store.purge_facts(&id, 3).await.unwrap() {
         deleted.push(rows);
     }
-    assert_eq!(deleted, [3, 3, 1, 2]);
+    assert_eq!(deleted, [1, 3, 3, 1, 2]);
     assert!(store.purges(10).await.unwrap().is_empty());
     assert_eq!(store.connection(&id).await.unwrap().unwrap().purge, Some(Purge::Done));
     assert_eq!(store.facts_digest(&id).await.unwrap(), empty);

@@ -1,10 +1,17 @@
-//! Rollups.
+//! Rollups, what marks them as due, and what hangs on them: seats, recommendations, contracts, exemptions, alerts.
 
+use std::collections::BTreeSet;
+
+use chrono::{NaiveDate, TimeDelta};
 use tidemark_domain::{
+    contract::{Contract, Price},
+    event::Changed,
+    exemption::Exemption,
     member::{Role, Standing, Version},
-    rollup::{Coverage, DEFINITION_VERSION, Fold, MemberFacts, Rollup, WINDOWS},
+    recommendation::{self, Recommendation},
+    rollup::{Coverage, Cut, DEFINITION_VERSION, Flag, Fold, MemberFacts, Rollup, WINDOWS},
 };
-use tidemark_store::{RollupHead, Store};
+use tidemark_store::{RollupHead, RollupMark, RosterMember, Store, TeamRoster};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -13,21 +20,38 @@ on_both_databases! {
     a_rollup_reads_back_as_written,
     a_rollup_takes_the_place_of_the_one_before,
     a_rollup_of_an_older_day_stays_out,
+    equal_rows_are_left_alone_and_lost_ones_go,
+    changed_facts_are_marked_and_equal_ones_are_not,
+    a_mark_stays_where_something_was_added,
+    a_connection_is_due_once_a_day_and_when_asked,
+    older_days_are_told_in_two_dates,
+    contract_exemptions_and_alerts_read_back_as_written,
 }
 
 /// A real rollup of the days `first..=last` for that many members.
 fn rollup(first: u64, last: u64, members: u128) -> Rollup {
     let coverage: Coverage = (0..=last).map(day).collect();
-    let mut fold = Fold::new(day(first), day(last), &coverage);
+    let mut fold = Fold::new(day(first), day(last), &coverage, day(3));
     for number in 0..members {
         let role = if number % 2 == 0 { Role::Maker } else { Role::Other("guest".to_owned()) };
         let standing = Some(Standing { role, disabled: number == 4, pending: number == 6 });
         let versions = [Version { valid_from: day(3), standing }];
         let days: Vec<_> = (0..last).step_by(3).map(|offset| member_day(number, offset, 2)).collect();
         let days = if number == 2 { &[][..] } else { &days[..] };
-        fold.member(MemberFacts { member_id: member(number), versions: &versions, days });
+        fold.member(MemberFacts {
+            member_id: member(number),
+            versions: &versions,
+            days,
+            teams: &[member(number % 3)],
+            first_row: None,
+            active_before: None,
+        });
     }
     fold.finish()
+}
+
+fn recommended(rollup: &Rollup) -> Vec<Recommendation> {
+    recommendation::recommend(rollup, &Coverage::default(), &[])
 }
 
 fn head(last: u64, members: u64) -> RollupHead {
@@ -38,21 +62,25 @@ fn head(last: u64, members: u64) -> RollupHead {
         run_id: run_id(last),
         members,
         computed_at: now(),
+        revision: 0,
+        flags: vec![Flag::RepeatedTotals],
     }
 }
 
-async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) {
+async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) -> Option<Changed> {
     let tx = store.begin().await.unwrap();
-    tx.replace_rollup(&connection_id(1), head, rollup).await.unwrap();
+    let changed = tx.write_rollup(&connection_id(1), head, rollup, &recommended(rollup)).await.unwrap();
     tx.commit().await.unwrap();
+    changed
 }
 
 async fn assert_reads_back(store: &Store, rollup: &Rollup) {
-    for (day, _) in rollup.windows.keys().filter(|(_, window)| *window == WINDOWS[0]) {
-        let expected: Vec<_> =
-            WINDOWS.iter().map(|window| (*window, rollup.windows[&(*day, *window)].clone())).collect();
-        assert_eq!(store.windows_on(&connection_id(1), *day).await.unwrap(), expected);
-    }
+    let (first, last) = rollup.days;
+    let read = store.numbers_between(&connection_id(1), first, last, None).await.unwrap();
+    assert_eq!(read, rollup.windows);
+    let expected: Vec<_> =
+        WINDOWS.map(|window| (window, rollup.windows[&(Cut::All, last, window)].clone())).to_vec();
+    assert_eq!(store.windows_on(&connection_id(1), last).await.unwrap(), expected);
 }
 
 async fn a_rollup_reads_back_as_written(database: &TestDatabase) {
@@ -60,35 +88,237 @@ async fn a_rollup_reads_back_as_written(database: &TestDatabase) {
     assert_eq!(store.rollup_head(&id).await.unwrap(), None);
     let written = rollup(0, 120, 9);
     assert!(written.windows.values().any(|window| window.areas[2].actions > 0));
-    replace(&store, &head(120, 9), &written).await;
+    replace(&store, &head(120, 9), &written).await.unwrap();
     assert_eq!(store.rollup_head(&id).await.unwrap(), Some(head(120, 9)));
     assert_eq!(store.seats(&id).await.unwrap(), written.seats);
+    let recommended = recommended(&written);
+    assert!(!recommended.is_empty());
+    assert_eq!(store.recommendations(&id).await.unwrap(), recommended);
     assert_reads_back(&store, &written).await;
     assert!(store.windows_on(&id, day(121)).await.unwrap().is_empty());
+    let team = Cut::Team(member(1));
+    let trend = store.trend(&id, &team, 28, (day(100), day(105))).await.unwrap();
+    let expected: Vec<_> =
+        (100..=105).map(|at| (day(at), written.windows[&(team.clone(), day(at), 28)].clone())).collect();
+    assert_eq!(trend, expected);
+    let mut paged = store.seat_rows(&id, None, 4).await.unwrap();
+    paged.extend(store.seat_rows(&id, Some(paged[3].seat.member_id), 99).await.unwrap());
+    assert_eq!(paged.iter().map(|row| row.seat.clone()).collect::<Vec<_>>(), written.seats);
+    let shown = paged.iter().filter_map(|row| row.recommendation).collect::<Vec<_>>();
+    assert_eq!(shown.len(), recommended.len());
 }
 
 async fn a_rollup_takes_the_place_of_the_one_before(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
     let (old, new) = (rollup(90, 110, 9), rollup(105, 112, 3));
-    replace(&store, &head(110, 9), &old).await;
-    replace(&store, &head(112, 3), &new).await;
+    replace(&store, &head(110, 9), &old).await.unwrap();
+    replace(&store, &head(112, 3), &new).await.unwrap();
     assert_reads_back(&store, &new).await;
     assert_eq!(store.seats(&id).await.unwrap(), new.seats);
+    assert_eq!(store.recommendations(&id).await.unwrap(), recommended(&new));
     assert_eq!(store.rollup_head(&id).await.unwrap(), Some(head(112, 3)));
     let kept = store.windows_on(&id, day(104)).await.unwrap();
-    assert_eq!(kept[2], (28, old.windows[&(day(104), 28)].clone()), "the charts keep their history");
+    assert_eq!(
+        kept[2],
+        (28, old.windows[&(Cut::All, day(104), 28)].clone()),
+        "the charts keep their history"
+    );
+}
+
+async fn equal_rows_are_left_alone_and_lost_ones_go(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let written = rollup(90, 110, 9);
+    let first = replace(&store, &head(110, 9), &written).await.unwrap();
+    assert_eq!(first.numbers, written.windows.len() as u64);
+    assert_eq!((first.seats, first.recommendations), (9, recommended(&written).len() as u64));
     let digest = store.facts_digest(&id).await.unwrap();
-    replace(&store, &head(112, 3), &new).await;
+    let again = replace(&store, &head(110, 9), &written).await.unwrap();
+    assert!(!again.is_anything(), "{again:?}");
     assert_eq!(store.facts_digest(&id).await.unwrap(), digest);
+    // One member less: a row that is not told any more must not stay behind.
+    let fewer = rollup(90, 110, 1);
+    let changed = replace(&store, &head(110, 1), &fewer).await.unwrap();
+    assert!(changed.numbers > 0 && changed.seats == 8, "{changed:?}");
+    assert_reads_back(&store, &fewer).await;
 }
 
 async fn a_rollup_of_an_older_day_stays_out(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
     let (newer, older) = (rollup(0, 30, 9), rollup(0, 29, 3));
-    replace(&store, &head(30, 9), &newer).await;
+    replace(&store, &RollupHead { revision: 5, ..head(30, 9) }, &newer).await.unwrap();
     let digest = store.facts_digest(&id).await.unwrap();
-    let tx = store.begin().await.unwrap();
-    assert!(!tx.replace_rollup(&id, &head(29, 3), &older).await.unwrap());
-    tx.commit().await.unwrap();
+    assert_eq!(replace(&store, &RollupHead { revision: 5, ..head(29, 3) }, &older).await, None);
+    let stale = RollupHead { revision: 4, ..head(30, 3) };
+    assert_eq!(replace(&store, &stale, &rollup(0, 30, 3)).await, None, "of facts from before");
     assert_eq!(store.facts_digest(&id).await.unwrap(), digest);
+}
+
+fn listed(numbers: impl IntoIterator<Item = u128>) -> Vec<RosterMember> {
+    let member =
+        |number| RosterMember { member_id: member(number), name: None, email: None, standing: maker() };
+    numbers.into_iter().map(member).collect()
+}
+
+async fn dirty(store: &Store) -> Option<(NaiveDate, NaiveDate)> {
+    store.rollup_mark(&connection_id(1)).await.unwrap().dirty
+}
+
+async fn forget_mark(store: &Store) {
+    let revision = store.rollup_mark(&connection_id(1)).await.unwrap().revision;
+    replace(store, &RollupHead { revision, ..head(110, 9) }, &rollup(110, 110, 9)).await.unwrap();
+    assert_eq!(dirty(store).await, None);
+}
+
+async fn changed_facts_are_marked_and_equal_ones_are_not(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    assert_eq!(store.rollup_mark(&id).await.unwrap(), RollupMark::default());
+    let write = async |days: &[(u64, u32)]| {
+        let rows: Vec<_> = days.iter().map(|(offset, notes)| member_day(1, *offset, *notes)).collect();
+        let tx = store.begin().await.unwrap();
+        assert_eq!(tx.upsert_member_days(&id, &rows).await.unwrap(), rows.len() as u64);
+        tx.commit().await.unwrap();
+    };
+    write(&[(7, 1), (5, 1), (9, 1)]).await;
+    assert_eq!(dirty(&store).await, Some((day(5), day(9))));
+    forget_mark(&store).await;
+    write(&[(7, 1), (5, 1), (9, 1)]).await;
+    assert_eq!(dirty(&store).await, None, "nothing is new");
+    write(&[(7, 2), (9, 1), (5, 1)]).await;
+    assert_eq!(dirty(&store).await, Some((day(7), day(7))), "only what changed");
+
+    let roster = async |numbers: &[u128], at: u64| {
+        let tx = store.begin().await.unwrap();
+        tx.apply_roster(&id, &listed(numbers.iter().copied()), day(at)).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    roster(&[1, 2], 20).await;
+    let (from, to) = dirty(&store).await.unwrap();
+    assert!(from < day(0) && to > day(1_000), "the first listing stands for all days before it");
+    forget_mark(&store).await;
+    roster(&[1, 2], 21).await;
+    assert_eq!(dirty(&store).await, None);
+    roster(&[1, 2, 3], 22).await;
+    assert_eq!(dirty(&store).await.unwrap().0, day(22), "who comes later changes nothing before");
+    forget_mark(&store).await;
+
+    let teams = async |members: &[u128]| {
+        let members = members.iter().map(|number| member(*number)).collect();
+        let team = TeamRoster { team_id: member(9), name: "a".to_owned(), handle: "a".to_owned(), members };
+        let tx = store.begin().await.unwrap();
+        tx.replace_teams(&id, &[team]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    teams(&[1, 2]).await;
+    assert!(dirty(&store).await.is_some());
+    forget_mark(&store).await;
+    teams(&[2, 1]).await;
+    assert_eq!(dirty(&store).await, None);
+
+    let cover = async |days: &[u64]| {
+        let days: Vec<_> = days.iter().map(|offset| day(*offset)).collect();
+        let tx = store.begin().await.unwrap();
+        tx.cover_days(&id, &days, day(50), &run_id(1)).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    cover(&[40, 41]).await;
+    assert_eq!(dirty(&store).await, Some((day(40), day(41))));
+    forget_mark(&store).await;
+    cover(&[40, 41, 42]).await;
+    assert_eq!(dirty(&store).await, Some((day(42), day(42))));
+}
+
+async fn a_mark_stays_where_something_was_added(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let write = async |offset| {
+        let tx = store.begin().await.unwrap();
+        tx.upsert_member_days(&id, &[member_day(1, offset, 1)]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    write(5).await;
+    let seen = store.rollup_mark(&id).await.unwrap();
+    write(6).await;
+    let before = RollupHead { revision: seen.revision, ..head(110, 9) };
+    replace(&store, &before, &rollup(110, 110, 9)).await.unwrap();
+    assert_eq!(dirty(&store).await, Some((day(5), day(6))));
+}
+
+async fn a_connection_is_due_once_a_day_and_when_asked(database: &TestDatabase) {
+    let store = database.store();
+    let id = connected(&store, 1).await.id;
+    let due = async |offset| store.rollups_due(day(offset), 10).await.unwrap();
+    assert_eq!(due(100).await, [], "without a rollup there is nothing to look at");
+    let written = rollup(110, 110, 9);
+    replace(&store, &head(110, 9), &written).await.unwrap();
+    assert_eq!(due(100).await, [], "it was looked at today");
+    assert_eq!(due(101).await, std::slice::from_ref(&id));
+    let tx = store.begin().await.unwrap();
+    tx.set_contract(&id, &Contract::default(), now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(due(100).await, std::slice::from_ref(&id), "somebody waits");
+    let revision = store.rollup_mark(&id).await.unwrap().revision;
+    replace(&store, &RollupHead { revision, ..head(110, 9) }, &written).await.unwrap();
+    assert_eq!(due(100).await, []);
+}
+
+async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let tx = store.begin().await.unwrap();
+    tx.apply_roster(&id, &listed(1..=3), day(0)).await.unwrap();
+    // Days with even numbers carry the flag; the others have no counter either.
+    let days = [(1, 1), (1, 4), (1, 7), (1, 30), (2, 31)].map(|(number, at)| member_day(number, at, 0));
+    tx.upsert_member_days(&id, &days).await.unwrap();
+    let team = TeamRoster {
+        team_id: member(9),
+        name: "a".to_owned(),
+        handle: "a".to_owned(),
+        members: vec![member(1), member(3)],
+    };
+    tx.replace_teams(&id, &[team]).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = store.fold_members(&id, None, 10, day(20)).await.unwrap();
+    let told: Vec<_> =
+        page.iter().map(|it| (it.facts.days.len(), it.first_row, it.active_before, it.teams.len())).collect();
+    assert_eq!(told, [(1, Some(day(1)), Some(day(4)), 1), (1, None, None, 0), (0, None, None, 1)]);
+    assert_eq!(store.roster_start(&id).await.unwrap(), Some(day(0)));
+    assert_eq!(store.roster_start(&connection_id(2)).await.unwrap(), None);
+}
+
+async fn contract_exemptions_and_alerts_read_back_as_written(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    assert_eq!(store.contract(&id).await.unwrap(), Contract::default());
+    let contract = Contract {
+        purchased: Some(50),
+        price: Some(Price { minor: 2_000, currency: "EUR".parse().unwrap() }),
+        minimum: Some(20),
+        renewal: Some(day(200)),
+        target_percent: Some(80),
+    };
+    let exemption = |reason: &str| Exemption {
+        member_id: member(1),
+        reason: reason.to_owned(),
+        until: day(120),
+        set_at: now(),
+        ended_at: None,
+    };
+    let tx = store.begin().await.unwrap();
+    tx.apply_roster(&id, &listed(1..=1), day(0)).await.unwrap();
+    tx.set_contract(&id, &contract, now()).await.unwrap();
+    tx.set_exemption(&id, &exemption("on leave")).await.unwrap();
+    tx.set_exemption(&id, &exemption("on parental leave")).await.unwrap();
+    let told = [("seat_idle".to_owned(), "a".to_owned()), ("data_stale".to_owned(), String::new())];
+    tx.turn_alerts(&id, &told, &[], now()).await.unwrap();
+    tx.turn_alerts(&id, &[], &told[..1], now()).await.unwrap();
+    assert_eq!(tx.told_alerts(&id).await.unwrap(), BTreeSet::from([told[1].clone()]));
+    tx.commit().await.unwrap();
+    assert_eq!(store.contract(&id).await.unwrap(), contract);
+    assert_eq!(store.exemptions(&id).await.unwrap(), [exemption("on parental leave")]);
+    assert!(store.is_member(&id, member(1)).await.unwrap());
+    assert!(!store.is_member(&id, member(2)).await.unwrap());
+
+    let tx = store.begin().await.unwrap();
+    let later = now() + TimeDelta::days(1);
+    assert!(tx.end_exemption(&id, member(1), later).await.unwrap());
+    assert!(!tx.end_exemption(&id, member(1), later).await.unwrap(), "it has ended already");
+    tx.commit().await.unwrap();
+    assert_eq!(store.exemptions(&id).await.unwrap()[0].ended_at, Some(later));
 }

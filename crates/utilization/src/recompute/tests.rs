@@ -1,11 +1,15 @@
+use tidemark_domain::contract::Contract;
+
 use super::*;
 use crate::{
-    sample::{DAYS, Sample, at},
+    sample::{DAYS, Sample, at, bare},
+    service::Desk,
     summary,
 };
 
 async fn recomputed(sample: &Sample, event: &Event) -> Outcome {
-    recompute(&sample.store(), &sample.clock, &sample.entropy, event).await.unwrap()
+    let cause = Cause::Sync(event.clone());
+    recompute(&sample.store(), &sample.clock, &sample.entropy, &cause).await.unwrap()
 }
 
 #[tokio::test]
@@ -13,8 +17,9 @@ async fn the_summary_equals_the_definitions_read_aloud() {
     let sample = Sample::new(0..DAYS).await;
     let outcome = recomputed(&sample, &sample.completed()).await;
     let expected = sample.expected();
-    assert_eq!(outcome, Outcome::Written { as_of: at(DAYS - 1), members: u64::from(expected.members) });
-    let summary = summary::read(&sample.store(), &sample.connection).await.unwrap().unwrap();
+    let Outcome::Written { as_of, members, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((as_of, members), (at(DAYS - 1), u64::from(expected.members)));
+    let summary = bare(summary::answer(&Desk::of(&sample)).await.unwrap());
     assert_eq!(summary, expected);
     let states: Vec<_> = summary.seat_states.iter().map(|count| count.state.as_str()).collect();
     assert_eq!(
@@ -30,9 +35,11 @@ async fn the_same_event_twice_has_one_effect() {
     let event = sample.completed();
     assert!(matches!(recomputed(&sample, &event).await, Outcome::Written { .. }));
     sample.add_activity(1, DAYS - 1).await;
-    let before = summary::read(&sample.store(), &sample.connection).await.unwrap();
+    let before = summary::answer(&Desk::of(&sample)).await.unwrap();
     assert_eq!(recomputed(&sample, &event).await, Outcome::Duplicate);
-    assert_eq!(summary::read(&sample.store(), &sample.connection).await.unwrap(), before);
+    let after = summary::answer(&Desk::of(&sample)).await.unwrap();
+    assert_eq!(bare(after.clone()), bare(before));
+    assert!(after.basis.unwrap().pending_changes, "the new row waits for another look");
     assert_eq!(sample.announced("utilization.updated").await, 1);
 }
 
@@ -50,7 +57,7 @@ async fn recomputing_gives_the_same_rows() {
 async fn a_day_that_is_not_covered_makes_seats_unknown_and_never_dormant() {
     let sample = Sample::new((0..DAYS).filter(|offset| *offset != DAYS - 10)).await;
     recomputed(&sample, &sample.completed()).await;
-    let summary = summary::read(&sample.store(), &sample.connection).await.unwrap().unwrap();
+    let summary = bare(summary::answer(&Desk::of(&sample)).await.unwrap());
     assert_eq!(summary, sample.expected());
     let states: Vec<_> = summary.seat_states.iter().map(|count| count.state.as_str()).collect();
     assert_eq!(states, ["unknown"]);
@@ -61,7 +68,7 @@ async fn a_day_that_is_not_covered_makes_seats_unknown_and_never_dormant() {
 async fn without_a_covered_day_there_is_no_rollup() {
     let sample = Sample::new([]).await;
     assert_eq!(recomputed(&sample, &sample.completed()).await, Outcome::NothingCovered);
-    assert_eq!(summary::read(&sample.store(), &sample.connection).await.unwrap(), None);
+    assert!(summary::answer(&Desk::of(&sample)).await.is_err());
     assert_eq!(sample.announced("utilization.updated").await, 0);
 }
 
@@ -69,21 +76,138 @@ async fn without_a_covered_day_there_is_no_rollup() {
 async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
     let sample = Sample::new(0..DAYS).await;
     recomputed(&sample, &sample.completed()).await;
-    let digest = sample.store().facts_digest(&sample.connection).await.unwrap();
-    // Another aggregator read the coverage the day before, and comes to write only now.
     let (store, connection) = (sample.store(), &sample.connection);
-    let coverage: Coverage = (0..DAYS - 1).map(at).collect();
-    let (first, last, run_id) = (at(0), at(DAYS - 2), sample.run.clone());
-    let late = fold(&store, connection, &Span { coverage, first, last, run_id }).await.unwrap();
+    let digest = store.facts_digest(connection).await.unwrap();
+    // Another aggregator read the coverage the day before, and comes to write only now.
+    let span = Span {
+        coverage: (0..DAYS - 1).map(at).collect(),
+        first: at(0),
+        last: at(DAYS - 2),
+        roster_start: at(40),
+        run_id: sample.run.clone(),
+    };
     let head = store.rollup_head(connection).await.unwrap().unwrap();
-    let head = RollupHead { as_of: last, ..head };
-    let (event, updated) = (sample.completed(), sample.completed());
-    let outcome = write(&store, &event, &head, &late, &updated).await.unwrap();
-    assert_eq!(outcome, Outcome::Superseded { as_of: last });
+    let late = Computed {
+        rollup: compute(&store, connection, &span, &Plan::whole(&span)).await.unwrap(),
+        head: RollupHead { as_of: span.last, ..head },
+        recommendations: Vec::new(),
+        exemptions: Vec::new(),
+        first_look: false,
+    };
+    let cause = Cause::Sync(sample.completed());
+    let outcome = write(&store, &sample.clock, &sample.entropy, &cause, &late).await.unwrap();
+    assert_eq!(outcome, Outcome::Superseded { as_of: span.last });
     assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
     assert_eq!(sample.announced("utilization.updated").await, 1);
-    let again = write(&store, &event, &head, &late, &updated).await.unwrap();
+    let again = write(&store, &sample.clock, &sample.entropy, &cause, &late).await.unwrap();
     assert_eq!(again, Outcome::Duplicate, "the message is remembered all the same");
+}
+
+/// What a rebuild from nothing gives, in another database with the same facts.
+async fn rebuilt(sample: &Sample) -> String {
+    let store = sample.store();
+    let connection = &sample.connection;
+    let head = store.rollup_head(connection).await.unwrap().unwrap();
+    let span = Span::read(&store, connection).await.unwrap().unwrap();
+    let whole = compute(&store, connection, &span, &Plan::whole(&span)).await.unwrap();
+    let numbers = store.numbers_between(connection, span.first, span.last, None).await.unwrap();
+    assert_eq!(numbers, whole.windows, "as of {}", head.as_of);
+    assert_eq!(store.seats(connection).await.unwrap(), whole.seats);
+    store.facts_digest(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn changes_are_followed_day_by_day_as_a_rebuild_would() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    rebuilt(&sample).await;
+    // Late rows: of yesterday, of weeks ago, of a time that reaches no window of today, and of somebody never seen.
+    for (member, offset) in [(1, DAYS - 1), (2, DAYS - 30), (3, 20), (4, 0), (519, 3), (7, 1)] {
+        let before = sample.store().facts_digest(&sample.connection).await.unwrap();
+        sample.add_activity(member, offset).await;
+        recomputed(&sample, &sample.completed()).await;
+        assert_ne!(rebuilt(&sample).await, before, "member {member} on day {offset}");
+    }
+    // A rebuild of everything at any time changes nothing.
+    sample.mark_everything().await;
+    recomputed(&sample, &sample.completed()).await;
+    let digest = sample.store().facts_digest(&sample.connection).await.unwrap();
+    sample.mark_everything().await;
+    let outcome = recomputed(&sample, &sample.completed()).await;
+    let Outcome::Written { rows, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(sample.store().facts_digest(&sample.connection).await.unwrap(), digest);
+    assert_eq!(rows, 0, "equal rows are not written again");
+}
+
+#[tokio::test]
+async fn only_what_changed_is_computed_again() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    // Of somebody whose first seen month it leaves alone.
+    sample.add_activity(sample.seen_by(10), 10).await;
+    recomputed(&sample, &sample.completed()).await;
+    let told = sample.events("utilization.updated").await;
+    let changed: Vec<_> = told
+        .iter()
+        .map(|event| match &event.data {
+            Data::UtilizationUpdated(updated) => updated.changed.clone().unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!((changed[0].first_day, changed[0].last_day), (Some(at(0)), Some(at(DAYS - 1))));
+    assert_eq!((changed[1].first_day, changed[1].last_day), (Some(at(10)), Some(at(99))));
+    assert!(changed[1].numbers > 0 && changed[1].numbers < changed[0].numbers / 2, "{changed:?}");
+}
+
+/// A turn without any new facts: a day later, and a connection that needs a reconnect.
+#[tokio::test]
+async fn a_frozen_connection_keeps_its_verdicts_and_is_told_stale_once() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let before = sample.store().seats(&sample.connection).await.unwrap();
+    sample.lose_key().await;
+    let turn = Cause::Turn(sample.connection.clone());
+    for later in 1..60 {
+        let clock = tidemark_testkit::ManualClock::noon(at(DAYS + later));
+        let outcome = recompute(&sample.store(), &clock, &sample.entropy, &turn).await.unwrap();
+        assert!(
+            matches!(outcome, Outcome::Written { as_of, rows: 0, .. } if as_of == at(DAYS - 1)),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(sample.store().seats(&sample.connection).await.unwrap(), before, "nobody drifts to dormant");
+    let stale = sample.events("utilization.data_stale").await;
+    let [event] = &stale[..] else { panic!("{stale:?}") };
+    assert!(matches!(&event.data, Data::DataStale(stale) if stale.reconnect_required));
+    assert_eq!(sample.announced("utilization.updated").await, 1, "nothing changed, nothing is told");
+}
+
+#[tokio::test]
+async fn a_contract_is_followed_and_its_alerts_are_told_once() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let contract = Contract {
+        purchased: Some(10),
+        renewal: Some(at(DAYS + 80)),
+        target_percent: Some(100),
+        ..Contract::default()
+    };
+    let tx = sample.store().begin().await.unwrap();
+    tx.set_contract(&sample.connection, &contract, sample.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(
+        sample.store().rollups_due(at(DAYS), 9).await.unwrap(),
+        std::slice::from_ref(&sample.connection)
+    );
+    let turn = Cause::Turn(sample.connection.clone());
+    for _ in 0..3 {
+        recompute(&sample.store(), &sample.clock, &sample.entropy, &turn).await.unwrap();
+        assert_eq!(sample.store().rollups_due(at(DAYS), 9).await.unwrap(), []);
+    }
+    for kind in ["utilization.below_target", "utilization.over_allocated", "utilization.renewal_near"] {
+        assert_eq!(sample.announced(kind).await, 1, "{kind}");
+    }
+    assert_eq!(sample.announced("utilization.seat_idle").await, 0, "they were idle before anybody looked");
 }
 
 #[tokio::test]
@@ -92,5 +216,5 @@ async fn a_connection_that_was_never_seen_has_nothing_to_tell() {
     let other = ConnectionId::generate(&sample.clock, &sample.entropy);
     let event = Event { connection_id: other.clone(), ..sample.completed() };
     assert_eq!(recomputed(&sample, &event).await, Outcome::NothingCovered);
-    assert_eq!(summary::read(&sample.store(), &other).await.unwrap(), None);
+    assert_eq!(sample.store().rollup_head(&other).await.unwrap(), None);
 }

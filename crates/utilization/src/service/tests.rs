@@ -10,14 +10,16 @@ use tidemark_rpc::{
     client::{Caller, Signed},
     inproc,
     server::{Guard, Listen, Server},
-    utilization::{Summary, utilization_service_client::UtilizationServiceClient},
+    utilization::{GetSummaryRequest, Summary, utilization_service_client::UtilizationServiceClient},
 };
 use tidemark_testkit::{ManualClock, SeededEntropy, open_store};
 use tokio::task::JoinHandle;
 use tonic::Code;
 
+mod answers;
+
 use super::*;
-use crate::sample::{DAYS, Sample, at};
+use crate::sample::{DAYS, Sample, at, bare};
 
 struct Process {
     bus: InprocBus,
@@ -58,7 +60,7 @@ impl Process {
     async fn ask(&self, connection: &str) -> Result<Summary, Status> {
         let request = GetSummaryRequest { connection_id: connection.to_owned() };
         let answer = self.client.clone().get_summary(request).await?;
-        Ok(answer.into_inner().summary.expect("an answer has a summary"))
+        Ok(bare(answer.into_inner().summary.expect("an answer has a summary")))
     }
 
     /// The summary as soon as there is one.

@@ -1,0 +1,255 @@
+//! What somebody should be told without asking. Each is told once when it begins, and again only after it has ended.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    contract::Contract,
+    rollup::{Ratio, Seat, SeatState},
+};
+
+/// Days before a renewal that are told.
+pub const RENEWAL_DAYS: [u32; 3] = [120, 90, 60];
+/// Days the data may lag behind before that is told.
+pub const STALE_DAYS: i64 = 3;
+
+/// The utilization was under the customer's target for two 28-day windows in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BelowTarget {
+    /// The last day of the later window.
+    pub as_of: NaiveDate,
+    /// Paid seats active in it.
+    pub active_seats: u64,
+    /// Assigned paid seats.
+    pub assigned_seats: u64,
+    /// The target.
+    pub target_percent: u32,
+}
+
+/// A paid seat that was used, or new, is not used any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatIdle {
+    /// The day it is judged by.
+    pub as_of: NaiveDate,
+    /// The member.
+    pub member_id: Uuid,
+    /// `dormant` or `never_seen`.
+    pub state: SeatState,
+    /// The last active day, where there was one.
+    pub last_active_day: Option<NaiveDate>,
+}
+
+/// More seats are assigned than were bought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverAllocated {
+    /// The day it is judged by.
+    pub as_of: NaiveDate,
+    /// Assigned paid seats.
+    pub assigned_seats: u32,
+    /// Seats by the contract.
+    pub purchased_seats: u32,
+}
+
+/// The contract renews soon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalNear {
+    /// The first day of the next term.
+    pub renewal: NaiveDate,
+    /// It is at most so many days away.
+    pub days: u32,
+    /// Seats fewer to buy, as it stands.
+    pub droppable_seats: Option<u32>,
+}
+
+/// The numbers are old.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataStale {
+    /// The last covered day.
+    pub as_of: NaiveDate,
+    /// Whether the connection waits for somebody to reconnect it.
+    pub reconnect_required: bool,
+}
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alert {
+    /// Utilization under the target.
+    BelowTarget(BelowTarget),
+    /// A paid seat went idle.
+    SeatIdle(SeatIdle),
+    /// More seats than bought.
+    OverAllocated(OverAllocated),
+    /// A renewal is near.
+    RenewalNear(RenewalNear),
+    /// Old numbers.
+    DataStale(DataStale),
+}
+
+impl Alert {
+    /// The kind's name in the database.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BelowTarget(_) => "below_target",
+            Self::SeatIdle(_) => "seat_idle",
+            Self::OverAllocated(_) => "over_allocated",
+            Self::RenewalNear(_) => "renewal_near",
+            Self::DataStale(_) => "data_stale",
+        }
+    }
+
+    /// What tells it from others of its kind that may hold at the same time.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::BelowTarget(_) | Self::OverAllocated(_) | Self::DataStale(_) => String::new(),
+            Self::SeatIdle(seat) => seat.member_id.to_string(),
+            Self::RenewalNear(near) => format!("{}/{}", near.renewal, near.days),
+        }
+    }
+}
+
+/// What alerts are judged by.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// The day of the numbers.
+    pub as_of: NaiveDate,
+    /// The day it is.
+    pub today: NaiveDate,
+    /// Seat utilization over the 28 days that end on the as-of day, where they are covered whole.
+    pub utilization: Option<Ratio>,
+    /// The same, 28 days earlier.
+    pub utilization_before: Option<Ratio>,
+    /// Assigned paid seats.
+    pub assigned: u32,
+    /// The seats.
+    pub seats: &'a [Seat],
+    /// Members whose seats are exempt.
+    pub exempt: &'a BTreeSet<Uuid>,
+    /// The contract.
+    pub contract: &'a Contract,
+    /// Seats fewer to buy at renewal.
+    pub droppable: Option<u32>,
+    /// Whether the connection needs a reconnect.
+    pub reconnect_required: bool,
+}
+
+/// Kind and subject of an alert that was told.
+pub type Told = (String, String);
+
+/// What has changed about the alerts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// To be told now.
+    pub begun: Vec<Alert>,
+    /// Hold, but are not told: they were there before anybody looked, or a nearer one is told.
+    pub silent: Vec<Told>,
+    /// Have ended.
+    pub ended: Vec<Told>,
+}
+
+impl Situation<'_> {
+    /// Compares what holds with what was told. The first look at a connection's seats tells nothing of them: which of them
+    /// were idle before is in the summary.
+    pub fn turn(&self, told: &BTreeSet<Told>, first_look: bool) -> Turn {
+        let holding = self.holding();
+        let known = |alert: &Alert| (alert.kind().to_owned(), alert.subject());
+        let all: BTreeMap<Told, Alert> = holding.into_iter().map(|alert| (known(&alert), alert)).collect();
+        let mut turn = Turn {
+            ended: told.iter().filter(|one| !all.contains_key(*one) && self.can_tell(one)).cloned().collect(),
+            ..Turn::default()
+        };
+        let nearest = self.nearest();
+        for (key, alert) in all.into_iter().filter(|(key, _)| !told.contains(key)) {
+            let silent = match &alert {
+                Alert::SeatIdle(_) => first_look,
+                Alert::RenewalNear(near) => Some(near.days) != nearest,
+                _ => false,
+            };
+            if silent { turn.silent.push(key) } else { turn.begun.push(alert) }
+        }
+        turn
+    }
+
+    /// Whether the end of an alert can be seen: a seat that is not covered is neither idle nor in use, and old numbers
+    /// end nothing.
+    fn can_tell(&self, (kind, subject): &Told) -> bool {
+        match kind.as_str() {
+            "seat_idle" => !self
+                .seats
+                .iter()
+                .any(|seat| seat.state == SeatState::Unknown && seat.member_id.to_string() == *subject),
+            "below_target" => self.utilization.is_some() || self.contract.target_percent.is_none(),
+            // A renewal that was told stays told, also when its day has passed.
+            "renewal_near" => false,
+            _ => true,
+        }
+    }
+
+    fn holding(&self) -> Vec<Alert> {
+        let mut all: Vec<Alert> = self.idle().collect();
+        all.extend(self.below_target());
+        let purchased = self.contract.purchased.filter(|purchased| self.assigned > *purchased);
+        all.extend(purchased.map(|purchased_seats| {
+            let Self { as_of, assigned: assigned_seats, .. } = *self;
+            Alert::OverAllocated(OverAllocated { as_of, assigned_seats, purchased_seats })
+        }));
+        all.extend(self.renewals());
+        let old = (self.today - self.as_of).num_days() > STALE_DAYS;
+        all.extend(old.then_some(Alert::DataStale(DataStale {
+            as_of: self.as_of,
+            reconnect_required: self.reconnect_required,
+        })));
+        all
+    }
+
+    fn idle(&self) -> impl Iterator<Item = Alert> + '_ {
+        let idle = |seat: &&Seat| matches!(seat.state, SeatState::Dormant | SeatState::NeverSeen);
+        let seats = self.seats.iter().filter(|seat| seat.standing.is_paid_seat()).filter(idle);
+        seats.filter(|seat| !self.exempt.contains(&seat.member_id)).map(|seat| {
+            Alert::SeatIdle(SeatIdle {
+                as_of: self.as_of,
+                member_id: seat.member_id,
+                state: seat.state,
+                last_active_day: seat.last_active_day,
+            })
+        })
+    }
+
+    fn below_target(&self) -> Option<Alert> {
+        let target_percent = self.contract.target_percent?;
+        let (now, before) = (self.utilization?, self.utilization_before?);
+        (now.is_below(target_percent) && before.is_below(target_percent)).then(|| {
+            Alert::BelowTarget(BelowTarget {
+                as_of: self.as_of,
+                active_seats: now.numerator,
+                assigned_seats: now.denominator.unwrap_or(0),
+                target_percent,
+            })
+        })
+    }
+
+    fn renewals(&self) -> impl Iterator<Item = Alert> + '_ {
+        let reached = |renewal: NaiveDate, days: u32| {
+            self.today <= renewal && renewal <= self.today + Days::new(days.into())
+        };
+        let renewal = self.contract.renewal.into_iter();
+        renewal.flat_map(move |renewal| {
+            RENEWAL_DAYS.into_iter().filter(move |days| reached(renewal, *days)).map(move |days| {
+                Alert::RenewalNear(RenewalNear { renewal, days, droppable_seats: self.droppable })
+            })
+        })
+    }
+
+    fn nearest(&self) -> Option<u32> {
+        let days = self.renewals().filter_map(|alert| match alert {
+            Alert::RenewalNear(near) => Some(near.days),
+            _ => None,
+        });
+        days.min()
+    }
+}

@@ -1,0 +1,85 @@
+//! Who is counted together. Totals count each member once; team cuts overlap, since a member may be in several teams.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{Datelike, NaiveDate};
+use uuid::Uuid;
+
+use crate::member::Role;
+
+/// A group of members whose numbers are kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cut {
+    /// Everybody.
+    All,
+    /// The members of a team, as the teams are now: their past is not recorded.
+    Team(Uuid),
+    /// Who had that role on the last day of the window.
+    Role(Role),
+    /// Who was first seen in the month of that first day.
+    Cohort(NaiveDate),
+}
+
+impl Cut {
+    /// The cohort of a member first seen on that day.
+    pub fn cohort(first_seen: NaiveDate) -> Self {
+        Self::Cohort(first_seen.with_day(1).expect("every month has a first day"))
+    }
+
+    /// `all`, `team`, `role` or `cohort`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Team(_) => "team",
+            Self::Role(_) => "role",
+            Self::Cohort(_) => "cohort",
+        }
+    }
+
+    /// What tells it from others of its kind: a team's id, a role's name, a month as `YYYY-MM`; empty for all.
+    pub fn key(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Team(id) => id.to_string(),
+            Self::Role(role) => role.as_str().to_owned(),
+            Self::Cohort(month) => month.format("%Y-%m").to_string(),
+        }
+    }
+
+    /// The cut of that kind and key.
+    pub fn parse(kind: &str, key: &str) -> Option<Self> {
+        Some(match kind {
+            "all" if key.is_empty() => Self::All,
+            "team" => Self::Team(Uuid::parse_str(key).ok()?),
+            "role" if !key.is_empty() => Self::Role(key.into()),
+            "cohort" => Self::Cohort(NaiveDate::from_str(&format!("{key}-01")).ok()?),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            _ => write!(f, "{}={}", self.kind(), self.key()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_reads_back_as_written() {
+        let day = NaiveDate::from_ymd_opt(2026, 3, 14).unwrap();
+        let cuts = [Cut::All, Cut::Team(Uuid::from_u128(7)), Cut::Role("steward".into()), Cut::cohort(day)];
+        for cut in cuts {
+            assert_eq!(Cut::parse(cut.kind(), &cut.key()), Some(cut));
+        }
+        for (kind, key) in [("all", "x"), ("team", "x"), ("role", ""), ("cohort", "2026"), ("", "")] {
+            assert_eq!(Cut::parse(kind, key), None, "{kind}={key}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What may be wrong with the facts themselves. A known fault of the vendor puts the workspace's totals into every
+//! member's row; then nothing can be told of a single seat's features.
+
+use std::collections::BTreeSet;
+
+use chrono::{Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::activity::MemberDay;
+
+/// Days that are looked at.
+const WINDOW: u64 = 28;
+/// Days with two or more active members it takes to be sure: on one day, two may have done equally much by chance.
+const ENOUGH: usize = 5;
+
+/// Something wrong with a connection's facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// Every active member's row carries the workspace's totals: all with the same counter sums, every day. Features per
+    /// seat are not told.
+    RepeatedTotals,
+}
+
+impl Flag {
+    /// The name on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RepeatedTotals => "repeated_totals",
+        }
+    }
+
+    /// The flag of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == Self::RepeatedTotals.as_str()).then_some(Self::RepeatedTotals)
+    }
+}
+
+/// Whether the members' counter sums of a day are all the same, for each of the last days.
+#[derive(Debug)]
+pub(super) struct Uniformity {
+    first: NaiveDate,
+    days: Vec<(BTreeSet<u64>, usize)>,
+}
+
+impl Uniformity {
+    pub(super) fn new(last: NaiveDate) -> Self {
+        let days = usize::try_from(WINDOW).expect("small");
+        Self { first: last - Days::new(WINDOW - 1), days: vec![(BTreeSet::new(), 0); days] }
+    }
+
+    pub(super) fn member(&mut self, days: &[MemberDay]) {
+        for row in days {
+            let at = usize::try_from((row.day - self.first).num_days()).ok();
+            let Some((sums, members)) = at.and_then(|at| self.days.get_mut(at)) else { continue };
+            let sum = row.counters.actions().map(|(.., value)| u64::from(value)).sum::<u64>();
+            if sum > 0 {
+                *members += 1;
+                // Two different sums say no, however many more there are.
+                if sums.len() < 2 {
+                    sums.insert(sum);
+                }
+            }
+        }
+    }
+
+    pub(super) fn flag(&self) -> Option<Flag> {
+        let told: Vec<_> = self.days.iter().filter(|(_, members)| *members >= 2).collect();
+        let uniform = told.len() >= ENOUGH && told.iter().all(|(sums, _)| sums.len() == 1);
+        uniform.then_some(Flag::RepeatedTotals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{activity::Counters, member::Role};
+
+    fn member(number: u128, amounts: &[u32]) -> Vec<MemberDay> {
+        let first = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
+        let row = |(day, amount): (NaiveDate, &u32)| {
+            let mut counters = Counters::default();
+            counters.0[14] = Some(*amount);
+            MemberDay {
+                member_id: Uuid::from_u128(number),
+                day,
+                role: Role::Maker,
+                active_flag: true,
+                counters,
+            }
+        };
+        first.iter_days().zip(amounts).map(row).collect()
+    }
+
+    fn flag(members: &[&[u32]]) -> Option<Flag> {
+        let mut uniformity = Uniformity::new(NaiveDate::from_ymd_opt(2026, 3, 28).unwrap());
+        members.iter().enumerate().for_each(|(at, amounts)| uniformity.member(&member(at as u128, amounts)));
+        uniformity.flag()
+    }
+
+    #[test]
+    fn the_same_sums_on_every_day_are_totals() {
+        let same: &[u32] = &[4, 7, 9, 1, 3, 5];
+        assert_eq!(flag(&[same, same]), Some(Flag::RepeatedTotals));
+        assert_eq!(
+            flag(&[same, same, &[0, 7, 0, 1]]),
+            Some(Flag::RepeatedTotals),
+            "who was away says nothing"
+        );
+        assert_eq!(flag(&[same, &[4, 7, 9, 1, 3, 6]]), None, "one day tells");
+        assert_eq!(flag(&[same]), None, "one member alone");
+        assert_eq!(flag(&[&[1, 1, 1, 1], &[1, 1, 1, 1]]), None, "four days may be chance");
+        assert_eq!(flag(&[]), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Which days of a connection are to be computed again. Whoever changes facts marks their days in the same transaction,
+//! so that no change is ever missed; a rollup takes the mark away only if nothing was added since it looked.
+
+use chrono::NaiveDate;
+use tidemark_domain::id::ConnectionId;
+
+use crate::{
+    error::Result,
+    statement::{execute, int, row, rows},
+    store::{Store, Tx},
+};
+
+/// Before all days.
+pub(crate) const BEGINNING: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a date");
+/// After all days.
+pub(crate) const END: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).expect("a date");
+
+/// What changed since the newest rollup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RollupMark {
+    /// The first and the last day whose facts changed; may lie far outside of what is known.
+    pub dirty: Option<(NaiveDate, NaiveDate)>,
+    /// Grows with every change.
+    pub revision: u64,
+}
+
+impl Store {
+    /// What changed. To be read before the facts.
+    pub async fn rollup_mark(&self, connection: &ConnectionId) -> Result<RollupMark> {
+        let sql = "select dirty_from, dirty_to, revision from rollup_marks where connection_id = $1";
+        let found = row(&self.db, "read a mark", sql, [connection.as_str().into()]).await?;
+        let Some(row) = found else { return Ok(RollupMark::default()) };
+        let (from, to): (Option<NaiveDate>, Option<NaiveDate>) =
+            (row.get("dirty_from")?, row.get("dirty_to")?);
+        Ok(RollupMark { dirty: from.zip(to), revision: row.count("revision")? })
+    }
+
+    /// Connections whose rollup somebody waits for, or that have not had their turn today.
+    pub async fn rollups_due(&self, today: NaiveDate, limit: u64) -> Result<Vec<ConnectionId>> {
+        let sql = "select h.connection_id from rollup_heads h
+            join connections c on c.id = h.connection_id
+            left join rollup_marks m on m.connection_id = h.connection_id
+            where c.state <> 'disconnected'
+                and (h.looked_on is null or h.looked_on < $1 or m.asked_revision > h.revision)
+            order by h.connection_id limit $2";
+        let rows = rows(&self.db, "list due rollups", sql, [today.into(), int(limit)]).await?;
+        rows.iter().map(|row| row.parsed("connection_id", |text| text.parse().ok())).collect()
+    }
+}
+
+impl Tx {
+    /// Marks everything from the first to the last of these days.
+    pub(crate) async fn mark(
+        &self,
+        connection: &ConnectionId,
+        days: impl IntoIterator<Item = NaiveDate> + Send,
+    ) -> Result<()> {
+        let span = days.into_iter().fold(None, |span, day| match span {
+            None => Some((day, day)),
+            Some((from, to)) => Some((day.min(from), day.max(to))),
+        });
+        let Some((from, to)) = span else { return Ok(()) };
+        let sql = "insert into rollup_marks (connection_id, dirty_from, dirty_to, revision, asked_revision)
+            values ($1, $2, $3, 1, 0)
+            on conflict (connection_id) do update set
+                dirty_from = case when rollup_marks.dirty_from < excluded.dirty_from
+                    then rollup_marks.dirty_from else excluded.dirty_from end,
+                dirty_to = case when rollup_marks.dirty_to > excluded.dirty_to
+                    then rollup_marks.dirty_to else excluded.dirty_to end,
+                revision = rollup_marks.revision + 1";
+        execute(&self.tx, "mark days", sql, [connection.as_str().into(), from.into(), to.into()])
+            .await
+            .map(drop)
+    }
+
+    /// Asks for a new look at the connection, without any changed facts.
+    pub(crate) async fn ask_for_rollup(&self, connection: &ConnectionId) -> Result<()> {
+        let sql = "insert into rollup_marks (connection_id, revision, asked_revision) values ($1, 1, 1)
+            on conflict (connection_id) do update set
+                revision = rollup_marks.revision + 1, asked_revision = rollup_marks.revision + 1";
+        execute(&self.tx, "ask for a rollup", sql, [connection.as_str().into()]).await.map(drop)
+    }
+
+    /// Takes the mark away, if it is still the one that was seen.
+    pub(crate) async fn unmark(&self, connection: &ConnectionId, revision: u64) -> Result<()> {
+        let sql = "update rollup_marks set dirty_from = null, dirty_to = null
+            where connection_id = $1 and revision = $2";
+        execute(&self.tx, "take a mark away", sql, [connection.as_str().into(), int(revision)])
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,239 @@
+//! The numbers per cut, window and day: one row each, with five areas side by side.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
+
+use chrono::{Days, NaiveDate};
+use sea_orm::Value;
+use tidemark_domain::{
+    activity::Area,
+    id::ConnectionId,
+    rollup::{AreaUse, Cut, Key, WindowUse},
+};
+
+use crate::{
+    error::Result,
+    statement::{Row, Table, corrupt, execute, int, rows},
+    store::{Store, Tx},
+};
+
+/// Days whose rows are compared at once: what is in memory does not grow with the history.
+const BLOCK: u64 = 14;
+
+static NUMBERS: LazyLock<Table<'static>> = LazyLock::new(|| {
+    // Lives as long as the program: the names of twenty columns.
+    let areas = Area::ALL.into_iter().flat_map(|area| {
+        ["members", "creators", "openers", "actions"]
+            .map(|number| &*Box::leak(format!("{}_{number}", area.as_str()).into_boxed_str()))
+    });
+    let fixed = [
+        "connection_id",
+        "cut_kind",
+        "cut_key",
+        "window_days",
+        "day",
+        "covered_days",
+        "assigned",
+        "active_seats",
+        "active_members",
+        "member_days",
+        "daily_actives",
+    ];
+    Table { name: "rollup_numbers", key: 5, columns: Cow::Owned(fixed.into_iter().chain(areas).collect()) }
+});
+
+fn columns() -> String {
+    NUMBERS.columns[1..].join(", ")
+}
+
+fn read(row: &Row) -> Result<(Key, WindowUse)> {
+    let (kind, key): (String, String) = (row.at(0)?, row.at(1)?);
+    let cut = Cut::parse(&kind, &key).ok_or_else(|| corrupt("cut_key"))?;
+    let number = |place: usize| -> Result<u64> {
+        u64::try_from(row.at::<i64>(place)?).map_err(|_| corrupt(NUMBERS.columns[place + 1]))
+    };
+    let count = |place: usize| -> Result<u32> {
+        u32::try_from(number(place)?).map_err(|_| corrupt(NUMBERS.columns[place + 1]))
+    };
+    let mut areas = [AreaUse::default(); 5];
+    for (at, area) in areas.iter_mut().enumerate() {
+        let place = 10 + at * 4;
+        *area = AreaUse {
+            members: count(place)?,
+            creators: count(place + 1)?,
+            openers: count(place + 2)?,
+            actions: number(place + 3)?,
+        };
+    }
+    let numbers = WindowUse {
+        covered_days: count(4)?,
+        assigned: count(5)?,
+        active_seats: count(6)?,
+        active_members: count(7)?,
+        member_days: count(8)?,
+        daily_actives: count(9)?,
+        areas,
+    };
+    Ok(((cut, row.at(3)?, count(2)?), numbers))
+}
+
+fn values(connection: &ConnectionId, (cut, day, window): &Key, numbers: &WindowUse) -> Vec<Value> {
+    let mut values: Vec<Value> = vec![
+        connection.as_str().into(),
+        cut.kind().into(),
+        cut.key().into(),
+        int(*window),
+        (*day).into(),
+        int(numbers.covered_days),
+        int(numbers.assigned),
+        int(numbers.active_seats),
+        int(numbers.active_members),
+        int(numbers.member_days),
+        int(numbers.daily_actives),
+    ];
+    for AreaUse { members, creators, openers, actions } in numbers.areas {
+        values.extend([int(members), int(creators), int(openers), int(actions)]);
+    }
+    values
+}
+
+impl Store {
+    /// The windows of everybody that end on that day, by length.
+    pub async fn windows_on(
+        &self,
+        connection: &ConnectionId,
+        day: NaiveDate,
+    ) -> Result<Vec<(u32, WindowUse)>> {
+        let rows = self.numbers_between(connection, day, day, Some("all")).await?;
+        Ok(rows.into_iter().map(|((_, _, window), numbers)| (window, numbers)).collect())
+    }
+
+    /// All numbers of the windows that end on those days, of every cut or of cuts of one kind.
+    pub async fn numbers_between(
+        &self,
+        connection: &ConnectionId,
+        from: NaiveDate,
+        to: NaiveDate,
+        kind: Option<&str>,
+    ) -> Result<BTreeMap<Key, WindowUse>> {
+        let only = if kind.is_some() { "and cut_kind = $4" } else { "" };
+        let sql = format!(
+            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 {only}",
+            columns()
+        );
+        let mut values: Vec<Value> = vec![connection.as_str().into(), from.into(), to.into()];
+        values.extend(kind.map(Value::from));
+        rows(&self.db, "read numbers", sql, values).await?.iter().map(read).collect()
+    }
+
+    /// The numbers of one cut and window length on those days, oldest first.
+    pub async fn trend(
+        &self,
+        connection: &ConnectionId,
+        cut: &Cut,
+        window: u32,
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> Result<Vec<(NaiveDate, WindowUse)>> {
+        let sql = format!(
+            "select {} from rollup_numbers where connection_id = $1 and cut_kind = $2 and cut_key = $3
+            and window_days = $4 and day between $5 and $6 order by day",
+            columns()
+        );
+        let (kind, key) = (cut.kind(), cut.key());
+        let values =
+            [connection.as_str().into(), kind.into(), key.into(), int(window), from.into(), to.into()];
+        let rows = rows(&self.db, "read a trend", sql, values).await?;
+        rows.iter().map(|row| read(row).map(|((_, day, _), numbers)| (day, numbers))).collect()
+    }
+}
+
+impl Tx {
+    /// Makes the rows of those days what the rollup says; gives how many were not so already.
+    pub(crate) async fn put_numbers(
+        &self,
+        connection: &ConnectionId,
+        (first, last): (NaiveDate, NaiveDate),
+        wanted: &BTreeMap<Key, WindowUse>,
+    ) -> Result<u64> {
+        let mut by_day: BTreeMap<NaiveDate, Vec<(&Key, &WindowUse)>> = BTreeMap::new();
+        for row in wanted {
+            by_day.entry(row.0.1).or_default().push(row);
+        }
+        let (mut changed, mut from) = (0, first);
+        while from <= last {
+            let to = last.min(from + Days::new(BLOCK - 1));
+            let block = by_day.range(from..=to).flat_map(|(_, rows)| rows.iter().copied()).collect();
+            changed += self.put_block(connection, (from, to), &block).await?;
+            from = to + Days::new(1);
+        }
+        Ok(changed)
+    }
+
+    async fn put_block(
+        &self,
+        connection: &ConnectionId,
+        (from, to): (NaiveDate, NaiveDate),
+        wanted: &BTreeMap<&Key, &WindowUse>,
+    ) -> Result<u64> {
+        let sql = format!(
+            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3",
+            columns()
+        );
+        let there = rows(&self.tx, "read numbers", sql, [connection.as_str().into(), from.into(), to.into()]);
+        let there = there.await?.iter().map(read).collect::<Result<BTreeMap<Key, WindowUse>>>()?;
+        let (mut fresh, mut other) = (Vec::new(), Vec::new());
+        for (key, numbers) in wanted {
+            match there.get(*key) {
+                None => fresh.push(values(connection, key, numbers)),
+                Some(old) if old != *numbers => other.push(values(connection, key, numbers)),
+                Some(_) => {}
+            }
+        }
+        let gone: Vec<_> = there.keys().filter(|key| !wanted.contains_key(key)).collect();
+        let changed = fresh.len() + other.len() + gone.len();
+        NUMBERS.insert(&self.tx, "write numbers", fresh).await?;
+        NUMBERS.put(&self.tx, "write numbers", other).await?;
+        for (cut, day, window) in gone {
+            let sql = "delete from rollup_numbers where connection_id = $1 and cut_kind = $2 and cut_key = $3
+                and window_days = $4 and day = $5";
+            let values = [
+                connection.as_str().into(),
+                cut.kind().into(),
+                cut.key().into(),
+                int(*window),
+                (*day).into(),
+            ];
+            execute(&self.tx, "delete numbers", sql, values).await?;
+        }
+        Ok(changed as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_runtime::config::Database;
+
+    use super::*;
+
+    /// What is described can be asked for. PostgreSQL refuses a description of what is not there; SQLite reads none.
+    #[tokio::test]
+    async fn every_described_column_can_be_asked_for() {
+        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let store = Store::connect(&settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let comments = include_str!("migration/0008_comments.sql");
+        let described =
+            comments.lines().filter_map(|line| line.strip_prefix("comment on column ")?.split_once(' '));
+        let mut count = 0;
+        for (name, _) in described {
+            let (table, column) = name.split_once('.').unwrap();
+            rows(&store.db, "a test", format!("select {column} from {table}"), []).await.unwrap();
+            count += 1;
+        }
+        for view in ["daily", "areas", "seats", "recommendations"] {
+            let view = format!("utilization_{view}_v1");
+            assert!(comments.contains(&format!("comment on view {view} is")), "{view}");
+            rows(&store.db, "a test", format!("select * from {view}"), []).await.unwrap();
+        }
+        assert!(count > 30);
+    }
+}

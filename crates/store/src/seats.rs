@@ -1,0 +1,255 @@
+//! Seats of the newest rollup with their evidence, and what is recommended for them.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use sea_orm::Value;
+use tidemark_domain::{
+    exemption::Exemption,
+    id::ConnectionId,
+    member::{Role, Standing},
+    recommendation::{Action, Recommendation, Tier},
+    rollup::{Seat, SeatState, SeatUse},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::Result,
+    exemptions,
+    statement::{Row, Table, execute, int, rows},
+    store::{Store, Tx},
+};
+
+const SEATS: Table<'static> = Table {
+    name: "seats",
+    key: 2,
+    columns: Cow::Borrowed(&[
+        "connection_id",
+        "member_id",
+        "role",
+        "disabled",
+        "pending",
+        "state",
+        "first_seen_day",
+        "last_active_day",
+        "pending_since",
+        "active_days_7",
+        "active_days_28",
+        "active_days_90",
+        "areas_7",
+        "areas_28",
+        "areas_90",
+        "actions_7",
+        "actions_28",
+        "actions_90",
+        "views_7",
+        "views_28",
+        "views_90",
+        "maker_actions_7",
+        "maker_actions_28",
+        "maker_actions_90",
+        "notes_7",
+        "notes_28",
+        "notes_90",
+        "areas_used",
+    ]),
+};
+
+const RECOMMENDATIONS: Table<'static> = Table {
+    name: "recommendations",
+    key: 2,
+    columns: Cow::Borrowed(&["connection_id", "member_id", "tier", "action"]),
+};
+
+/// A seat with everything that is shown beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatRow {
+    /// The seat.
+    pub seat: Seat,
+    /// As the vendor shows it.
+    pub name: Option<String>,
+    /// As the vendor shows it.
+    pub email: Option<String>,
+    /// What is recommended, where something is.
+    pub recommendation: Option<(Tier, Action)>,
+    /// The member's exemption, whether it holds or not.
+    pub exemption: Option<Exemption>,
+}
+
+fn read_seat(row: &Row) -> Result<Seat> {
+    let role: String = row.get("role")?;
+    let window = |days: u32| -> Result<SeatUse> {
+        let column = |name: &str| format!("{name}_{days}");
+        Ok(SeatUse {
+            active_days: row.count(&column("active_days"))?,
+            areas: row.count(&column("areas"))?,
+            actions: row.count(&column("actions"))?,
+            views: row.count(&column("views"))?,
+            maker_actions: row.count(&column("maker_actions"))?,
+            notes: row.count(&column("notes"))?,
+        })
+    };
+    Ok(Seat {
+        member_id: row.get("member_id")?,
+        standing: Standing {
+            role: Role::from(role.as_str()),
+            disabled: row.get("disabled")?,
+            pending: row.get("pending")?,
+        },
+        state: row.parsed("state", SeatState::parse)?,
+        first_seen_day: row.get("first_seen_day")?,
+        last_active_day: row.get("last_active_day")?,
+        pending_since: row.get("pending_since")?,
+        uses: [window(7)?, window(28)?, window(90)?],
+        areas_used: row.json("areas_used")?,
+    })
+}
+
+fn seat_values(connection: &ConnectionId, seat: &Seat) -> Vec<Value> {
+    let mut values: Vec<Value> = vec![
+        connection.as_str().into(),
+        seat.member_id.into(),
+        seat.standing.role.as_str().into(),
+        seat.standing.disabled.into(),
+        seat.standing.pending.into(),
+        seat.state.as_str().into(),
+        seat.first_seen_day.into(),
+        seat.last_active_day.into(),
+        seat.pending_since.into(),
+    ];
+    let each = |number: fn(&SeatUse) -> u64| seat.uses.map(|window| int(number(&window)));
+    values.extend(each(|window| window.active_days.into()));
+    values.extend(each(|window| window.areas.into()));
+    values.extend(each(|window| window.actions));
+    values.extend(each(|window| window.views));
+    values.extend(each(|window| window.maker_actions));
+    values.extend(each(|window| window.notes));
+    values.push(serde_json::json!(seat.areas_used).to_string().into());
+    values
+}
+
+fn read_recommendation(row: &Row) -> Result<Recommendation> {
+    Ok(Recommendation {
+        member_id: row.get("member_id")?,
+        tier: row.parsed("tier", Tier::parse)?,
+        action: row.parsed("action", Action::parse)?,
+    })
+}
+
+fn select_seats() -> String {
+    format!("select {} from seats where connection_id = $1 order by member_id", SEATS.columns[1..].join(", "))
+}
+
+const SELECT_RECOMMENDATIONS: &str = "select member_id, tier, action from recommendations where connection_id = $1 order by tier, action, member_id";
+
+impl Store {
+    /// The seats of the newest rollup, by member.
+    pub async fn seats(&self, connection: &ConnectionId) -> Result<Vec<Seat>> {
+        let rows = rows(&self.db, "read seats", select_seats(), [connection.as_str().into()]).await?;
+        rows.iter().map(read_seat).collect()
+    }
+
+    /// What the newest rollup recommends, surest first.
+    pub async fn recommendations(&self, connection: &ConnectionId) -> Result<Vec<Recommendation>> {
+        let values = [connection.as_str().into()];
+        let rows = rows(&self.db, "read recommendations", SELECT_RECOMMENDATIONS, values).await?;
+        rows.iter().map(read_recommendation).collect()
+    }
+
+    /// A page of seats by member, with names, recommendations and exemptions.
+    pub async fn seat_rows(
+        &self,
+        connection: &ConnectionId,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<SeatRow>> {
+        let columns: Vec<_> = SEATS.columns[1..].iter().map(|column| format!("s.{column}")).collect();
+        let start = if after.is_some() { "and s.member_id > $3" } else { "" };
+        let sql = format!(
+            "select {}, m.name, m.email, r.tier, r.action, x.reason, x.until_day, x.set_at, x.ended_at
+            from seats s
+            left join members m on m.connection_id = s.connection_id and m.member_id = s.member_id
+            left join recommendations r on r.connection_id = s.connection_id and r.member_id = s.member_id
+            left join exemptions x on x.connection_id = s.connection_id and x.member_id = s.member_id
+            where s.connection_id = $1 {start} order by s.member_id limit $2",
+            columns.join(", ")
+        );
+        let values = [connection.as_str().into(), int(limit)].into_iter().chain(after.map(Value::from));
+        let rows = rows(&self.db, "read seats", sql, values).await?;
+        rows.iter().map(read_seat_row).collect()
+    }
+}
+
+fn read_seat_row(row: &Row) -> Result<SeatRow> {
+    let tier: Option<String> = row.get("tier")?;
+    let recommendation = match tier {
+        Some(_) => read_recommendation(row).map(|it| Some((it.tier, it.action)))?,
+        None => None,
+    };
+    let reason: Option<String> = row.get("reason")?;
+    Ok(SeatRow {
+        seat: read_seat(row)?,
+        name: row.get("name")?,
+        email: row.get("email")?,
+        recommendation,
+        exemption: reason.map(|_| exemptions::read(row)).transpose()?,
+    })
+}
+
+impl Tx {
+    /// Makes the seats what the rollup says; gives how many were not so already.
+    pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
+        let there = rows(&self.tx, "read seats", select_seats(), [connection.as_str().into()]).await?;
+        let there = there.iter().map(|row| read_seat(row).map(|seat| (seat.member_id, seat)));
+        let there = there.collect::<Result<BTreeMap<Uuid, Seat>>>()?;
+        let wanted: BTreeMap<_, _> = seats.iter().map(|seat| (seat.member_id, seat)).collect();
+        let changed: Vec<_> = wanted
+            .iter()
+            .filter(|(id, seat)| there.get(*id) != Some(**seat))
+            .map(|(_, seat)| *seat)
+            .collect();
+        let gone: Vec<_> = there.keys().filter(|id| !wanted.contains_key(id)).copied().collect();
+        let rows = changed.iter().map(|seat| seat_values(connection, seat));
+        SEATS.put(&self.tx, "write seats", rows).await?;
+        self.delete_of_members("seats", connection, &gone).await?;
+        Ok((changed.len() + gone.len()) as u64)
+    }
+
+    /// Makes the recommendations what the rollup says; gives how many were not so already.
+    pub(crate) async fn put_recommendations(
+        &self,
+        connection: &ConnectionId,
+        wanted: &[Recommendation],
+    ) -> Result<u64> {
+        let values = [connection.as_str().into()];
+        let there = rows(&self.tx, "read recommendations", SELECT_RECOMMENDATIONS, values).await?;
+        let there = there.iter().map(read_recommendation).collect::<Result<Vec<_>>>()?;
+        let members: BTreeSet<_> = wanted.iter().map(|it| it.member_id).collect();
+        let gone: Vec<_> = there.iter().map(|it| it.member_id).filter(|id| !members.contains(id)).collect();
+        let mut changed: Vec<_> = wanted.iter().filter(|it| !there.contains(it)).collect();
+        changed.sort_by_key(|it| it.member_id);
+        let rows = changed.iter().map(|it| {
+            let (tier, action) = (it.tier.as_str(), it.action.as_str());
+            vec![connection.as_str().into(), it.member_id.into(), tier.into(), action.into()]
+        });
+        RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
+        self.delete_of_members("recommendations", connection, &gone).await?;
+        Ok((changed.len() + gone.len()) as u64)
+    }
+
+    async fn delete_of_members(
+        &self,
+        table: &'static str,
+        connection: &ConnectionId,
+        gone: &[Uuid],
+    ) -> Result<()> {
+        for member in gone {
+            let sql = format!("delete from {table} where connection_id = $1 and member_id = $2");
+            let values = [connection.as_str().into(), (*member).into()];
+            execute(&self.tx, "delete what is no more", sql, values).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Where the rows of each table come from, a page at a time.
+
+use std::collections::VecDeque;
+
+use chrono::{Days, NaiveDate};
+use tidemark_domain::{
+    activity::{Area, COUNTER_TABLE, MemberDay},
+    contract::Contract,
+    rollup::{Cut, Key, WindowUse},
+};
+use tidemark_rpc::utilization::{self as wire, ExportTable};
+use uuid::Uuid;
+
+use super::table::{Cell, Column, Kind, Row};
+use crate::{
+    basis::Ground,
+    seats,
+    service::{Desk, Fault},
+    wire::{seat as seat_message, window_use},
+};
+
+const PAGE: u64 = 5_000;
+const SEATS: u64 = 2_000;
+/// Days of numbers read at once.
+const BLOCK: u64 = 7;
+
+/// The rows that are still to come.
+pub(super) struct Source {
+    ground: Ground,
+    contract: Contract,
+    covered_90: u32,
+    rest: Rest,
+}
+
+enum Rest {
+    Summary { from: NaiveDate, to: NaiveDate },
+    MemberDays { days: (NaiveDate, NaiveDate), after: Option<(Uuid, NaiveDate)>, done: bool },
+    Seats { after: Option<Uuid>, done: bool },
+    Recommendations(VecDeque<tidemark_store::SeatRow>),
+}
+
+impl Source {
+    pub(super) async fn open(
+        desk: &Desk,
+        ground: &Ground,
+        table: ExportTable,
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> Result<Self, Fault> {
+        let rest = match table {
+            ExportTable::Unspecified | ExportTable::Summary => Rest::Summary { from, to },
+            ExportTable::MemberDays => Rest::MemberDays { days: (from, to), after: None, done: false },
+            ExportTable::Seats => Rest::Seats { after: None, done: false },
+            ExportTable::Recommendations => Rest::Recommendations(seats::recommended(desk).await?.into()),
+        };
+        Ok(Self {
+            ground: ground.clone(),
+            contract: desk.store.contract(&desk.connection).await?,
+            covered_90: seats::covered_90(desk, ground.head.as_of).await?,
+            rest,
+        })
+    }
+
+    pub(super) fn columns(&self) -> Vec<Column> {
+        match &self.rest {
+            Rest::Summary { .. } => summary_columns(),
+            Rest::MemberDays { .. } => member_day_columns(),
+            Rest::Seats { .. } => seat_columns(),
+            Rest::Recommendations(_) => recommendation_columns(),
+        }
+    }
+
+    /// The next rows; none where all have been given.
+    pub(super) async fn next(&mut self, desk: &Desk) -> Result<Option<Vec<Row>>, Fault> {
+        let (store, connection) = (&desk.store, &desk.connection);
+        match &mut self.rest {
+            Rest::Summary { from, to } if *from <= *to => {
+                let last = (*from + Days::new(BLOCK - 1)).min(*to);
+                let numbers = store.numbers_between(connection, *from, last, None).await?;
+                *from = last + Days::new(1);
+                let version = self.ground.head.definition_version;
+                Ok(Some(numbers.iter().map(|row| summary_row(row, &self.contract, version)).collect()))
+            }
+            Rest::MemberDays { days, after, done: done @ false } => {
+                let page = store.member_days(connection, *days, *after, PAGE).await?;
+                *after = page.last().map(|row| (row.member_id, row.day));
+                *done = (page.len() as u64) < PAGE;
+                Ok(Some(page.iter().map(member_day_row).collect()))
+            }
+            Rest::Seats { after, done: done @ false } => {
+                let page = store.seat_rows(connection, *after, SEATS).await?;
+                *after = page.last().map(|row| row.seat.member_id);
+                *done = (page.len() as u64) < SEATS;
+                let (ground, covered) = (&self.ground, self.covered_90);
+                Ok(Some(
+                    page.iter().map(|row| seat_row(&seat_message(row, ground, covered), ground)).collect(),
+                ))
+            }
+            Rest::Recommendations(rows) if !rows.is_empty() => {
+                let (ground, covered) = (&self.ground, self.covered_90);
+                let some = rows.drain(..rows.len().min(SEATS as usize));
+                let row = |row: tidemark_store::SeatRow| {
+                    let seat = seat_message(&row, ground, covered);
+                    let mut cells = vec![Cell::text(&seat.tier), Cell::text(&seat.action)];
+                    let sentence = row.recommendation.map(|(_, action)| action.sentence());
+                    cells.push(Cell::Text(sentence.map(str::to_owned)));
+                    cells.extend(seat_row(&seat, ground));
+                    cells
+                };
+                Ok(Some(some.map(row).collect()))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn columns(of: &[(&str, Kind)]) -> Vec<Column> {
+    of.iter().map(|(name, kind)| Column { name: (*name).to_owned(), kind: *kind }).collect()
+}
+
+fn summary_columns() -> Vec<Column> {
+    let mut all = columns(&[
+        ("day", Kind::Day),
+        ("window_days", Kind::Count),
+        ("cut_kind", Kind::Text),
+        ("cut_key", Kind::Text),
+        ("covered_days", Kind::Count),
+        ("assigned_seats", Kind::Count),
+        ("active_seats", Kind::Count),
+        ("idle_seats", Kind::Count),
+        ("seat_utilization", Kind::Share),
+        ("purchased_seats", Kind::Count),
+        ("purchased_utilization", Kind::Share),
+        ("active_members", Kind::Count),
+        ("member_days", Kind::Count),
+        ("daily_actives", Kind::Count),
+    ]);
+    for area in Area::ALL {
+        for number in ["members", "creators", "openers", "actions"] {
+            all.push(Column { name: format!("{}_{number}", area.as_str()), kind: Kind::Count });
+        }
+    }
+    all.extend(columns(&[("definition_version", Kind::Count)]));
+    all
+}
+
+fn summary_row(((cut, day, days), numbers): (&Key, &WindowUse), contract: &Contract, version: u32) -> Row {
+    let purchased = contract.purchased.filter(|_| *cut == Cut::All);
+    let shown = window_use(*days, numbers, purchased);
+    let share = |share: &Option<wire::Share>| Cell::Share(share.as_ref().and_then(|share| share.value));
+    let mut cells = vec![
+        Cell::Day(Some(*day)),
+        Cell::count(*days),
+        Cell::text(cut.kind()),
+        Cell::text(cut.key()),
+        Cell::count(shown.covered_days),
+        Cell::count(shown.assigned_seats),
+        Cell::count(shown.active_seats),
+        Cell::count(shown.idle_seats),
+        share(&shown.seat_utilization),
+        Cell::Count(purchased.map(u64::from)),
+        share(&shown.purchased_utilization),
+        Cell::count(shown.active_members),
+        Cell::count(shown.member_days),
+        Cell::count(shown.daily_actives),
+    ];
+    for area in &shown.areas {
+        cells.extend([area.members, area.creators, area.openers].map(Cell::count));
+        cells.push(Cell::count(area.actions));
+    }
+    cells.push(Cell::count(version));
+    cells
+}
+
+fn member_day_columns() -> Vec<Column> {
+    let mut all = columns(&[
+        ("member_id", Kind::Text),
+        ("day", Kind::Day),
+        ("role", Kind::Text),
+        ("active", Kind::Flag),
+        ("active_flag", Kind::Flag),
+    ]);
+    all.extend(
+        COUNTER_TABLE.iter().map(|counter| Column { name: counter.column.to_owned(), kind: Kind::Count }),
+    );
+    all
+}
+
+fn member_day_row(row: &MemberDay) -> Row {
+    let mut cells = vec![
+        Cell::text(row.member_id.to_string()),
+        Cell::Day(Some(row.day)),
+        Cell::text(row.role.as_str()),
+        Cell::Flag(row.is_active()),
+        Cell::Flag(row.active_flag),
+    ];
+    cells.extend(row.counters.0.iter().map(|counter| Cell::Count(counter.map(u64::from))));
+    cells
+}
+
+fn seat_columns() -> Vec<Column> {
+    let mut all = columns(&[
+        ("member_id", Kind::Text),
+        ("name", Kind::Text),
+        ("email", Kind::Text),
+        ("role", Kind::Text),
+        ("paid", Kind::Flag),
+        ("state", Kind::Text),
+        ("first_seen_day", Kind::Day),
+        ("last_active_day", Kind::Day),
+        ("pending_since", Kind::Day),
+    ]);
+    for days in [7, 28, 90] {
+        for (name, kind) in [
+            ("active_days", Kind::Count),
+            ("breadth", Kind::Count),
+            ("depth", Kind::Share),
+            ("view_only_share", Kind::Share),
+            ("maker_actions", Kind::Count),
+        ] {
+            all.push(Column { name: format!("{name}_{days}"), kind });
+        }
+    }
+    all.extend(columns(&[
+        ("areas_used", Kind::Text),
+        ("recommended_tier", Kind::Text),
+        ("recommended_action", Kind::Text),
+        ("exempt_reason", Kind::Text),
+        ("exempt_until", Kind::Day),
+        ("covered_days_90", Kind::Count),
+        ("as_of", Kind::Day),
+        ("stale", Kind::Flag),
+        ("definition_version", Kind::Count),
+    ]));
+    all
+}
+
+fn seat_row(seat: &wire::Seat, ground: &Ground) -> Row {
+    let mut cells = vec![
+        Cell::text(&seat.member_id),
+        Cell::text(&seat.name),
+        Cell::text(&seat.email),
+        Cell::text(&seat.role),
+        Cell::Flag(seat.paid),
+        Cell::text(&seat.state),
+        Cell::day(&seat.first_seen_day),
+        Cell::day(&seat.last_active_day),
+        Cell::day(&seat.pending_since),
+    ];
+    let share = |share: &Option<wire::Share>| Cell::Share(share.as_ref().and_then(|share| share.value));
+    for used in &seat.uses {
+        cells.extend([
+            Cell::count(used.active_days),
+            Cell::Count(used.breadth.map(u64::from)),
+            share(&used.depth),
+            share(&used.view_only_share),
+            Cell::Count(used.maker_actions),
+        ]);
+    }
+    let exemption = seat.exemption.as_ref();
+    cells.extend([
+        Cell::text(seat.areas_used.join(" ")),
+        Cell::text(&seat.tier),
+        Cell::text(&seat.action),
+        Cell::Text(exemption.map(|exemption| exemption.reason.clone())),
+        exemption.map_or(Cell::Day(None), |exemption| Cell::day(&exemption.until)),
+        Cell::count(seat.covered_days_90),
+        Cell::Day(Some(ground.head.as_of)),
+        Cell::Flag(ground.is_stale()),
+        Cell::count(ground.head.definition_version),
+    ]);
+    cells
+}
+
+fn recommendation_columns() -> Vec<Column> {
+    let mut all = columns(&[("tier", Kind::Text), ("action", Kind::Text), ("sentence", Kind::Text)]);
+    all.extend(seat_columns());
+    all
+}
