@@ -105,8 +105,11 @@ impl Cluster {
         set("CREDENTIALS__URL", format!("http://127.0.0.1:{}", ports[0]));
         set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));
         set("AGGREGATOR__LISTEN", format!("127.0.0.1:{}", ports[2]));
+        set("WORKER__URL", format!("http://127.0.0.1:{}", ports[1]));
+        set("AGGREGATOR__URL", format!("http://127.0.0.1:{}", ports[2]));
+        set("CONSOLE__LISTEN", format!("127.0.0.1:{}", free_port()));
         set("PRODUCTBOARD__US_URL", simulator.base_url());
-        set("PRODUCTBOARD__EU_URL", simulator.base_url());
+        set("PRODUCTBOARD__EU_URL", simulator.eu_base_url());
         set("OAUTH__US_HOST", simulator.base_url());
         set("OAUTH__EU_HOST", simulator.base_url());
         set("LOG__FILTER", "trace".to_owned());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_inproc::{InprocBus, InprocLeases};
 use tidemark_leases_redis::RedisLeases;
@@ -13,6 +13,7 @@ use tidemark_rpc::{
     tls::{ClientFiles, ServerFiles, ServerTls},
 };
 use tidemark_runtime::Config;
+use url::Url;
 
 /// A bus and what `doctor` needs to know of it.
 pub(crate) enum BusChoice {
@@ -50,12 +51,16 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
 
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
-    let (url, token, tls) = (&config.credentials.url, &config.rpc_token, &config.rpc.tls);
+    caller_at(config, &config.credentials.url, &config.rpc_token)
+}
+
+/// Calls a service at its address.
+pub(crate) fn caller_at(config: &Config, url: &Url, token: &SecretString) -> Result<Caller> {
+    let tls = &config.rpc.tls;
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }
-    let ca =
-        tls.ca.clone().context("the setting rpc.tls.ca_file is needed where credentials.url is https")?;
+    let ca = tls.ca.clone().context("the setting rpc.tls.ca_file is needed where services are at https")?;
     Ok(Caller::secured(url.as_str(), token, &ClientFiles { ca, own: tls.client.clone() })?)
 }
 

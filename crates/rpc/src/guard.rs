@@ -85,6 +85,9 @@ pub struct Denial {
     pub request_id: String,
 }
 
+/// The header of a call that is about one organization: whoever makes it sees no other by it.
+pub const ORGANIZATION: &str = "tidemark-organization";
+
 /// Reason code of a denial: the caller asked for what belongs to an organization it may not see.
 pub const WRONG_ORGANIZATION: &str = "WRONG_ORGANIZATION";
 
@@ -158,7 +161,7 @@ impl Guard {
         } else {
             self.registered(shown).await?
         };
-        Ok(Identity::on_call(caller, self.0.limits.clone()))
+        Ok(Identity::on_call(caller, self.0.limits.clone()).narrowed(narrowed(headers)?))
     }
 
     fn is_internal(&self, shown: &str) -> bool {
@@ -219,6 +222,14 @@ impl Guard {
         }
         Ok(known)
     }
+}
+
+/// The one organization that the call is about. What cannot be read must not count as nothing said.
+fn narrowed(headers: &HeaderMap) -> Result<Option<OrganizationId>, Refusal> {
+    let mut said = headers.get_all(ORGANIZATION).iter();
+    let Some(value) = said.next() else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|_| said.next().is_none());
+    id.map(Some).ok_or_else(|| Refusal::invalid(ORGANIZATION, "expected one organization, `org_…`"))
 }
 
 impl fmt::Debug for Guard {

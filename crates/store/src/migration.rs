@@ -44,6 +44,7 @@ impl MigratorTrait for Migrator {
                     include_str!("migration/0005_connect_links.sql"),
                 ],
             }),
+            Box::new(Migration { name: "0009_console", ddl: &[include_str!("migration/0009_console.sql")] }),
         ]
     }
 }
