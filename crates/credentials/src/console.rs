@@ -179,7 +179,8 @@ impl Desk {
         session: String,
     ) -> Result<wire::EndConsoleSessionResponse, Fault> {
         let done = wire::EndConsoleSessionResponse {};
-        let Some(token) = Token::parse(session) else { return Ok(done) };
+        let token = Token::parse(session);
+        let token = token.ok_or_else(|| Refusal::invalid("session", "expected a session as it was given"))?;
         let now = self.parts.clock.now();
         let times = SessionTimes { now, seen_since: now - IDLE, replaced_since: now - GRACE };
         let found = self.parts.store.console_session(&token.hash(), times).await?;

@@ -108,16 +108,14 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
         self.client.clone().close().await.ok();
-        self.driver.kill().ok();
-        self.driver.wait().ok();
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Softly first: the driver then takes its browser along.
+        // Softly: the driver then takes its browser along.
         Command::new("kill").arg(self.driver.id().to_string()).status().ok();
         self.driver.wait().ok();
     }

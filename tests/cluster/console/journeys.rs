@@ -93,7 +93,8 @@ async fn consent_is_refused_and_then_given() {
     browser.click("#begin-consent").await;
     browser.find("form[action='/oauth2/authorize']").await;
     browser.click("button[value=deny]").await;
-    browser.reads("Nothing was stored").await;
+    browser.reads("The consent was refused").await;
+    browser.reads("Nothing was changed here").await;
     browser.press("Try again").await;
     browser.click("#begin-consent").await;
     browser.find("form[action='/oauth2/authorize']").await;

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Redirect},
 };
 use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
 use tidemark_rpc::connections::{ConnectThroughLinkRequest, RedeemConnectLinkRequest};
 use tonic::Code;
 
@@ -30,7 +31,8 @@ use crate::{
 
 const LIFE_SECONDS: u32 = 900;
 
-/// What the page shows of the link. It is only shown: whoever changes it fools nobody but themselves.
+/// What the page shows of the link, carried in the page's address. A proof keeps others from putting their own words
+/// there.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Shown {
     #[serde(default)]
@@ -39,6 +41,38 @@ pub(crate) struct Shown {
     workspace: String,
     #[serde(default)]
     reconnect: bool,
+    #[serde(default)]
+    proof: String,
+}
+
+impl Shown {
+    fn proven_by(self, session: &str) -> Self {
+        let Self { organization, workspace, reconnect, .. } = self;
+        // Lengths in front, so that no two different texts read the same.
+        let text = format!(
+            "shown\0{session}\0{}\0{organization}\0{}\0{workspace}\0{reconnect}",
+            organization.len(),
+            workspace.len()
+        );
+        Self { proof: form::token_of(&text), organization, workspace, reconnect }
+    }
+
+    /// What nobody but this page has written; otherwise nothing.
+    fn checked(self, session: &str) -> Self {
+        let said = self.proof.clone();
+        let proven = self.proven_by(session);
+        if said.as_bytes().ct_eq(proven.proof.as_bytes()).into() { proven } else { Self::default() }
+    }
+
+    fn address(&self, base: &str) -> String {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("organization", &self.organization)
+            .append_pair("workspace", &self.workspace)
+            .append_pair("reconnect", if self.reconnect { "true" } else { "false" })
+            .append_pair("proof", &self.proof)
+            .finish();
+        format!("{base}/hosted?{query}")
+    }
 }
 
 #[derive(Template)]
@@ -68,12 +102,14 @@ pub(crate) async fn redeem(
         Err(status) => return Err(status.into()),
     };
     let settings = console.settings();
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("organization", &redeemed.organization_name)
-        .append_pair("workspace", &redeemed.workspace)
-        .append_pair("reconnect", if redeemed.reconnect { "true" } else { "false" })
-        .finish();
-    let mut response = Redirect::to(&format!("{}/hosted?{query}", settings.base())).into_response();
+    let shown = Shown {
+        organization: redeemed.organization_name,
+        workspace: redeemed.workspace,
+        reconnect: redeemed.reconnect,
+        proof: String::new(),
+    };
+    let address = shown.proven_by(&redeemed.session).address(settings.base());
+    let mut response = Redirect::to(&address).into_response();
     let cookie = cookie::set(settings, Name::Connect, &redeemed.session, Some(LIFE_SECONDS));
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -82,15 +118,10 @@ pub(crate) async fn redeem(
 fn show(console: &Console, session: &str, shown: Shown, refused: Option<Refused>, region: &str) -> Answer {
     let settings = console.settings();
     let status = refused.as_ref().map_or(axum::http::StatusCode::OK, |refused| refused.status);
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("organization", &shown.organization)
-        .append_pair("workspace", &shown.workspace)
-        .append_pair("reconnect", if shown.reconnect { "true" } else { "false" })
-        .finish();
     let other = refused.as_ref().is_some_and(|refused| refused.other_region);
     let page = Hosted {
         chrome: Chrome::outside(settings, "Connect Productboard"),
-        action: format!("{}/hosted?{query}", settings.base()),
+        action: shown.address(settings.base()),
         form_token: form::token_of(session),
         shown,
         refused,
@@ -104,8 +135,8 @@ pub(crate) async fn ask(
     headers: HeaderMap,
     Query(shown): Query<Shown>,
 ) -> Answer {
-    let session = cookie::read(&headers, console.settings(), Name::Connect);
-    show(&console, &session.ok_or_else(Failure::dead_link)?, shown, None, "")
+    let session = cookie::read(&headers, console.settings(), Name::Connect).ok_or_else(Failure::dead_link)?;
+    show(&console, &session, shown.checked(&session), None, "")
 }
 
 pub(crate) async fn connect(
@@ -118,6 +149,7 @@ pub(crate) async fn connect(
     let settings = console.settings();
     let session = cookie::read(&headers, settings, Name::Connect).ok_or_else(Failure::dead_link)?;
     let fields = landing::check(&console, &headers, sent, &session)?;
+    let shown = shown.checked(&session);
     let address = limit::address(&headers, &settings.client_address_header, peer);
     if let Err(wait) = console.tries().take(&form::token_of(&session), address) {
         return show(&console, &session, shown, Some(refusal::too_many(wait)), &fields.region);
@@ -140,5 +172,22 @@ pub(crate) async fn connect(
         }
         Err(status) if status.code() == Code::NotFound => Err(Failure::dead_link()),
         Err(status) => show(&console, &session, shown, Some(refusal::of(status)?), &fields.region),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_is_not_shown() {
+        let own = Shown { organization: "Acme".to_owned(), ..Shown::default() }.proven_by("session");
+        let proof = own.proof.clone();
+        assert_eq!(own.checked("session").organization, "Acme");
+        for (organization, session) in [("Evil", "session"), ("Acme", "another session")] {
+            let (organization, proof) = (organization.to_owned(), proof.clone());
+            let shown = Shown { organization, proof, ..Shown::default() };
+            assert_eq!(shown.checked(session).organization, "", "{session}");
+        }
     }
 }

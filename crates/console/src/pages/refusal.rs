@@ -60,6 +60,8 @@ fn title(reason: &str) -> &'static str {
         "KEY_WITHOUT_MEMBERS" => "The key may not list members",
         "PLAN_WITHOUT_API" => "The plan has no API access",
         "WRONG_WORKSPACE" => "The key is of another workspace",
+        "CONSENT_REFUSED" => "The consent was refused",
+        "CONSENT_FAILED" | "CONSENT_REJECTED" => "The consent did not come about",
         "OAUTH_NOT_CONFIGURED" | "OAUTH_MISCONFIGURED" => "Consents are not set up",
         _ => "This did not work",
     }
