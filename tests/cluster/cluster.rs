@@ -68,8 +68,10 @@ pub(crate) fn today() -> NaiveDate {
     SystemClock.today()
 }
 
+/// Below those that the system gives to whoever connects: nobody takes it by chance before it is listened on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(12_000..32_000)).find(free).unwrap()
 }
 
 impl Cluster {

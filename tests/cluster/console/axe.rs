@@ -1,4 +1,4 @@
-//! Every page, light and dark, before axe-core; and pictures of them, where `TIDEMARK_SCREENSHOTS` names a folder.
+//! Every page, light and dark, before axe-core; and pictures of them, where `TIDEMARK_TEST_SCREENSHOTS` names a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -119,7 +119,7 @@ async fn look(browser: &Browser, script: &str, name: &str, problems: &mut Vec<St
     if browser.run(wide).await == true {
         problems.push(format!("{name}: it scrolls sideways"));
     }
-    if let Some(folder) = std::env::var_os("TIDEMARK_SCREENSHOTS").map(PathBuf::from) {
+    if let Some(folder) = std::env::var_os("TIDEMARK_TEST_SCREENSHOTS").map(PathBuf::from) {
         picture(browser, &folder, name).await;
     }
 }
