@@ -5,10 +5,13 @@ function live(element) {
   const source = new EventSource(element.dataset.live);
   const replace = (id, html) => {
     const part = document.getElementById(id);
-    if (!part || part.innerHTML.trim() === html.trim()) return;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    // What has not changed stays: whoever is about to click it must not click into nothing.
+    if (!part || part.innerHTML.trim() === fresh.innerHTML.trim()) return;
     // Whoever is on a button in there stays on it.
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
-    part.innerHTML = html;
+    part.replaceChildren(fresh.content);
     if (focused) document.getElementById(focused)?.focus();
   };
   for (const id of element.dataset.parts.split(",")) {

@@ -61,8 +61,10 @@ impl Browser {
         }
     }
 
+    /// Clicks it; once more where it was replaced in that moment.
     pub(crate) async fn click(&self, css: &str) {
-        self.find(css).await.click().await.unwrap();
+        let clicked = async || self.find(css).await.click().await.ok();
+        until("it can be clicked", clicked).await;
     }
 
     /// Clicks the link or button of that text.
