@@ -302,6 +302,22 @@ async fn beside(caller: &Caller, method: &str, organization_id: String) -> Resul
         "ConnectThroughLink" => {
             links.connect_through_link(conn::ConnectThroughLinkRequest::default()).await.map(drop)
         }
+        "CreateConsoleLink" => caller
+            .console()
+            .create_console_link(conn::CreateConsoleLinkRequest { organization_id, ..Default::default() })
+            .await
+            .map(drop),
+        "RedeemConsoleLink" => {
+            caller.console().redeem_console_link(conn::RedeemConsoleLinkRequest::default()).await.map(drop)
+        }
+        "TouchConsoleSession" => caller
+            .console()
+            .touch_console_session(conn::TouchConsoleSessionRequest::default())
+            .await
+            .map(drop),
+        "EndConsoleSession" => {
+            caller.console().end_console_session(conn::EndConsoleSessionRequest::default()).await.map(drop)
+        }
         "WatchConnections" => caller
             .events()
             .watch_connections(conn::WatchConnectionsRequest { organization_id, ..Default::default() })

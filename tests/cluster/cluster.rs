@@ -68,8 +68,10 @@ pub(crate) fn today() -> NaiveDate {
     SystemClock.today()
 }
 
+/// Below those that the system gives to whoever connects: nobody takes it by chance before it is listened on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(12_000..32_000)).find(free).unwrap()
 }
 
 impl Cluster {
@@ -105,8 +107,11 @@ impl Cluster {
         set("CREDENTIALS__URL", format!("http://127.0.0.1:{}", ports[0]));
         set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));
         set("AGGREGATOR__LISTEN", format!("127.0.0.1:{}", ports[2]));
+        set("WORKER__URL", format!("http://127.0.0.1:{}", ports[1]));
+        set("AGGREGATOR__URL", format!("http://127.0.0.1:{}", ports[2]));
+        set("CONSOLE__LISTEN", format!("127.0.0.1:{}", free_port()));
         set("PRODUCTBOARD__US_URL", simulator.base_url());
-        set("PRODUCTBOARD__EU_URL", simulator.base_url());
+        set("PRODUCTBOARD__EU_URL", simulator.eu_base_url());
         set("OAUTH__US_HOST", simulator.base_url());
         set("OAUTH__EU_HOST", simulator.base_url());
         set("LOG__FILTER", "trace".to_owned());

@@ -8,6 +8,7 @@ mod callers;
 mod canaries;
 mod cluster;
 mod commands;
+mod console;
 mod invite;
 mod kill;
 mod main_job;
@@ -37,6 +38,9 @@ on_both_wirings! {
     canaries::no_secret_is_found_anywhere as canaries;
     main_job::connect_sync_lose_the_key_reconnect_and_see_utilization as main_job;
     operator::syncs_and_dead_letters_by_hand as operator;
+    console::a_link_opens_a_session_of_one_organization as console_sessions;
+    console::forms_need_their_token_and_a_role as console_forms;
+    console::keys_are_tried_and_never_shown as console_keys;
     invite::whoever_holds_the_link_connects as invite;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tidemark_runtime::{Config, no_core_dumps, trace};
 
 use crate::{
-    command::{audit, demo, doctor, export, keys, migrate, queue, report, simulator, sync, token},
+    command::{audit, console, demo, doctor, export, keys, migrate, queue, report, simulator, sync, token},
     node::{self, Roles},
 };
 
@@ -30,7 +30,9 @@ enum Command {
     Worker,
     /// Runs the aggregator and the utilization service.
     Aggregator,
-    /// Runs all services in one process.
+    /// Runs the console: the pages for people.
+    Console,
+    /// Runs all services in one process, and the console where `console.public_url` is set.
     All,
     /// Brings the database to this version's schema.
     Migrate,
@@ -68,6 +70,7 @@ impl Cli {
             Command::Credentials => node::run(load(&[])?, Roles::CREDENTIALS).await,
             Command::Worker => node::run(load(&[])?, Roles::WORKER).await,
             Command::Aggregator => node::run(load(&[])?, Roles::AGGREGATOR).await,
+            Command::Console => console::run(&load(&[])?).await,
             Command::All => node::run(load(&[])?, Roles::ALL).await,
             Command::Migrate => migrate::run(&load(&[])?).await,
             Command::Keys(args) => keys::run(&load(&[])?, &args).await,

@@ -1,6 +1,7 @@
 //! The commands that are more than a set of services.
 
 pub(crate) mod audit;
+pub(crate) mod console;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod export;

@@ -5,6 +5,7 @@ use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tidemark_console::Services;
 use tidemark_domain::{Entropy, id::OrganizationId};
 use tidemark_rpc::{
     client::Caller,
@@ -18,10 +19,11 @@ use tidemark_rpc::{
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown};
 use tidemark_store::Store;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 use tonic::Code;
 
 use crate::{
+    console,
     node::{self, Ground, Roles},
     sheet::Sheet,
 };
@@ -57,6 +59,12 @@ impl Embedded {
             // What a person should know of is printed as a sentence; RUST_LOG shows the rest.
             ("log.filter", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned())),
         ]
+    }
+
+    /// Adds the console, calling the services in this process.
+    pub(crate) fn open_console(&mut self, config: &Config, listener: TcpListener) -> Result<()> {
+        let services = Services::one(self.caller.clone());
+        console::serve(config, listener, services, &self.shutdown, &mut self.tasks)
     }
 
     /// The same, with both regions at one host.

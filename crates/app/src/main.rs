@@ -2,6 +2,7 @@
 
 mod cli;
 mod command;
+mod console;
 mod cycle;
 mod directory;
 mod housekeeping;

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
+use tidemark_console::Services;
 use tidemark_credentials::{
     Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, ReturnUrls,
     Settings as CredentialSettings, SubscriptionService, SubscriptionSettings, Vault,
@@ -23,7 +24,7 @@ use tidemark_sync::{Ports, Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{directory::StoreDirectory, housekeeping, relay, wiring};
+use crate::{console, directory::StoreDirectory, housekeeping, relay, wiring};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -33,13 +34,16 @@ pub(crate) struct Roles {
     credentials: bool,
     worker: bool,
     aggregator: bool,
+    /// Where there is an address at which people reach it.
+    console: bool,
 }
 
 impl Roles {
-    pub(crate) const CREDENTIALS: Self = Self { credentials: true, worker: false, aggregator: false };
-    pub(crate) const WORKER: Self = Self { credentials: false, worker: true, aggregator: false };
-    pub(crate) const AGGREGATOR: Self = Self { credentials: false, worker: false, aggregator: true };
-    pub(crate) const ALL: Self = Self { credentials: true, worker: true, aggregator: true };
+    pub(crate) const CREDENTIALS: Self = Self { credentials: true, ..Self::NONE };
+    pub(crate) const WORKER: Self = Self { worker: true, ..Self::NONE };
+    pub(crate) const AGGREGATOR: Self = Self { aggregator: true, ..Self::NONE };
+    pub(crate) const ALL: Self = Self { credentials: true, worker: true, aggregator: true, console: true };
+    const NONE: Self = Self { credentials: false, worker: false, aggregator: false, console: false };
 
     fn listen(self, config: &Config) -> SocketAddr {
         match (self.credentials, self.worker) {
@@ -95,7 +99,11 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let caller = wiring::caller(&config)?;
     tracing::info!(%address, ?roles, "serving gRPC");
-    let tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
+    let mut tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
+    if roles.console && config.console.public_url.is_some() {
+        let services = Services::one(console::together(&config)?);
+        console::start(&config, services, &shutdown, &mut tasks).await?;
+    }
     finish(tasks, &shutdown).await
 }
 
@@ -111,7 +119,7 @@ fn check_privacy(config: &Config, address: SocketAddr) -> Result<()> {
     );
 }
 
-fn check_token(config: &Config) -> Result<()> {
+pub(crate) fn check_token(config: &Config) -> Result<()> {
     let mut values = config.rpc_token.expose_secret().split(',');
     if values.any(|value| value.trim().len() < SHORTEST_TOKEN) {
         bail!(
@@ -152,7 +160,10 @@ pub(crate) async fn start(
         );
         server = server.with(service.connections_server()).with(service.credentials_server());
         let invitations = service.invitations(invitation_settings(config)?);
-        server = server.with(invitations.invitations_server()).with(invitations.connect_links_server());
+        server = server
+            .with(invitations.invitations_server())
+            .with(invitations.connect_links_server())
+            .with(invitations.console_server());
         let stop = shutdown.clone();
         tasks.spawn(async move {
             invitations.run(stop).await;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result, bail};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
 use tidemark_leases_redis::{RedisLeases, RedisRateLimits};
@@ -51,7 +51,7 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
 
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
-    caller_at(config, &config.credentials.url, "credentials.url")
+    caller_at(config, &config.credentials.url, &config.rpc_token, "credentials.url")
 }
 
 /// Calls the sync service, at that address or on this host.
@@ -66,7 +66,7 @@ pub(crate) fn utilization_caller(config: &Config, url: Option<&Url>) -> Result<C
 
 fn caller_beside(config: &Config, url: Option<&Url>, listen: SocketAddr, said: &str) -> Result<Caller> {
     if let Some(url) = url {
-        return caller_at(config, url, "--url");
+        return caller_at(config, url, &config.rpc_token, "--url");
     }
     let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
     let here = match listen.ip() {
@@ -75,11 +75,12 @@ fn caller_beside(config: &Config, url: Option<&Url>, listen: SocketAddr, said: &
         _ => format!("{scheme}://{listen}"),
     };
     let here = here.parse().with_context(|| format!("the setting {said} cannot be used"))?;
-    caller_at(config, &here, said)
+    caller_at(config, &here, &config.rpc_token, said)
 }
 
-fn caller_at(config: &Config, url: &Url, said: &str) -> Result<Caller> {
-    let (token, tls) = (&config.rpc_token, &config.rpc.tls);
+/// Calls a service at its address, which some setting or option named.
+pub(crate) fn caller_at(config: &Config, url: &Url, token: &SecretString, said: &str) -> Result<Caller> {
+    let tls = &config.rpc.tls;
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }

@@ -6,6 +6,7 @@ mod connect;
 mod connect_links;
 mod connections;
 mod consent;
+mod console;
 mod detector;
 mod disconnect;
 mod holding;

@@ -95,6 +95,8 @@ ids! {
     InvitationId = "inv_";
     /// One hosted connect link.
     ConnectLinkId = "link_";
+    /// One session of the console, and the link it began with; not its secret.
+    ConsoleSessionId = "cses_";
     /// Where events are posted to.
     WebhookEndpointId = "whep_";
     /// One event on its way to one webhook endpoint.

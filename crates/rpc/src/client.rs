@@ -6,6 +6,7 @@ mod retry;
 use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
+use tidemark_domain::id::OrganizationId;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -17,10 +18,12 @@ use crate::{
     call::{self, Call, REQUEST_ID},
     connections::{
         connect_links_service_client::ConnectLinksServiceClient,
-        connections_service_client::ConnectionsServiceClient, events_service_client::EventsServiceClient,
-        invitations_service_client::InvitationsServiceClient, webhooks_service_client::WebhooksServiceClient,
+        connections_service_client::ConnectionsServiceClient, console_service_client::ConsoleServiceClient,
+        events_service_client::EventsServiceClient, invitations_service_client::InvitationsServiceClient,
+        webhooks_service_client::WebhooksServiceClient,
     },
     credentials::credentials_service_client::CredentialsServiceClient,
+    guard,
     status::Refusal,
     syncs::syncs_service_client::SyncsServiceClient,
     tls::{self, ClientFiles, TlsError},
@@ -48,11 +51,15 @@ pub type Signed = InterceptedService<Channel, Signature>;
 #[derive(Clone, Debug)]
 pub struct Signature {
     header: MetadataValue<Ascii>,
+    organization: Option<MetadataValue<Ascii>>,
 }
 
 impl Interceptor for Signature {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert("authorization", self.header.clone());
+        if let Some(organization) = &self.organization {
+            request.metadata_mut().insert(guard::ORGANIZATION, organization.clone());
+        }
         let present = Call::present();
         let left = present.as_ref().map_or(DEADLINE, |call| call.remaining().min(DEADLINE));
         if left.is_zero() {
@@ -70,7 +77,8 @@ impl Interceptor for Signature {
 /// Calls one Tidemark process.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    signed: Signed,
+    channel: Channel,
+    signature: Signature,
     retries: Arc<Retries>,
 }
 
@@ -107,8 +115,20 @@ impl Caller {
         let mut header: MetadataValue<Ascii> =
             format!("Bearer {}", token.expose_secret()).parse().map_err(|_| CallerError::Token)?;
         header.set_sensitive(true);
-        let signed = InterceptedService::new(channel, Signature { header });
-        Ok(Self { signed, retries: Arc::default() })
+        let signature = Signature { header, organization: None };
+        Ok(Self { channel, signature, retries: Arc::default() })
+    }
+
+    /// The same caller, for calls about one organization: whatever its token may see, these see no other.
+    #[must_use]
+    pub fn within(&self, organization: &OrganizationId) -> Self {
+        let text = organization.as_str().parse().expect("an id is made of ASCII letters, digits and `_`");
+        let signature = Signature { organization: Some(text), ..self.signature.clone() };
+        Self { signature, ..self.clone() }
+    }
+
+    fn signed(&self) -> Signed {
+        InterceptedService::new(self.channel.clone(), self.signature.clone())
     }
 
     /// Repeats a call that is safe to repeat: within the deadline, and only while few calls fail.
@@ -121,41 +141,46 @@ impl Caller {
 
     /// The connections service.
     pub fn connections(&self) -> ConnectionsServiceClient<Signed> {
-        ConnectionsServiceClient::new(self.signed.clone())
+        ConnectionsServiceClient::new(self.signed())
     }
 
     /// The invitations service.
     pub fn invitations(&self) -> InvitationsServiceClient<Signed> {
-        InvitationsServiceClient::new(self.signed.clone())
+        InvitationsServiceClient::new(self.signed())
     }
 
     /// The connect links service.
     pub fn connect_links(&self) -> ConnectLinksServiceClient<Signed> {
-        ConnectLinksServiceClient::new(self.signed.clone())
+        ConnectLinksServiceClient::new(self.signed())
+    }
+
+    /// The service of the console's sessions.
+    pub fn console(&self) -> ConsoleServiceClient<Signed> {
+        ConsoleServiceClient::new(self.signed())
     }
 
     /// The events service.
     pub fn events(&self) -> EventsServiceClient<Signed> {
-        EventsServiceClient::new(self.signed.clone())
+        EventsServiceClient::new(self.signed())
     }
 
     /// The webhooks service.
     pub fn webhooks(&self) -> WebhooksServiceClient<Signed> {
-        WebhooksServiceClient::new(self.signed.clone())
+        WebhooksServiceClient::new(self.signed())
     }
 
     /// The credentials service.
     pub fn credentials(&self) -> CredentialsServiceClient<Signed> {
-        CredentialsServiceClient::new(self.signed.clone())
+        CredentialsServiceClient::new(self.signed())
     }
 
     /// The syncs service.
     pub fn syncs(&self) -> SyncsServiceClient<Signed> {
-        SyncsServiceClient::new(self.signed.clone())
+        SyncsServiceClient::new(self.signed())
     }
 
     /// The utilization service.
     pub fn utilization(&self) -> UtilizationServiceClient<Signed> {
-        UtilizationServiceClient::new(self.signed.clone())
+        UtilizationServiceClient::new(self.signed())
     }
 }

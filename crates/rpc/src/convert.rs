@@ -27,6 +27,11 @@ pub fn timestamp(at: DateTime<Utc>) -> prost_types::Timestamp {
     }
 }
 
+/// An instant from the wire; none where it is not one.
+pub fn instant(timestamp: &prost_types::Timestamp) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(timestamp.seconds, u32::try_from(timestamp.nanos).ok()?)
+}
+
 impl From<Region> for connections::Region {
     fn from(region: Region) -> Self {
         match region {

@@ -85,6 +85,9 @@ pub struct Denial {
     pub request_id: String,
 }
 
+/// The header of a call that is about one organization: whoever makes it sees no other by it.
+pub const ORGANIZATION: &str = "tidemark-organization";
+
 /// Reason code of a denial: the caller asked for what belongs to an organization it may not see.
 pub const WRONG_ORGANIZATION: &str = "WRONG_ORGANIZATION";
 
@@ -168,14 +171,14 @@ impl Guard {
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
         let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
         let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let limits = self.0.limits.clone();
+        let (limits, only) = (self.0.limits.clone(), narrowed(headers)?);
         if self.is_internal(shown) {
-            return Ok(Identity::on_call(Arc::clone(&self.0.internal_caller), limits));
+            return Ok(Identity::on_call(Arc::clone(&self.0.internal_caller), limits).narrowed(only));
         }
         let (id, hash) = token::read(shown).ok_or(Refusal::Unauthenticated)?;
         let shown = Shown { guard: self.clone(), id, hash };
         let caller = self.registered(&shown).await?;
-        Ok(Identity::on_call(caller, limits).with_token(shown))
+        Ok(Identity::on_call(caller, limits).with_token(shown).narrowed(only))
     }
 
     fn is_internal(&self, shown: &str) -> bool {
@@ -237,6 +240,14 @@ impl Guard {
         }
         Ok(known)
     }
+}
+
+/// The one organization that the call is about. What cannot be read must not count as nothing said.
+fn narrowed(headers: &HeaderMap) -> Result<Option<OrganizationId>, Refusal> {
+    let mut said = headers.get_all(ORGANIZATION).iter();
+    let Some(value) = said.next() else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|_| said.next().is_none());
+    id.map(Some).ok_or_else(|| Refusal::invalid(ORGANIZATION, "expected one organization, `org_…`"))
 }
 
 impl fmt::Debug for Guard {

@@ -18,6 +18,8 @@ pub struct Identity {
     limits: Option<Arc<Limits>>,
     /// The service token that was shown, if it was one.
     token: Option<Shown>,
+    /// The one organization that this call is about, where its caller said so: it sees no other.
+    only: Option<OrganizationId>,
     /// The organization that this call asked for in vain. The guard looks here when the call has ended.
     denied: Arc<OnceLock<OrganizationId>>,
 }
@@ -53,7 +55,7 @@ impl Identity {
     }
 
     pub(crate) fn on_call(caller: Arc<Caller>, limits: Option<Arc<Limits>>) -> Self {
-        Self { caller, limits, token: None, denied: Arc::default() }
+        Self { caller, limits, token: None, only: None, denied: Arc::default() }
     }
 
     pub(crate) fn with_token(self, shown: Shown) -> Self {
@@ -66,6 +68,12 @@ impl Identity {
             Some(shown) => shown.still_stands().await,
             None => Ok(()),
         }
+    }
+
+    /// The same caller, for a call that is about one organization. Nobody sees more by it than without.
+    #[must_use]
+    pub(crate) fn narrowed(self, only: Option<OrganizationId>) -> Self {
+        Self { only, ..self }
     }
 
     /// The caller of a request. A request that no guard saw is nobody's.
@@ -95,13 +103,14 @@ impl Identity {
 
     /// Whether there are organizations that the caller may not see.
     pub fn is_limited(&self) -> bool {
-        self.caller.organizations.is_some()
+        self.only.is_some() || self.caller.organizations.is_some()
     }
 
     /// Whether the caller may see an organization. What it may not see does not exist for it: answer as for an unknown
     /// id, so that nobody can find out by asking. [`check`](Self::check) does so.
     pub fn may_see(&self, organization: &OrganizationId) -> bool {
-        self.caller.organizations.as_ref().is_none_or(|list| list.contains(organization))
+        let within = self.only.as_ref().is_none_or(|only| only == organization);
+        within && self.caller.organizations.as_ref().is_none_or(|list| list.contains(organization))
     }
 
     /// Refuses what belongs to an organization that the caller may not see, as if it were not there.

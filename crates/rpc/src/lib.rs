@@ -19,7 +19,7 @@ pub mod token;
 use tracing::Instrument as _;
 
 pub use call::{REQUEST_ID, request_id};
-pub use convert::{capability, parse, timestamp};
+pub use convert::{capability, instant, parse, timestamp};
 
 /// Generated: connections.
 #[allow(

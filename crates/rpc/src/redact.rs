@@ -1,5 +1,6 @@
 //! Debug output of the messages that carry a secret.
 
+mod console;
 mod links;
 
 use std::fmt;

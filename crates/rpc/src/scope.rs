@@ -19,6 +19,10 @@ pub enum Scope {
     InvitationsWrite,
     /// Use the links of invited people: for the page where they land.
     LinksUse,
+    /// Let people into the console.
+    ConsoleMint,
+    /// Redeem links into the console, and ask whose session it is: for the console itself.
+    ConsoleUse,
     /// Look at webhooks and their deliveries.
     WebhooksRead,
     /// Make and change webhooks.
@@ -36,9 +40,9 @@ pub enum Scope {
 }
 
 use Scope::{
-    ConnectionsRead, ConnectionsWrite, CredentialsRelease, CredentialsReport, EventsWatch, InvitationsRead,
-    InvitationsWrite, LinksUse, SyncsRead, SyncsWrite, UtilizationRead, UtilizationWrite, WebhooksRead,
-    WebhooksWrite,
+    ConnectionsRead, ConnectionsWrite, ConsoleMint, ConsoleUse, CredentialsRelease, CredentialsReport,
+    EventsWatch, InvitationsRead, InvitationsWrite, LinksUse, SyncsRead, SyncsWrite, UtilizationRead,
+    UtilizationWrite, WebhooksRead, WebhooksWrite,
 };
 
 /// Each method of each service, with the scope it asks for.
@@ -62,6 +66,10 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.connections.v1.ConnectLinksService/CreateConnectLink", InvitationsWrite),
     ("tidemark.connections.v1.ConnectLinksService/RedeemConnectLink", LinksUse),
     ("tidemark.connections.v1.ConnectLinksService/ConnectThroughLink", LinksUse),
+    ("tidemark.connections.v1.ConsoleService/CreateConsoleLink", ConsoleMint),
+    ("tidemark.connections.v1.ConsoleService/RedeemConsoleLink", ConsoleUse),
+    ("tidemark.connections.v1.ConsoleService/TouchConsoleSession", ConsoleUse),
+    ("tidemark.connections.v1.ConsoleService/EndConsoleSession", ConsoleUse),
     ("tidemark.connections.v1.EventsService/WatchConnections", EventsWatch),
     ("tidemark.connections.v1.WebhooksService/CreateWebhookEndpoint", WebhooksWrite),
     ("tidemark.connections.v1.WebhooksService/ListWebhookEndpoints", WebhooksRead),
@@ -129,7 +137,7 @@ impl Access {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         ConnectionsRead,
         ConnectionsWrite,
         CredentialsRelease,
@@ -137,6 +145,8 @@ impl Scope {
         InvitationsRead,
         InvitationsWrite,
         LinksUse,
+        ConsoleMint,
+        ConsoleUse,
         WebhooksRead,
         WebhooksWrite,
         EventsWatch,
@@ -156,6 +166,8 @@ impl Scope {
             InvitationsRead => "invitations:read",
             InvitationsWrite => "invitations:write",
             LinksUse => "links:use",
+            ConsoleMint => "console:mint",
+            ConsoleUse => "console:use",
             WebhooksRead => "webhooks:read",
             WebhooksWrite => "webhooks:write",
             EventsWatch => "events:watch",

@@ -42,6 +42,8 @@ pub struct Config {
     pub worker: Worker,
     /// Where the utilization service listens.
     pub aggregator_listen: SocketAddr,
+    /// Where others find it.
+    pub aggregator_url: Url,
     /// Events and those who receive them.
     pub events: Events,
     /// The vendor.
@@ -169,6 +171,8 @@ pub enum ClientAuthentication {
 pub struct Worker {
     /// Where the sync service listens.
     pub listen: SocketAddr,
+    /// Where others find it.
+    pub url: Url,
     /// Workspaces synced at once.
     pub concurrency: u32,
     /// How long one delivery works.
@@ -308,6 +312,7 @@ impl Config {
             },
             worker: Worker {
                 listen: read.parsed("worker.listen", "an address such as 127.0.0.1:7402"),
+                url: read.url("worker.url", &["http", "https"]),
                 concurrency: read.number("worker.concurrency", 1..=1_000),
                 delivery_budget: read.millis("worker.delivery_budget_ms", 100..=600_000),
                 sweep: read.millis("worker.sweep_ms", 50..=600_000),
@@ -317,6 +322,7 @@ impl Config {
                 full_sweep_days: read.number("worker.full_sweep_days", 1..=90),
             },
             aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
+            aggregator_url: read.url("aggregator.url", &["http", "https"]),
             events: Events {
                 // Webhooks are tried for more than three days.
                 keep_days: read.number("events.keep_days", 5..=3_650),

@@ -53,6 +53,7 @@ impl MigratorTrait for Migrator {
                     include_str!("migration/0008_comments.sql"),
                 ],
             }),
+            Box::new(Migration { name: "0009_console", ddl: &[include_str!("migration/0009_console.sql")] }),
         ]
     }
 }

@@ -4,6 +4,7 @@
 //! named elsewhere is theirs. What is started keeps running, for the next run.
 
 pub(crate) mod apt;
+mod browser;
 mod endpoint;
 mod postgres;
 mod rabbitmq;
@@ -37,7 +38,8 @@ struct Service {
 const SERVICES: [Service; 3] = [postgres::SERVICE, rabbitmq::SERVICE, redis::SERVICE];
 
 pub(crate) fn ensure() -> Result<()> {
-    SERVICES.iter().try_for_each(|service| service.ensure().with_context(|| service.name.to_owned()))
+    SERVICES.iter().try_for_each(|service| service.ensure().with_context(|| service.name.to_owned()))?;
+    browser::ensure().context("browser")
 }
 
 impl Service {

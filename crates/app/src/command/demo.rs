@@ -1,29 +1,42 @@
-//! `tidemark demo`: the whole cluster in one process, against the simulator. Nothing is left behind.
+//! `tidemark demo`: the whole cluster in one process, against the simulator, with the console in the browser. Nothing is
+//! left behind.
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use tidemark_domain::{Clock, id::OrganizationId};
-use tidemark_productboard_sim::{Options, Simulator, Workspace, showcase};
-use tidemark_rpc::connections::Region;
+use tidemark_productboard_sim::{App, Options, Simulator, Workspace, showcase};
+use tidemark_rpc::{
+    client::Caller,
+    connections::{ConsoleRole, CreateConsoleLinkRequest, Region},
+};
 use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
+use tokio::net::TcpListener;
 
 use crate::{
+    console,
     cycle::{Cycle, Embedded},
     sheet,
 };
 
 const BETWEEN_CYCLES: Duration = Duration::from_secs(20);
+/// As long as a link into the console can be redeemed at most.
+const LINK_MINUTES: u32 = 60;
+const APPLICATION: &str = "tidemark-demo";
+const APPLICATION_SECRET: &str = "of-no-use-elsewhere";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// End after the first full cycle.
+    /// End after the first full cycle, without a console.
     #[arg(long)]
     once: bool,
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// Where the console listens; the next free port where that one is taken.
+    #[arg(long, default_value = "127.0.0.1:7400")]
+    listen: SocketAddr,
 }
 
 pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<Config>) -> Result<ExitCode> {
@@ -35,9 +48,20 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     for spec in &specs {
         simulator.add(Workspace::generate(spec), token(&spec.domain));
     }
-    let config = load(&Embedded::overrides("sqlite::memory:", &simulator.base_url()))?;
-    let embedded = Embedded::start(&config, &shutdown).await?;
+    let mut settings = Embedded::overrides("sqlite::memory:", &simulator.base_url());
+    let listener = if args.once { None } else { Some(listen(args.listen).await?) };
+    if let Some(listener) = &listener {
+        settings.extend(console_settings(&simulator, listener.local_addr().context("its own address")?));
+    }
+    let config = load(&settings)?;
+    let mut embedded = Embedded::start(&config, &shutdown).await?;
     let organization = OrganizationId::generate(&SystemClock, &OsEntropy);
+    if let Some(listener) = listener {
+        embedded.open_console(&config, listener)?;
+        let url = link(&embedded.caller, &organization).await?;
+        eprintln!("The console, for one visit within the hour: {url}");
+        eprintln!("Keys to connect with: {}", specs.each_ref().map(|spec| token(&spec.domain)).join(", "));
+    }
     let cycle = Cycle::new(embedded.caller.clone(), &shutdown);
 
     let keys = specs.iter().map(|spec| token(&spec.domain));
@@ -63,9 +87,55 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
             break;
         }
     }
+    // Its channel would keep the server from ending.
+    drop(cycle);
     embedded.stop().await?;
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    match console::listen(address).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => console::listen(SocketAddr::new(address.ip(), 0)).await,
+    }
+}
+
+/// Where the console is, and an application of the simulated vendor, so that people can consent, too.
+fn console_settings(simulator: &Simulator, at: SocketAddr) -> Vec<(&'static str, String)> {
+    let (console, vendor) = (format!("http://{at}"), simulator.base_url());
+    let redirect = format!("{console}/oauth/callback");
+    simulator.register_app(App {
+        client_id: APPLICATION.to_owned(),
+        client_secret: APPLICATION_SECRET.to_owned(),
+        redirect_uris: vec![redirect.clone()],
+        scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
+        public_key_pem: None,
+    });
+    vec![
+        ("console.public_url", console),
+        ("oauth.client_id", APPLICATION.to_owned()),
+        ("oauth.client_secret", APPLICATION_SECRET.to_owned()),
+        ("oauth.redirect_url", redirect),
+        ("oauth.us_host", vendor.clone()),
+        ("oauth.eu_host", vendor),
+    ]
+}
+
+const SCOPES: [&str; 6] =
+    ["members:read", "members:pii:read", "teams:read", "analytics:read", "notes:read", "entities:read"];
+
+async fn link(caller: &Caller, organization: &OrganizationId) -> Result<String> {
+    let request = CreateConsoleLinkRequest {
+        organization_id: organization.to_string(),
+        organization_name: "Demo".to_owned(),
+        person: "Demo admin".to_owned(),
+        role: ConsoleRole::Admin.into(),
+        path: String::new(),
+        ttl_minutes: LINK_MINUTES,
+    };
+    let made = caller.console().create_console_link(request).await;
+    Ok(made.context("the link into the console was not made")?.into_inner().url)
 }
 
 fn token(domain: &str) -> String {

@@ -61,6 +61,7 @@ impl InvitationService {
         }
         store.delete_ended_tokens(now - REMEMBERED).await?;
         store.delete_connect_links_before(now - REMEMBERED).await?;
+        store.delete_console_sessions_before(now - REMEMBERED).await?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod canary;
 mod capabilities;
 mod connect_links;
 mod consents;
+mod console;
 mod create;
 mod detector;
 mod disconnect;

@@ -164,7 +164,8 @@ fn serve(
         Ok(request)
     };
     let routes = Routes::new(InterceptedService::new(service.invitations_server(), known.clone()))
-        .add_service(InterceptedService::new(service.connect_links_server(), known));
+        .add_service(InterceptedService::new(service.connect_links_server(), known.clone()))
+        .add_service(InterceptedService::new(service.console_server(), known));
     let (channel, incoming) = inproc::pair();
     let stop = CancellationToken::new();
     let server = tonic::transport::Server::builder().add_routes(routes);

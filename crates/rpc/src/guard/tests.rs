@@ -80,6 +80,35 @@ async fn show(guard: &Guard, token: &str) -> Result<Identity, Refusal> {
 }
 
 #[tokio::test]
+async fn a_call_about_one_organization_sees_no_other() {
+    let (book, guard) = guard();
+    let [one, two, three] = [1, 2, 3].map(|seed| OrganizationId::generate(&Fixed(seed), &Fixed(seed)));
+    let (id, limited) = book.issue(1);
+    book.tokens.lock().unwrap().get_mut(&id).unwrap().organizations = Some([one.clone(), two.clone()].into());
+    let ask = async |token: &str, said: &[&str]| {
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+        headers.insert("authorization", value);
+        for text in said {
+            headers.append(ORGANIZATION, HeaderValue::from_str(text).unwrap());
+        }
+        guard.identify(&headers).await
+    };
+    for token in [limited.as_str(), "new-internal-token"] {
+        let identity = ask(token, &[one.as_str()]).await.unwrap();
+        assert!(identity.is_limited() && identity.may_see(&one));
+        assert!(!identity.may_see(&two) && !identity.may_see(&three));
+        assert!(identity.check(&two, "connection").is_err());
+        assert_eq!(identity.denied(), Some(&two));
+    }
+    let widened = ask(&limited, &[three.as_str()]).await.unwrap();
+    assert!(![&one, &two, &three].into_iter().any(|each| widened.may_see(each)), "the list still holds");
+    for said in [vec![""], vec!["org_1"], vec!["*"], vec![one.as_str(), one.as_str()]] {
+        assert!(matches!(ask(&limited, &said).await, Err(Refusal::Invalid { .. })), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_internal_token_may_have_a_successor() {
     let (_, guard) = guard();
     for token in ["new-internal-token", "old-internal-token"] {

@@ -1,5 +1,7 @@
 //! Settings of invitations and hosted connect links: where their pages are, and who sends the mails.
 
+use std::net::SocketAddr;
+
 use secrecy::SecretString;
 use url::Url;
 
@@ -12,6 +14,14 @@ pub struct Console {
     pub public_url: Option<Url>,
     /// Where a hosted page may send a person back to.
     pub return_urls: Vec<Url>,
+    /// Where it listens, for whatever stands in front of it.
+    pub listen: SocketAddr,
+    /// What it shows the services; the internal token where it is empty.
+    pub token: SecretString,
+    /// Whose pages may show it in a frame.
+    pub frame_ancestors: Vec<Url>,
+    /// The header in which whatever stands in front tells who asks; nobody stands there where it is empty.
+    pub client_address_header: String,
 }
 
 /// Invitations.
@@ -37,6 +47,10 @@ impl Console {
         Self {
             public_url: read.optional_url("console.public_url", &["https", "http"]),
             return_urls: read.urls("console.return_urls", &["https", "http"]),
+            listen: read.parsed("console.listen", "an address such as 127.0.0.1:7400"),
+            token: read.secret("console.token"),
+            frame_ancestors: read.urls("console.frame_ancestors", &["https", "http"]),
+            client_address_header: read.text("console.client_address_header").to_ascii_lowercase(),
         }
     }
 }

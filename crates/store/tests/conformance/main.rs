@@ -23,6 +23,7 @@ macro_rules! on_both_databases {
 mod activity;
 mod audit;
 mod connections;
+mod console;
 mod credentials;
 mod feed;
 mod fence;

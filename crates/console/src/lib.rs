@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod asset;
+mod cookie;
+mod failure;
+mod form;
+mod headers;
+mod limit;
+mod live;
+mod page;
+mod pages;
+mod server;
+mod services;
+mod settings;
+mod view;
+mod visitor;
+
+pub use server::Console;
+pub use services::Services;
+pub use settings::Settings;

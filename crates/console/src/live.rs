@@ -1,0 +1,81 @@
+//! Server-sent events: parts of a page, rendered here, replaced there. A page works without them.
+
+use std::{convert::Infallible, time::Duration};
+
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::server::Console;
+
+/// Then the browser comes again, and its session is asked for again.
+const LONGEST: Duration = Duration::from_secs(300);
+
+#[derive(Template)]
+#[template(source = "{{ text }}", ext = "html")]
+struct Said {
+    text: String,
+}
+
+/// Sends parts to one page.
+#[derive(Debug)]
+pub(crate) struct Page(mpsc::Sender<Result<Event, Infallible>>);
+
+/// The page is gone, or a part could not be made.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Page {
+    /// Replaces the content of the element with that id.
+    pub(crate) async fn part(&self, id: &str, template: &impl Template) -> Result<(), Gone> {
+        let html = template.render().map_err(|error| {
+            tracing::error!(%error, "a part of a page could not be made");
+            Gone
+        })?;
+        self.send(Event::default().event(id).data(html)).await
+    }
+
+    /// Says something to those who do not see the page change.
+    pub(crate) async fn say(&self, text: String) -> Result<(), Gone> {
+        self.part("said", &Said { text }).await
+    }
+
+    /// There is nothing more to come: the browser does not come again.
+    pub(crate) async fn end(&self) -> Result<(), Gone> {
+        self.send(Event::default().event("end").data("")).await
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Gone> {
+        self.0.send(Ok(event)).await.map_err(|_| Gone)
+    }
+}
+
+/// Answers with what `work` sends, until it ends, the browser leaves, or the server stops.
+pub(crate) fn stream<F>(console: &Console, work: impl FnOnce(Page) -> F) -> Response
+where
+    F: Future<Output = Result<(), Gone>> + Send + 'static,
+{
+    let Ok(place) = std::sync::Arc::clone(console.live()).try_acquire_owned() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let (sender, receiver) = mpsc::channel(8);
+    let left = sender.clone();
+    let work = work(Page(sender));
+    let stop = console.stop().clone();
+    tokio::spawn(async move {
+        let _place = place;
+        tokio::select! {
+            _ = timeout(LONGEST, work) => {}
+            () = stop.cancelled() => {}
+            () = left.closed() => {}
+        }
+    });
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()).into_response()
+}

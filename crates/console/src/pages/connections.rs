@@ -1,0 +1,277 @@
+//! The connections of an organization: all as cards, one with what it can read, both kept up to date as things happen.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    response::Response,
+};
+use serde::Deserialize;
+use tidemark_rpc::{
+    client::Signed,
+    connections::{
+        CloudEvent, GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest,
+        WatchConnectionsRequest, WatchConnectionsResponse, events_service_client::EventsServiceClient,
+    },
+    syncs::ListSyncsRequest,
+};
+use tonic::{Code, Status, Streaming};
+
+use super::{given, see};
+use crate::{
+    failure::Failure,
+    live,
+    page::{self, Answer, Chrome, Place},
+    server::Console,
+    view::{Moment, connection::Card, moment, run::Progress},
+    visitor::Visitor,
+};
+
+const PAGE: u32 = 100;
+const RUNS: u32 = 5;
+const EVENTS: usize = 20;
+const COME_AGAIN: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Paging {
+    #[serde(default)]
+    pub(crate) page: String,
+}
+
+#[derive(Template)]
+#[template(path = "connections.html")]
+struct List {
+    chrome: Chrome,
+    cards: Cards,
+}
+
+/// The part of the page that changes by itself.
+#[derive(Template)]
+#[template(path = "parts/cards.html")]
+struct Cards {
+    base: String,
+    is_admin: bool,
+    cards: Vec<Card>,
+    next: String,
+}
+
+impl Cards {
+    async fn of(visitor: &Visitor, page_token: String) -> Result<Self, Status> {
+        let organization_id = visitor.organization.to_string();
+        let request = ListConnectionsRequest { organization_id, page_size: PAGE, page_token };
+        let client = &visitor.services.credentials;
+        let listed = client
+            .retry(|| {
+                let request = request.clone();
+                async move { client.connections().list_connections(request).await }
+            })
+            .await?
+            .into_inner();
+        let mut cards: Vec<Card> = listed.connections.into_iter().map(Card::from).collect();
+        // What needs somebody comes first, what has ended last.
+        cards.sort_by_key(|card| (!card.is_open, !card.is_urgent));
+        Ok(Self {
+            base: visitor.base.clone(),
+            is_admin: visitor.is_admin,
+            cards,
+            next: listed.next_page_token,
+        })
+    }
+}
+
+pub(crate) async fn list(visitor: Visitor, Query(paging): Query<Paging>) -> Answer {
+    let cards = Cards::of(&visitor, paging.page).await?;
+    page::show(&List { chrome: Chrome::of(&visitor, Place::Connections, "Connections"), cards })
+}
+
+pub(crate) async fn live_list(State(console): State<Console>, visitor: Visitor) -> Response {
+    live::stream(&console, async move |page| {
+        let mut events = Watch::of(&visitor);
+        loop {
+            let event = events.next().await;
+            let Ok(cards) = Cards::of(&visitor, String::new()).await else { continue };
+            page.part("cards", &cards).await?;
+            let card = event.and_then(|event| cards.cards.iter().find(|card| card.id == event.subject));
+            if let Some(card) = card {
+                page.say(format!("{}: {}", card.workspace, card.state)).await?;
+            }
+        }
+    })
+}
+
+/// What happens in an organization.
+struct Watch {
+    events: EventsServiceClient<Signed>,
+    organization_id: String,
+    resume_token: String,
+    stream: Option<Streaming<WatchConnectionsResponse>>,
+}
+
+impl Watch {
+    fn of(visitor: &Visitor) -> Self {
+        Self {
+            events: visitor.services.credentials.events(),
+            organization_id: visitor.organization.to_string(),
+            resume_token: String::new(),
+            stream: None,
+        }
+    }
+
+    /// The next event. None is the beginning: from now on nothing is missed.
+    async fn next(&mut self) -> Option<CloudEvent> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                if self.begin().await {
+                    return None;
+                }
+                continue;
+            };
+            match stream.message().await {
+                Ok(Some(message)) => {
+                    self.resume_token = message.resume_token;
+                    if message.event.is_some() {
+                        return message.event;
+                    }
+                }
+                Ok(None) | Err(_) => self.stream = None,
+            }
+        }
+    }
+
+    /// Begins, or goes on where it was; tells whether something may have been missed.
+    async fn begin(&mut self) -> bool {
+        let request = WatchConnectionsRequest {
+            organization_id: self.organization_id.clone(),
+            resume_token: self.resume_token.clone(),
+        };
+        match self.events.watch_connections(request).await {
+            Ok(stream) => {
+                self.stream = Some(stream.into_inner());
+                return self.resume_token.is_empty();
+            }
+            Err(status) if status.code() == Code::OutOfRange => self.resume_token.clear(),
+            Err(_) => {}
+        }
+        tokio::time::sleep(COME_AGAIN).await;
+        false
+    }
+}
+
+#[derive(Template)]
+#[template(path = "connection.html")]
+struct One {
+    chrome: Chrome,
+    /// It was just connected or reconnected.
+    is_news: bool,
+    state: Standing,
+    events: Events,
+}
+
+/// How it stands: kept up to date.
+#[derive(Template)]
+#[template(path = "parts/standing.html")]
+struct Standing {
+    base: String,
+    is_admin: bool,
+    form_token: String,
+    card: Card,
+    runs: Vec<Progress>,
+}
+
+/// What happened while the page was open.
+#[derive(Template, Default)]
+#[template(path = "parts/events.html")]
+struct Events {
+    events: Vec<Happened>,
+}
+
+#[derive(Debug, Clone)]
+struct Happened {
+    at: Option<Moment>,
+    what: String,
+}
+
+impl Standing {
+    async fn of(visitor: &Visitor, id: &str) -> Result<Self, Failure> {
+        let request = GetConnectionRequest { connection_id: id.to_owned() };
+        let mut client = visitor.services.credentials.connections();
+        let card = Card::from(given(client.get_connection(request).await?.into_inner().connection)?);
+        // Without the sync service, the connection can be looked at all the same.
+        let request =
+            ListSyncsRequest { connection_id: id.to_owned(), page_size: RUNS, ..Default::default() };
+        let runs = visitor.services.syncs.syncs().list_syncs(request).await;
+        let runs = runs.map(|listed| listed.into_inner().runs).unwrap_or_default();
+        Ok(Self {
+            base: visitor.base.clone(),
+            is_admin: visitor.is_admin,
+            form_token: visitor.form_token.clone(),
+            card,
+            runs: runs.into_iter().map(Progress::from).collect(),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct News {
+    #[serde(default)]
+    news: bool,
+}
+
+pub(crate) async fn one(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(News { news }): Query<News>,
+) -> Answer {
+    let state = Standing::of(&visitor, &id).await?;
+    let chrome = Chrome::of(&visitor, Place::Connections, state.card.workspace.clone());
+    page::show(&One { chrome, is_news: news && state.card.is_working, state, events: Events::default() })
+}
+
+pub(crate) async fn live_one(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    Standing::of(&visitor, &id).await?;
+    Ok(live::stream(&console, async move |page| {
+        let (mut watch, mut shown) = (Watch::of(&visitor), Events::default());
+        loop {
+            let event = watch.next().await;
+            if event.as_ref().is_some_and(|event| event.subject != id) {
+                continue;
+            }
+            let Ok(state) = Standing::of(&visitor, &id).await else { continue };
+            page.part("standing", &state).await?;
+            if let Some(event) = event {
+                shown.events.insert(0, happened(&event));
+                shown.events.truncate(EVENTS);
+                page.part("events", &shown).await?;
+                page.say(format!("{}: {}", state.card.workspace, state.card.state)).await?;
+            }
+        }
+    }))
+}
+
+fn happened(event: &CloudEvent) -> Happened {
+    let what = match event.r#type.as_str() {
+        "connection.connected" => "Connected",
+        "connection.expiring" => "Its access ends soon",
+        "connection.degraded" => "It can read less than before",
+        "connection.recovered" => "It can read everything again",
+        "connection.reconnect_required" => "It needs a reconnect",
+        "connection.reconnected" => "Reconnected",
+        "connection.disconnected" => "Disconnected",
+        "sync.completed" => "A sync ended",
+        "sync.failed" => "A sync failed",
+        "utilization.updated" => "The numbers were updated",
+        other => other,
+    };
+    Happened { at: moment!(event.time), what: what.to_owned() }
+}
+
+pub(crate) async fn probe(visitor: Visitor, Path(id): Path<String>) -> Answer {
+    let request = ProbeConnectionRequest { connection_id: id.clone() };
+    visitor.services.credentials.connections().probe_connection(request).await?;
+    Ok(see(&visitor.base, &format!("/connections/{id}")))
+}

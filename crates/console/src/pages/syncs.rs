@@ -1,0 +1,118 @@
+//! Syncs: start one, watch it stream by stream, and look at those before.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    response::Response,
+};
+use tidemark_rpc::{
+    connections::GetConnectionRequest,
+    syncs::{GetSyncRequest, ListSyncsRequest, Priority, StartSyncRequest},
+};
+use tonic::Status;
+
+use super::{connections::Paging, given, see};
+use crate::{
+    failure::Failure,
+    live,
+    page::{self, Answer, Chrome, Place},
+    server::Console,
+    view::{connection, run::Progress},
+    visitor::Visitor,
+};
+
+const POLL: Duration = Duration::from_millis(500);
+const PAGE: u32 = 50;
+/// Without scripts, the page loads itself again.
+const REFRESH_SECONDS: u32 = 3;
+
+#[derive(Template)]
+#[template(path = "sync.html")]
+struct One {
+    chrome: Chrome,
+    progress: Part,
+}
+
+#[derive(Template)]
+#[template(path = "parts/progress.html")]
+struct Part {
+    base: String,
+    is_admin: bool,
+    run: Progress,
+}
+
+#[derive(Template)]
+#[template(path = "syncs.html")]
+struct History {
+    chrome: Chrome,
+    connection: String,
+    workspace: String,
+    runs: Vec<Progress>,
+    next: String,
+}
+
+pub(crate) async fn start(visitor: Visitor, Path(id): Path<String>) -> Answer {
+    let request = StartSyncRequest { connection_id: id, priority: Priority::Person.into() };
+    let started = visitor.services.syncs.syncs().start_sync(request).await?.into_inner();
+    Ok(see(&visitor.base, &format!("/syncs/{}", given(started.run)?.id)))
+}
+
+async fn part(visitor: &Visitor, id: &str) -> Result<Part, Status> {
+    let request = GetSyncRequest { run_id: id.to_owned() };
+    let found = visitor.services.syncs.syncs().get_sync(request).await?.into_inner();
+    let run = found.run.ok_or_else(|| Status::internal("an answer without its run"))?;
+    Ok(Part { base: visitor.base.clone(), is_admin: visitor.is_admin, run: run.into() })
+}
+
+pub(crate) async fn one(visitor: Visitor, Path(id): Path<String>) -> Answer {
+    let progress = part(&visitor, &id).await?;
+    let mut chrome = Chrome::of(&visitor, Place::Connections, "Sync");
+    chrome.refresh = (!progress.run.is_over).then_some(REFRESH_SECONDS);
+    page::show(&One { chrome, progress })
+}
+
+pub(crate) async fn live(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    part(&visitor, &id).await?;
+    Ok(live::stream(&console, async move |page| {
+        let (mut shown, mut said) = (String::new(), "");
+        loop {
+            // A service that is away for a moment is asked again.
+            if let Ok(part) = part(&visitor, &id).await {
+                let html = part.render().unwrap_or_default();
+                if html != shown {
+                    page.part("progress", &part).await?;
+                    shown = html;
+                }
+                if part.run.state != said {
+                    said = part.run.state;
+                    page.say(format!("Sync: {said}")).await?;
+                }
+                if part.run.is_over {
+                    return page.end().await;
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }))
+}
+
+pub(crate) async fn history(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Answer {
+    let request = GetConnectionRequest { connection_id: id.clone() };
+    let found = visitor.services.credentials.connections().get_connection(request).await?;
+    let workspace = connection::workspace(&given(found.into_inner().connection)?);
+    let request = ListSyncsRequest { connection_id: id.clone(), page_size: PAGE, page_token: paging.page };
+    let listed = visitor.services.syncs.syncs().list_syncs(request).await?.into_inner();
+    let chrome = Chrome::of(&visitor, Place::Connections, format!("Syncs of {workspace}"));
+    let runs = listed.runs.into_iter().map(Progress::from).collect();
+    page::show(&History { chrome, connection: id, workspace, runs, next: listed.next_page_token })
+}

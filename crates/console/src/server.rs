@@ -1,0 +1,108 @@
+//! The HTTP server: all pages, behind the same headers.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue},
+    middleware::{from_fn, from_fn_with_state},
+};
+use tidemark_domain::Entropy;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    failure::Failure, form, headers, limit::Tries, pages, services::Services, settings::Settings, visitor,
+};
+
+/// Pages that are kept up to date at once, in this process.
+const LIVE: usize = 512;
+
+/// The console. Cheap to clone.
+#[derive(Clone)]
+pub struct Console(Arc<Parts>);
+
+struct Parts {
+    settings: Settings,
+    services: Services,
+    entropy: Arc<dyn Entropy>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    tries: Tries,
+    live: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Console {
+    /// A console over these services. Does no IO.
+    pub fn new(settings: Settings, services: Services, entropy: Arc<dyn Entropy>) -> Self {
+        Self(Arc::new(Parts {
+            headers: headers::all(&settings),
+            settings,
+            services,
+            entropy,
+            tries: Tries::default(),
+            live: Arc::new(Semaphore::new(LIVE)),
+            stop: CancellationToken::new(),
+        }))
+    }
+
+    /// All pages.
+    pub fn router(&self) -> Router {
+        let looks = pages::looks();
+        let changes = pages::changes().route_layer(from_fn(visitor::admins));
+        let own = looks.merge(changes).route_layer(from_fn_with_state(self.clone(), visitor::session));
+        let pages = own.merge(pages::outside()).with_state(self.clone());
+        let base = self.settings().base().to_owned();
+        let router = if base.is_empty() { pages } else { Router::new().nest(&base, pages) };
+        router
+            .fallback(async || Failure::not_found())
+            .layer(DefaultBodyLimit::max(form::LIMIT))
+            .layer(from_fn_with_state(self.clone(), headers::finish))
+    }
+
+    /// Serves until the shutdown fires, and finishes what was begun.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let stop = async move {
+            shutdown.cancelled().await;
+            self.0.stop.cancel();
+        };
+        axum::serve(listener, service).with_graceful_shutdown(stop).await
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.0.entropy
+    }
+
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
+    }
+
+    pub(crate) fn tries(&self) -> &Tries {
+        &self.0.tries
+    }
+
+    pub(crate) fn live(&self) -> &Arc<Semaphore> {
+        &self.0.live
+    }
+
+    /// Fires when open streams are to end.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! What pages show, in words: from the services' answers to what stands in the templates.
+
+pub(crate) mod connection;
+pub(crate) mod invitation;
+pub(crate) mod run;
+pub(crate) mod usage;
+
+use chrono::{DateTime, Utc};
+
+/// How serious a state is. A word always stands beside the colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Warn,
+    Bad,
+    Quiet,
+}
+
+impl Tone {
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Quiet => "quiet",
+        }
+    }
+}
+
+/// A moment as pages show it: for machines, and for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) machine: String,
+    pub(crate) person: String,
+}
+
+impl Moment {
+    pub(crate) fn of(at: DateTime<Utc>) -> Self {
+        Self {
+            machine: at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            person: at.format("%-d %b %Y, %H:%M UTC").to_string(),
+        }
+    }
+}
+
+/// Reads an optional timestamp of a message.
+macro_rules! moment {
+    ($timestamp:expr) => {
+        $timestamp.as_ref().and_then(tidemark_rpc::instant).map(crate::view::Moment::of)
+    };
+}
+pub(crate) use moment;
+
+/// 1,234,567
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_moments_read_well() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
+        assert!(cases.iter().all(|(number, text)| grouped(*number) == *text));
+        let moment = Moment::of(DateTime::from_timestamp(1_786_000_000, 0).unwrap());
+        assert_eq!(
+            (moment.machine.as_str(), moment.person.as_str()),
+            ("2026-08-06T07:06:40Z", "6 Aug 2026, 07:06 UTC")
+        );
+    }
+}
