@@ -157,7 +157,8 @@ pub(crate) async fn reconnect(
     if let Err(wait) = console.tries().take(&visitor.form_token, address) {
         return dialog.refuse(refusal::too_many(wait), "");
     }
-    let request = ReconnectConnectionRequest { connection_id: id.clone(), api_key: fields.api_key, auth_scheme: 0 };
+    let request =
+        ReconnectConnectionRequest { connection_id: id.clone(), api_key: fields.api_key, auth_scheme: 0 };
     match visitor.services.credentials.connections().reconnect_connection(request).await {
         Ok(_) => Ok(see(&visitor.base, &format!("/connections/{id}?news=true"))),
         Err(status) => dialog.refuse(refusal::of(status)?, ""),
