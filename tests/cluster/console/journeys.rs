@@ -54,6 +54,8 @@ async fn connect_sync_lose_the_key_and_reconnect() {
     let page = browser.path().await;
 
     browser.click("#sync").await;
+    let opened = async || browser.path().await.starts_with("/syncs/").then_some(());
+    until("the page of the sync is open", opened).await;
     // Without a reload: the page is the one that was opened while the sync ran.
     browser.run("window.same = true").await;
     browser.find("#usage").await;
