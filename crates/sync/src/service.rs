@@ -82,8 +82,9 @@ impl SyncsService for SyncService {
         let id = parse("run_id", &request.get_ref().run_id)?;
         let place = watch::Place::take(&self.context)?;
         let cx = Arc::clone(&self.context);
-        let run = detached(async move { seen_run(&cx, &caller, &id).await }).await?;
-        Ok(Response::new(watch::watch(Arc::clone(&self.context), run, place)))
+        let asking = caller.clone();
+        let run = detached(async move { seen_run(&cx, &asking, &id).await }).await?;
+        Ok(Response::new(watch::watch(Arc::clone(&self.context), caller, run, place)))
     }
 
     async fn cancel_sync(

@@ -1,10 +1,11 @@
-//! `WatchSync`: tells how a run stands whenever that changes. Each caller is served from the database, so it does not
-//! matter which process works on the run.
+//! `WatchSync`: tells how a run stands whenever that changes, as long as the caller's token counts. Each caller is served
+//! from the database, so it does not matter which process works on the run.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream, stream::BoxStream};
 use tidemark_rpc::{
+    identity::Identity,
     status::Refusal,
     syncs::{Run as Message, WatchSyncResponse},
 };
@@ -35,6 +36,7 @@ impl Place {
 
 struct Watch {
     cx: Arc<Context>,
+    caller: Identity,
     run: Run,
     told: Option<Message>,
     _place: Place,
@@ -43,10 +45,11 @@ struct Watch {
 /// How the run stands, and every change until its end.
 pub(super) fn watch(
     cx: Arc<Context>,
+    caller: Identity,
     run: Run,
     place: Place,
 ) -> BoxStream<'static, Result<WatchSyncResponse, Status>> {
-    let watch = Watch { cx, run, told: None, _place: place };
+    let watch = Watch { cx, caller, run, told: None, _place: place };
     stream::try_unfold(watch, Watch::next).boxed()
 }
 
@@ -63,6 +66,7 @@ impl Watch {
                     let retry_after = Duration::from_millis(200);
                     return Err(Refusal::Unavailable { what, retry_after }.into());
                 }
+                self.caller.still_stands().await?;
                 let run = self.cx.store.run(&self.run.id).await.map_err(refuse)?;
                 self.run = run.ok_or(Refusal::NotFound { what: "sync run" })?;
             }
