@@ -113,7 +113,9 @@ impl Parts {
         let action = if old.state == State::AwaitingConsent { Action::Connect } else { Action::Reconnect };
         let entry = Entry::new(Some(&to.organization_id), &proven.by, action, &to.id);
         self.audit.append(&tx, entry.with("generation", version.generation)).await?;
-        tx.schedule_probe(&to.id, next_probe, Some(now)).await?;
+        if !is_new {
+            tx.schedule_probe(&to.id, next_probe, Some(now)).await?;
+        }
         tx.commit().await?;
         self.done(&moved);
         Ok(Some(moved.to))
