@@ -26,8 +26,7 @@ static ICON: LazyLock<Asset> =
     LazyLock::new(|| asset("svg", "image/svg+xml", include_str!("../assets/icon.svg")));
 
 fn asset(extension: &str, kind: &'static str, text: &'static str) -> Asset {
-    let hash = Sha256::digest(text);
-    let hash = hash.iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let hash = hex::encode(&Sha256::digest(text)[..6]);
     Asset { name: format!("console-{hash}.{extension}"), kind, text }
 }
 

@@ -5,14 +5,16 @@
 //! key cannot shorten one.
 //!
 //! An effect on the database has its entry in its own transaction ([`Audit::append`]). A release has no transaction: it
-//! is answered when the writer has taken its entry over ([`Audit::entrust`]), some milliseconds before the entry is
-//! committed. The trade: a process that is killed, or a machine that loses its power, takes the entries of these
+//! is answered when the writer has taken its entry over ([`Audit::entrust`]), some tens of milliseconds before the entry
+//! is committed, together with others; the same secret given to the same caller again within them is one entry that
+//! counts. The trade: a process that is killed, or a machine that loses its power, takes the entries of these
 //! milliseconds with it; in return a release does not wait for a commit, which costs more than all the rest of it. An
 //! orderly stop writes everything. As soon as a write fails, or takes longer than 1 s, nothing more is released until
 //! everything that was taken over is written: what cannot be written down does not happen.
 
 mod chain;
 mod check;
+mod repeats;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -42,7 +44,7 @@ const WAITING: usize = 4_096;
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// A secret was given to a caller.
     Release,
@@ -100,7 +102,7 @@ impl Action {
 }
 
 /// What is to be written down.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     chain: String,
     actor: String,
@@ -118,14 +120,13 @@ impl Entry {
         action: Action,
         subject: impl fmt::Display,
     ) -> Self {
-        let details = request_id().map(|id| ("request", id));
         Self {
             chain: organization.map_or(PLATFORM, OrganizationId::as_str).to_owned(),
             actor: actor.to_owned(),
             action,
             subject: subject.to_string(),
             outcome: "ok".to_owned(),
-            details: details.into_iter().collect(),
+            details: BTreeMap::new(),
         }
     }
 
@@ -144,11 +145,26 @@ impl Entry {
     }
 }
 
-/// An entry with its time.
+/// An entry with its time, or times.
 #[derive(Debug, Clone)]
 struct Timed {
     entry: Entry,
+    /// One, or as often as the same was done within a moment. Never none.
+    times: Vec<Moment>,
+}
+
+impl Timed {
+    /// When it was done first.
+    fn at(&self) -> DateTime<Utc> {
+        self.times[0].at
+    }
+}
+
+/// When something was done, and in which call.
+#[derive(Debug, Clone)]
+struct Moment {
     at: DateTime<Utc>,
+    request: Option<String>,
 }
 
 /// An entry on its way, and who waits for it.
@@ -242,7 +258,8 @@ impl Audit {
 
     fn timed(&self, entry: Entry) -> Timed {
         // As precise as every database keeps it.
-        Timed { entry, at: self.clock.now().trunc_subsecs(6) }
+        let at = self.clock.now().trunc_subsecs(6);
+        Timed { entry, times: vec![Moment { at, request: request_id() }] }
     }
 }
 

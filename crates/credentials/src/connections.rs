@@ -1,20 +1,15 @@
 //! The server of `tidemark.connections.v1`: makes, shows, reconnects, tries and ends connections.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidemark_domain::id::{ConnectionId, OrganizationId};
 use tidemark_rpc::{
     self as rpc,
     connections::{self as wire, connections_service_server::ConnectionsService},
     identity::Identity,
-    status::Refusal,
 };
 use tidemark_store::{Connection, SealedCredential};
 use tonic::{Request, Response, Status};
 
-use crate::{CredentialService, holding::Holding, refusal::Fault, service::Parts};
-
-const DEFAULT_PAGE: u32 = 100;
-const LARGEST_PAGE: u32 = 500;
+use crate::{CredentialService, holding::Holding, page, refusal::Fault, service::Parts};
 
 #[tonic::async_trait]
 impl ConnectionsService for CredentialService {
@@ -147,32 +142,16 @@ impl Parts {
     ) -> Result<wire::ListConnectionsResponse, Fault> {
         let organization: OrganizationId = rpc::parse("organization_id", &request.organization_id)?;
         caller.check(&organization, "organization")?;
-        let after = page_start(&request.page_token)?;
-        let size = match request.page_size {
-            0 => DEFAULT_PAGE,
-            size => size.min(LARGEST_PAGE),
-        };
+        let after = page::start(&request.page_token)?;
+        let size = page::size(request.page_size, 100, 500);
         // One more than shown tells whether there is a next page.
-        let mut page = self.store.connections_of(&organization, after.as_ref(), u64::from(size) + 1).await?;
-        let more = page.len() > size as usize;
-        page.truncate(size as usize);
-        let last = page.last().filter(|_| more);
-        let next_page_token = last.map(|last| URL_SAFE_NO_PAD.encode(last.id.as_str())).unwrap_or_default();
+        let mut listed = self.store.connections_of(&organization, after.as_ref(), size as u64 + 1).await?;
+        let next_page_token = page::cut(&mut listed, size, |connection| connection.id.as_str());
         Ok(wire::ListConnectionsResponse {
-            connections: page.into_iter().map(shown).collect(),
+            connections: listed.into_iter().map(shown).collect(),
             next_page_token,
         })
     }
-}
-
-fn page_start(token: &str) -> Result<Option<ConnectionId>, Refusal> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let id = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|id| id.parse().ok());
-    let expected = "send `next_page_token` of the page before unchanged, or nothing for the first page";
-    id.map(Some).ok_or_else(|| Refusal::invalid("page_token", expected))
 }
 
 pub(crate) fn shown(connection: Connection) -> wire::Connection {

@@ -4,7 +4,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use tidemark_domain::connection::{AuthScheme, CredentialKind, Region};
 use tidemark_productboard::oauth::Grant;
 use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
@@ -175,10 +174,7 @@ fn place<'a>(connection: &'a Connection, state_hash: &'a str) -> Place<'a> {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(Sha256::digest(text))
 }
 
 fn session(told: String) -> Result<SecretString, Refusal> {

@@ -15,6 +15,7 @@ mod invitations;
 mod mail;
 mod matrix;
 mod moves;
+mod page;
 mod present;
 mod probe;
 mod refresh;

@@ -8,7 +8,6 @@ mod dispatcher;
 mod endpoints;
 mod feeder;
 mod handlers;
-mod page;
 mod sender;
 mod shown;
 mod signature;

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use tidemark_domain::{
-    capability::Capability,
     connection::{AuthScheme, CredentialKind},
     expiry,
-    id::ConnectionId,
 };
 use tidemark_rpc::{
     self as rpc, connections as wire,
@@ -21,7 +19,6 @@ use tidemark_rpc::{
 use tidemark_store::{Connection, SealedCredential};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
-use tracing::Instrument as _;
 
 use crate::{
     CredentialService,
@@ -39,12 +36,9 @@ impl CredentialsService for CredentialService {
         request: Request<GetAccessTokenRequest>,
     ) -> Result<Response<GetAccessTokenResponse>, Status> {
         let (caller, request) = (Identity::of(&request)?, request.into_inner());
-        self.answer("GetAccessToken", |parts| async move {
-            let id = rpc::parse("connection_id", &request.connection_id)?;
-            let wanted = rpc::capability(request.capability)?;
-            parts.token(&caller, &id, wanted).await
-        })
-        .await
+        // Not detached as others are: what must not be cut short here, the renewal, has a task of its own.
+        let answer = self.0.token(&caller, &request).await;
+        answer.map(Response::new).map_err(|fault| fault.into_status("GetAccessToken"))
     }
 
     async fn report_rejected(
@@ -82,10 +76,11 @@ impl Parts {
     async fn token(
         self: &Arc<Self>,
         caller: &Identity,
-        id: &ConnectionId,
-        wanted: Option<Capability>,
+        request: &GetAccessTokenRequest,
     ) -> Result<GetAccessTokenResponse, Fault> {
-        let holding = self.just_held(id).await?;
+        let id = rpc::parse("connection_id", &request.connection_id)?;
+        let wanted = rpc::capability(request.capability)?;
+        let holding = self.just_held(&id).await?;
         let connection = &holding.connection;
         caller.check(&connection.organization_id, "connection")?;
         caller.admit_release(&connection.organization_id)?;
@@ -122,12 +117,7 @@ impl Parts {
         if is_usable && !(version.renews() && now >= expiry::refresh_at(version.created_at, life, 0.0)) {
             return Ok((version.clone(), self.open(connection, version)?));
         }
-        let renewed = if is_usable {
-            self.renewed_beside(connection, version).await
-        } else {
-            self.renewed(connection, version, LONGEST_WAIT).await
-        };
-        match renewed {
+        match self.renewed_beside(connection, version, is_usable).await {
             Ok(renewed) => {
                 let secret = self.open(connection, &renewed)?;
                 Ok((renewed, secret))
@@ -144,17 +134,19 @@ impl Parts {
         }
     }
 
-    /// Who has a token that is sure does not wait long for the next one: the renewal goes on beside.
+    /// The renewal goes on, whatever becomes of the caller. Who has a token that is sure does not wait long for it.
     async fn renewed_beside(
         self: &Arc<Self>,
         connection: &Connection,
         version: &SealedCredential,
+        is_usable: bool,
     ) -> Result<SealedCredential, Unrefreshed> {
         let (parts, connection, version) = (Arc::clone(self), connection.clone(), version.clone());
-        let renewal = async move { parts.renewed(&connection, &version, SHORT_WAIT).await };
-        match timeout(SHORT_WAIT, tokio::spawn(renewal.in_current_span())).await {
-            Ok(renewed) => renewed.unwrap_or(Err(Unrefreshed::Later(SHORT_WAIT))),
-            Err(_) => Err(Unrefreshed::Later(SHORT_WAIT)),
-        }
+        let patience = if is_usable { SHORT_WAIT } else { LONGEST_WAIT };
+        let renewal = rpc::spawned(async move { parts.renewed(&connection, &version, patience).await });
+        let renewed = if is_usable { timeout(SHORT_WAIT, renewal).await } else { Ok(renewal.await) };
+        renewed.map_or(Err(Unrefreshed::Later(SHORT_WAIT)), |ended| {
+            ended.unwrap_or(Err(Unrefreshed::Later(SHORT_WAIT)))
+        })
     }
 }

@@ -140,11 +140,13 @@ impl Place<'_> {
             ALGORITHM.as_bytes(),
             key_id.as_bytes(),
         ];
-        parts.into_iter().fold(Vec::new(), |mut data, part| {
+        let length = parts.iter().map(|part| size_of::<u64>() + part.len()).sum();
+        let mut data = Vec::with_capacity(length);
+        for part in parts {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());
             data.extend_from_slice(part);
-            data
-        })
+        }
+        data
     }
 }
 

@@ -16,6 +16,7 @@ pub mod status;
 pub mod tls;
 pub mod token;
 
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 pub use call::{REQUEST_ID, request_id};
@@ -87,17 +88,21 @@ pub mod utilization {
 /// The compiled protobuf files, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tidemark.bin"));
 
+/// Runs something in a task of its own. The call's deadline, id and span go along.
+pub fn spawned<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    let work = work.in_current_span();
+    match call::Call::present() {
+        Some(call) => tokio::spawn(call.scope(work)),
+        None => tokio::spawn(work),
+    }
+}
+
 /// Runs a handler's work in a task of its own, so that a caller's deadline never cuts a transaction in two. The call's
 /// deadline, id and span go along.
 pub async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
 ) -> Result<T, tonic::Status> {
-    let work = work.in_current_span();
-    let task = match call::Call::present() {
-        Some(call) => tokio::spawn(call.scope(work)),
-        None => tokio::spawn(work),
-    };
-    task.await.unwrap_or_else(|error| {
+    spawned(work).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a handler panicked");
         Err(tonic::Status::internal("the service failed on this request; it was logged"))
     })

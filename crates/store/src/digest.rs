@@ -39,7 +39,7 @@ impl Digest {
     }
 
     fn finish(self) -> String {
-        self.hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        hex::encode(self.hash.finalize())
     }
 }
 

@@ -52,7 +52,7 @@ fn spellings(secret: &str) -> Vec<Vec<u8>> {
 }
 
 fn hex(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()
+    hex::encode(bytes).into_bytes()
 }
 
 /// Keeps what is written to it. Clones keep it together.

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tidemark_store::{AuditEntry, AuditHead, Result, Tx};
 use zeroize::Zeroizing;
 
-use super::{Entry, Timed};
+use super::{Entry, Timed, repeats};
 
 /// Changes when the way of hashing changes.
 const SCHEMA: &str = "tidemark.audit.v1";
@@ -96,18 +96,19 @@ pub(super) async fn append(
     let mut heads: BTreeMap<String, AuditHead> =
         heads.into_iter().map(|head| (head.chain.clone(), head)).collect();
     let mut chained = Vec::new();
-    for Timed { entry, at } in entries {
+    for timed in entries {
+        let entry = &timed.entry;
         let head = heads.get_mut(&entry.chain).expect("the head of every chain was locked");
-        let Entry { chain, actor, action, subject, outcome, details } = entry;
+        let Entry { chain, actor, action, subject, outcome, .. } = entry;
         let mut entry = AuditEntry {
             chain: chain.clone(),
             sequence: head.sequence + 1,
-            at: *at,
+            at: timed.at(),
             actor: actor.clone(),
             action: action.as_str().to_owned(),
             subject: subject.clone(),
             outcome: outcome.clone(),
-            details: serde_json::to_string(details).expect("the details are a map of texts"),
+            details: repeats::details(timed),
             previous: std::mem::take(&mut head.hash),
             hash: Vec::new(),
         };

@@ -44,8 +44,11 @@ pub struct Checked {
 
 /// The ends of all chains.
 pub async fn anchors(store: &Store) -> Result<Vec<Anchor>> {
-    let anchor =
-        |head: AuditHead| Anchor { organization: head.chain, sequence: head.sequence, hash: hex(&head.hash) };
+    let anchor = |head: AuditHead| Anchor {
+        organization: head.chain,
+        sequence: head.sequence,
+        hash: hex::encode(&head.hash),
+    };
     Ok(store.audit_heads().await?.into_iter().map(anchor).collect())
 }
 
@@ -127,7 +130,7 @@ impl Walk<'_> {
         }
         let anchor = self.anchors.get(&entry.sequence);
         anchor
-            .filter(|hash| !hash.eq_ignore_ascii_case(&hex(&entry.hash)))
+            .filter(|hash| !hash.eq_ignore_ascii_case(&hex::encode(&entry.hash)))
             .map(|_| "is not the one of the anchor")
     }
 
@@ -145,8 +148,4 @@ impl Walk<'_> {
         let confirmed = head.sequence == 0 || self.at_head.as_ref() == Some(&head.hash);
         (!confirmed).then_some((head.sequence, "is not the one that the chain's head knows"))
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -178,6 +178,47 @@ async fn after_a_failed_write_nothing_is_taken_over_until_all_is_written() {
     assert_eq!(checked, Checked { chains: 1, entries: taken, broken: Vec::new() }, "nothing is lost");
 }
 
+#[tokio::test]
+async fn what_one_caller_gets_again_within_a_moment_is_one_entry_that_counts() {
+    for database in [TestDatabase::sqlite_file().await, TestDatabase::postgres().await] {
+        let store = database.store();
+        let (audit, writer) = Audit::start(store.clone(), key(KEY), clock());
+        for (organization, subject) in [(1, 7), (1, 8), (1, 7), (2, 7), (1, 7)] {
+            audit.entrust(entry(organization, subject)).await.unwrap();
+        }
+        // Somebody waits for this one, so that it stands alone.
+        audit.record(entry(1, 7)).await.unwrap();
+        drop(audit);
+        writer.drained().await;
+        let checked = check(&store, &anchors(&store).await.unwrap()).await;
+        assert_eq!(checked, Checked { chains: 2, entries: 4, broken: Vec::new() });
+        let mut told: Vec<_> = store
+            .audit_entries(organization(1).as_str(), 0, 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.subject, entry.details))
+            .collect();
+        told.sort();
+        let once = r#"{"generation":"1"}"#.to_owned();
+        let thrice = r#"{"generation":"1","times":3,"until":"2026-08-12T12:00:00.000000Z"}"#.to_owned();
+        assert_eq!(told, [("7".to_owned(), thrice), ("7".to_owned(), once.clone()), ("8".to_owned(), once)]);
+    }
+}
+
+#[test]
+fn the_requests_of_repeated_releases_are_named() {
+    let moment = |seconds: u32, request: &str| Moment {
+        at: clock().now() + chrono::TimeDelta::seconds(seconds.into()),
+        request: (!request.is_empty()).then(|| request.to_owned()),
+    };
+    let mut timed = Timed { entry: entry(1, 1), times: vec![moment(0, "a")] };
+    assert_eq!(repeats::details(&timed), r#"{"generation":"1","request":"a"}"#);
+    timed.times.extend([moment(2, "b"), moment(1, "")]);
+    let told = r#"{"generation":"1","request":"a","times":3,"until":"2026-08-12T12:00:02.000000Z","requests":["b"]}"#;
+    assert_eq!(repeats::details(&timed), told);
+}
+
 #[test]
 fn a_key_is_named_by_what_is_wrong_with_it() {
     for (text, problem) in [("", "not set"), ("****", "base64"), ("c2hvcnQ=", "short")] {

@@ -10,11 +10,16 @@ use std::{
 };
 
 use tidemark_store::{Result, Store};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
-use super::{AuditKey, Told, Unwritten, Waiting, chain};
+use super::{AuditKey, Told, Unwritten, Waiting, chain, repeats};
 
-const BATCH: usize = 500;
+const BATCH: usize = 1_000;
+/// How long entries that nobody waits for are gathered.
+const GATHER: Duration = Duration::from_millis(20);
 /// Denials that are kept while the database is away.
 const MOST_DENIALS: usize = 2_000;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
@@ -59,6 +64,7 @@ impl Task {
                 if queue.recv_many(&mut batch, BATCH).await == 0 {
                     return;
                 }
+                gather(&mut queue, &mut batch).await;
             } else {
                 tokio::time::sleep(TRY_AGAIN).await;
                 // What came since goes along: nobody waits longer than for one attempt.
@@ -69,7 +75,7 @@ impl Task {
                     break;
                 }
             }
-            batch = self.attempt(batch).await;
+            batch = self.attempt(repeats::joined(batch)).await;
         }
         if !self.attempt(batch).await.is_empty() {
             tracing::error!("the process ended before its last entries were in the audit log");
@@ -108,5 +114,17 @@ impl Task {
         let tx = self.store.begin().await?;
         chain::append(&tx, &self.key, batch.iter().map(|waiting| &waiting.timed)).await?;
         tx.commit().await
+    }
+}
+
+/// Takes what else comes within a moment, unless somebody waits.
+async fn gather(queue: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
+    let until = Instant::now() + GATHER;
+    let is_awaited = |batch: &[Waiting]| batch.iter().any(|waiting| matches!(waiting.told, Told::Waits(_)));
+    while batch.len() < BATCH && !is_awaited(batch) {
+        let more = queue.recv_many(batch, BATCH - batch.len());
+        if !matches!(timeout_at(until, more).await, Ok(1..)) {
+            break;
+        }
     }
 }

@@ -1,9 +1,7 @@
 //! Invitations as callers see them.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use tidemark_domain::id::InvitationId;
-use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
+use tidemark_rpc::{self as rpc, connections as wire, identity::Identity};
 use tidemark_store::Invitation;
 
 use super::{
@@ -11,10 +9,7 @@ use super::{
     issue::{BETWEEN_ISSUES, MOST_ISSUES},
     life,
 };
-use crate::refusal::Fault;
-
-const DEFAULT_PAGE: u32 = 100;
-const LARGEST_PAGE: u32 = 500;
+use crate::{page, refusal::Fault};
 
 impl Desk {
     pub(super) async fn list(
@@ -23,19 +18,13 @@ impl Desk {
         request: &wire::ListInvitationsRequest,
     ) -> Result<wire::ListInvitationsResponse, Fault> {
         let organization = self.organization(identity, &request.organization_id)?;
-        let after = page_start(&request.page_token)?;
-        let size = match request.page_size {
-            0 => DEFAULT_PAGE,
-            size => size.min(LARGEST_PAGE),
-        };
+        let after = page::start(&request.page_token)?;
+        let size = page::size(request.page_size, 100, 500);
         // One more than shown tells whether there is a next page.
-        let limit = u64::from(size) + 1;
-        let mut page = self.parts.store.invitations_of(&organization, after.as_ref(), limit).await?;
-        let more = page.len() > size as usize;
-        page.truncate(size as usize);
-        let last = page.last().filter(|_| more);
-        let next_page_token = last.map(|last| URL_SAFE_NO_PAD.encode(last.id.as_str())).unwrap_or_default();
-        let invitations = page.into_iter().map(|invitation| self.shown(invitation)).collect();
+        let mut listed =
+            self.parts.store.invitations_of(&organization, after.as_ref(), size as u64 + 1).await?;
+        let next_page_token = page::cut(&mut listed, size, |invitation| invitation.id.as_str());
+        let invitations = listed.into_iter().map(|invitation| self.shown(invitation)).collect();
         Ok(wire::ListInvitationsResponse { invitations, next_page_token })
     }
 
@@ -64,14 +53,4 @@ impl Desk {
             updated_at: Some(rpc::timestamp(invitation.updated_at)),
         }
     }
-}
-
-fn page_start(token: &str) -> Result<Option<InvitationId>, Refusal> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let id = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|id| id.parse().ok());
-    let expected = "send `next_page_token` of the page before unchanged, or nothing for the first page";
-    id.map(Some).ok_or_else(|| Refusal::invalid("page_token", expected))
 }

@@ -10,9 +10,10 @@ use tidemark_domain::{
 use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
 use tidemark_store::{Delivery, Endpoint, EndpointSecret, NewDelivery, Tx};
 
-use super::{page, shown, signature, target::Trusted};
+use super::{shown, signature, target::Trusted};
 use crate::{
     audit::{Action, Entry},
+    page,
     refusal::Fault,
     service::Parts,
 };

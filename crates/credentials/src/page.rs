@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidemark_rpc::status::Refusal;
 
 /// Where a page begins.
-pub(super) fn start<T: FromStr>(token: &str) -> Result<Option<T>, Refusal> {
+pub(crate) fn start<T: FromStr>(token: &str) -> Result<Option<T>, Refusal> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -17,13 +17,13 @@ pub(super) fn start<T: FromStr>(token: &str) -> Result<Option<T>, Refusal> {
 }
 
 /// How many are asked for.
-pub(super) fn size(asked: u32, usual: u32, most: u32) -> usize {
+pub(crate) fn size(asked: u32, usual: u32, most: u32) -> usize {
     let size = if asked == 0 { usual } else { asked.min(most) };
     size as usize
 }
 
 /// Cuts what is more than a page, and gives the token of the next one; empty when there is none.
-pub(super) fn cut<T>(rows: &mut Vec<T>, size: usize, id: impl Fn(&T) -> &str) -> String {
+pub(crate) fn cut<T>(rows: &mut Vec<T>, size: usize, id: impl Fn(&T) -> &str) -> String {
     let more = rows.len() > size;
     rows.truncate(size);
     let last = rows.last().filter(|_| more);
