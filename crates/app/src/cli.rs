@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tidemark_rpc::trace::{Hooks, carry};
 use tidemark_runtime::{Config, no_core_dumps, trace};
 
 use crate::{
@@ -58,11 +59,28 @@ enum Command {
     Simulator(simulator::Args),
 }
 
+impl Command {
+    /// What the process is called in a trace.
+    fn service(&self) -> &'static str {
+        match self {
+            Self::Credentials => "tidemark-credentials",
+            Self::Worker => "tidemark-worker",
+            Self::Aggregator => "tidemark-aggregator",
+            Self::Console => "tidemark-console",
+            _ => "tidemark",
+        }
+    }
+}
+
 impl Cli {
     pub(crate) async fn run(self) -> Result<ExitCode> {
+        let service = self.command.service();
         let load = |overrides: &[(&str, String)]| -> Result<Config> {
             let config = Config::load(self.config.as_deref(), overrides)?;
-            trace::init(&config.log);
+            trace::init(&config.log, config.traces.as_ref(), service);
+            if trace::is_on() {
+                carry(Hooks { current: trace::current, follow: trace::follow });
+            }
             no_core_dumps();
             Ok(config)
         };

@@ -42,6 +42,7 @@ mod statement;
 mod store;
 mod tokens;
 mod turns;
+mod vitals;
 mod webhooks;
 
 pub use activity::{CoveredDay, DayRange, OwnedMemberFacts, Vanished};
@@ -75,4 +76,5 @@ pub use store::{DatabaseInfo, Store, Tx};
 pub use tidemark_runtime::config::Database as Settings;
 pub use tokens::ServiceToken;
 pub use turns::Look;
+pub use vitals::{Backlog, Overdue, Pool, WaitsFor};
 pub use webhooks::{Attempt, Delivery, DueDelivery, Endpoint, EndpointSecret, NewDelivery};
