@@ -23,7 +23,7 @@ use crate::{
     wiring::{self, BusChoice, LeasesChoice},
 };
 
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(5);
 /// A server that is silent must not keep the others from being looked at.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -270,6 +270,14 @@ pub(crate) fn pool(db: &DatabaseConnection) -> Pool {
     Pool { used: u64::from(size).saturating_sub(idle), idle, most: most.into() }
 }
 
+/// Asks for the time.
+pub(crate) fn clock_query(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "select clock_timestamp() as now",
+        _ => "select strftime('%Y-%m-%dT%H:%M:%fZ', 'now') as now",
+    }
+}
+
 /// Asks for the version, for a person.
 pub(crate) fn version_query(backend: DbBackend) -> &'static str {
     match backend {

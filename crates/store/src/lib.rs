@@ -32,6 +32,7 @@ mod outbox;
 mod purges;
 mod quality;
 mod resources;
+mod roles;
 mod rollups;
 mod roster;
 mod runs;

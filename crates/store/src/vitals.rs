@@ -10,7 +10,7 @@ use tidemark_domain::connection::State;
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, row, rows},
+    statement::{Row, corrupt, row, rows},
     store::Store,
 };
 
@@ -152,6 +152,13 @@ impl Store {
                 and x.state in ('succeeded', 'partial') order by x.id desc limit 1)
             where r.id > h.run_id and c.state <> 'disconnected'";
         self.backlog("count rollups behind", sql, []).await
+    }
+
+    /// The database's clock.
+    pub async fn clock(&self) -> Result<DateTime<Utc>> {
+        let sql = dialect::clock_query(self.db.get_database_backend());
+        let row = row(&self.db, "tell the time", sql, []).await?;
+        row.ok_or_else(|| corrupt("now"))?.get("now")
     }
 
     /// The connections of this process.

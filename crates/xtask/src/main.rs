@@ -30,8 +30,10 @@ enum Task {
     Check,
     /// Finds PostgreSQL, RabbitMQ and Redis for the tests, or installs and starts them.
     Services,
-    /// Lints the gRPC contracts.
+    /// Lints the gRPC contracts, and holds them against those of the last release.
     LintProto,
+    /// Makes the present gRPC contracts those of the last release.
+    ReleaseProto,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Task::Check => architecture::check(),
         Task::Services => services::ensure(),
         Task::LintProto => proto::lint(),
+        Task::ReleaseProto => proto::release(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

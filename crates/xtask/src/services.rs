@@ -7,6 +7,7 @@ pub(crate) mod apt;
 mod browser;
 mod endpoint;
 mod postgres;
+mod python;
 mod rabbitmq;
 mod redis;
 
@@ -39,7 +40,8 @@ const SERVICES: [Service; 3] = [postgres::SERVICE, rabbitmq::SERVICE, redis::SER
 
 pub(crate) fn ensure() -> Result<()> {
     SERVICES.iter().try_for_each(|service| service.ensure().with_context(|| service.name.to_owned()))?;
-    browser::ensure().context("browser")
+    browser::ensure().context("browser")?;
+    python::ensure().context("Python")
 }
 
 impl Service {

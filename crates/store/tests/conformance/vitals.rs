@@ -29,6 +29,7 @@ async fn an_empty_record_has_nothing_that_waits(database: &TestDatabase) {
     assert!(store.connections_by_state().await.unwrap().is_empty());
     assert_eq!(store.overdue(now()).await.unwrap(), tidemark_store::Overdue::default());
     assert!(store.pool().most >= 1);
+    assert!(store.clock().await.unwrap() > now(), "the cases live in the past");
 }
 
 async fn messages_wait_until_they_are_sent(database: &TestDatabase) {
