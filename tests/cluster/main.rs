@@ -10,6 +10,7 @@ mod clients;
 mod cluster;
 mod commands;
 mod console;
+mod faults;
 mod invite;
 mod kill;
 mod main_job;

@@ -154,6 +154,12 @@ impl Store {
         self.backlog("count rollups behind", sql, []).await
     }
 
+    /// Writes something and takes it back: a database that answers may still be full, or read-only.
+    pub async fn try_write(&self, now: DateTime<Utc>) -> Result<()> {
+        let tx = self.begin().await?;
+        tx.command("probe", "probe", "probe", Vec::new(), now).await
+    }
+
     /// The database's clock.
     pub async fn clock(&self) -> Result<DateTime<Utc>> {
         let sql = dialect::clock_query(self.db.get_database_backend());

@@ -28,6 +28,8 @@ async fn an_empty_record_has_nothing_that_waits(database: &TestDatabase) {
     assert!(store.open_runs().await.unwrap().is_empty());
     assert!(store.connections_by_state().await.unwrap().is_empty());
     assert_eq!(store.overdue(now()).await.unwrap(), tidemark_store::Overdue::default());
+    store.try_write(now()).await.unwrap();
+    assert_eq!(store.unsent().await.unwrap(), nothing, "it was taken back");
     assert!(store.pool().most >= 1);
     assert!(store.clock().await.unwrap() > now(), "the cases live in the past");
 }

@@ -8,10 +8,12 @@ use super::browser::program;
 use crate::command;
 
 const FOLDER: &str = "tests/clients/python";
+/// The environment's own, from the root of the workspace.
+pub(crate) const PYTHON: &str = "tests/clients/python/.venv/bin/python";
 
 pub(super) fn ensure() -> Result<()> {
     let folder = command::root().join(FOLDER);
-    let python = folder.join(".venv/bin/python");
+    let python = command::root().join(PYTHON);
     let wanted = std::fs::read_to_string(folder.join("requirements.txt")).context("requirements.txt")?;
     let installed = folder.join(".venv/installed.txt");
     if std::fs::read_to_string(&installed).ok().as_deref() != Some(&wanted) {

@@ -46,11 +46,23 @@ pub(super) async fn record(config: &Config) -> Vec<Finding> {
         let detail = format!("{}; {missing} migration(s) missing", info.version);
         return vec![Finding::ill(SUBJECT, detail, "run `tidemark migrate`")];
     }
-    let mut findings = vec![Finding::well(SUBJECT, info.version)];
+    let mut findings = vec![Finding::well(SUBJECT, info.version), writes(&store).await];
     for look in [clock(&store).await, sealed(config, &store).await, waits(&store).await] {
         findings.extend(look);
     }
     findings
+}
+
+async fn writes(store: &Store) -> Finding {
+    const SUBJECT: &str = "writes";
+    match store.try_write(SystemClock.now()).await {
+        Ok(()) => Finding::well(SUBJECT, "the database takes them"),
+        Err(error) => {
+            let mend =
+                "make room on the database's disk, make it writable again, or grant this user its role";
+            Finding::ill(SUBJECT, chain(&error), mend)
+        }
+    }
 }
 
 async fn clock(store: &Store) -> Vec<Finding> {
