@@ -107,44 +107,11 @@ fn subjects(ill: &[(String, String)]) -> Vec<&str> {
     ill.iter().map(|(subject, _)| subject.as_str()).collect()
 }
 
-/// An alarm or a chart on a name that nobody counts would be silent for ever.
 #[test]
-fn alarms_and_dashboards_use_metrics_that_exist() {
-    let mut registry = tidemark_runtime::metrics::registry();
-    tidemark_rpc::metrics::register(&mut registry);
-    tidemark_productboard::metrics::register(&mut registry);
-    let text = tidemark_runtime::metrics::text(&registry);
-    let types: Vec<_> =
-        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
-    let exists = |name: &str| {
-        types.iter().any(|(known, kind)| match *kind {
-            "counter" => name.strip_suffix("_total") == Some(known),
-            "histogram" => {
-                ["_bucket", "_count", "_sum"].iter().any(|end| name.strip_suffix(end) == Some(known))
-            }
-            _ => name == *known,
-        })
-    };
-    let dashboards = [
-        include_str!("../../deploy/grafana/dashboards/overview.json"),
-        include_str!("../../deploy/grafana/dashboards/work.json"),
-    ];
-    let mut seen = 0;
-    for text in [&[ALERTS][..], &dashboards].concat() {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for name in words.filter(|word| word.starts_with("tidemark_")) {
-            assert!(exists(name), "{name} is not among {types:#?}");
-            seen += 1;
-        }
-    }
-    assert!(seen > 60, "{seen}");
-    for dashboard in dashboards {
-        let dashboard: Value = serde_json::from_str(dashboard).unwrap();
-        assert!(!dashboard["panels"].as_array().unwrap().is_empty());
-    }
+fn each_alarm_has_its_page_in_the_runbook() {
     let runbook = include_str!("../../deploy/runbook.md");
     for alarm in ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
-        assert!(runbook.contains(&format!("\n## {alarm}\n")), "{alarm} has no page in the runbook");
+        assert!(runbook.contains(&format!("\n## {alarm}\n")), "{alarm} has no page");
     }
 }
 

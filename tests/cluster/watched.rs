@@ -81,12 +81,40 @@ pub(crate) async fn every_process_tells_how_it_is(wiring: Wiring) {
     ] {
         assert!(sum(&all, series) >= least, "{series} is {}", sum(&all, series));
     }
+    if wiring == Wiring::Real {
+        alarms_and_charts_use_what_is_there(&all);
+    }
     assert_absent(&[KEY, SERVICE_TOKEN, KEYS, AUDIT_KEY], "the metrics", all.as_bytes());
     let organization = cluster.connection(&id).await.organization_id;
     for name in [id.as_str(), run.as_str(), &organization] {
         assert!(!all.contains(name), "{name} is in a label");
     }
     cluster.stop().await;
+}
+
+/// An alarm or a chart on a name that nobody counts would be silent for ever.
+fn alarms_and_charts_use_what_is_there(text: &str) {
+    let types: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let exists = |name: &str| {
+        types.iter().any(|(known, kind)| match *kind {
+            "counter" => name.strip_suffix("_total") == Some(known),
+            "histogram" => {
+                ["_bucket", "_count", "_sum"].iter().any(|end| name.strip_suffix(end) == Some(known))
+            }
+            _ => name == *known,
+        })
+    };
+    let used = [
+        include_str!("../../deploy/prometheus/alerts.yml"),
+        include_str!("../../deploy/grafana/dashboards/overview.json"),
+        include_str!("../../deploy/grafana/dashboards/work.json"),
+    ];
+    let words = used.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let names: BTreeSet<_> = words.filter(|word| word.starts_with("tidemark_")).collect();
+    assert!(names.len() > 40, "{names:?}");
+    let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "{missing:?} are not among {types:?}");
 }
 
 /// Takes spans.

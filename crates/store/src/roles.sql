@@ -36,6 +36,8 @@ grant select, insert, update, delete on
     webhook_attempts, invitations, invitation_tokens, invitation_quotas, invitation_mails, connect_links,
     console_sessions
     to tidemark_credentials;
+-- It breaks the fence of a workspace that is disconnected: whoever still syncs it writes no more.
+grant select, insert, update on fences to tidemark_credentials;
 -- It deletes the facts of whoever asks for that.
 grant select, delete on
     members, member_versions, teams, team_members, member_days, day_coverage, resources, configurations, stream_marks,

@@ -32,6 +32,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
 
 pub(super) fn register(registry: &mut Registry) {
     let m = &*METRICS;
+    known(&m.connects, "purpose", ["publish"]);
     known(&m.published, "receipt", ["accepted", "unroutable", "unknown"]);
     let outbox = registry.sub_registry_with_prefix("outbox");
     pieces(outbox, "unsent", "Messages that wait in the outbox", m.unsent.clone());

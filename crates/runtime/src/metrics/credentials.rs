@@ -45,6 +45,7 @@ fn healthy() -> Gauge {
 
 pub(super) fn register(registry: &mut Registry) {
     let m = &*METRICS;
+    known(&m.webhooks, "outcome", ["taken", "retried", "given_up", "gone"]);
     known(&m.refreshes, "outcome", ["renewed", "refused", "in_doubt", "failed", "unwritten"]);
     known(&m.audit_writes, "outcome", ["written", "failed"]);
     pieces(registry, "connections", "Connections, by the state of their lifecycle", m.connections.clone());

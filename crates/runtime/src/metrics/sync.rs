@@ -44,6 +44,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
 pub(super) fn register(registry: &mut Registry) {
     let registry = registry.sub_registry_with_prefix("sync");
     let m = &*METRICS;
+    known(&m.deliveries, "ended", ["paused", "settled", "waiting", "failed"]);
     known(&m.runs, "outcome", ["succeeded", "partial", "failed", "cancelled"]);
     pieces(registry, "runs", "Sync runs that ended, by how", m.runs.clone());
     seconds(

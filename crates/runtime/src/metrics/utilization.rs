@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use prometheus_client::metrics::{gauge::Gauge, histogram::Histogram};
 
-use super::{Age, Counts, Registry, count, lasting, level, pieces, seconds};
+use super::{Age, Counts, Registry, count, known, lasting, level, pieces, seconds};
 
 struct Metrics {
     rollups: Counts,
@@ -23,6 +23,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
 pub(super) fn register(registry: &mut Registry) {
     let registry = registry.sub_registry_with_prefix("rollup");
     let m = &*METRICS;
+    known(&m.rollups, "outcome", ["written", "nothing", "superseded", "duplicate", "failed"]);
     pieces(
         registry,
         "computations",
