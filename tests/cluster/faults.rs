@@ -93,6 +93,7 @@ fn alarm(name: &str, series: &str) {
     assert!(expression.contains(name), "{expression}");
 }
 
+#[expect(clippy::print_stdout, reason = "the table is what somebody runs this for")]
 fn row(fault: &str, doctor: &[(String, String)], series: &str, value: f64, alarm: &str) {
     let doctor = match doctor {
         [] => "finds nothing: no server of ours is at fault".to_owned(),

@@ -20,7 +20,7 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ended = cli::Cli::parse().run().await;
+    let ended = Box::pin(cli::Cli::parse().run()).await;
     // The runtime must go on meanwhile: it is what sends them.
     if tokio::task::spawn_blocking(tidemark_runtime::trace::finish).await.is_err() {
         eprintln!("tidemark: the last spans were not sent");

@@ -1,6 +1,8 @@
 //! The contracts in `proto/events` say what the code does: each event has its schema, each golden file fits it, each word
 //! that the code knows is in it, and the AsyncAPI document names all of them.
 
+#![cfg(test)]
+
 use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;

@@ -50,14 +50,13 @@ impl Health {
     /// Notes how something is. A change for the worse or the better is logged.
     pub fn note(&self, subject: &'static str, condition: Condition) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.insert(subject, (condition.clone(), Instant::now()));
-        drop(known);
-        let was_healthy = before.is_none_or(|(before, _)| before.healthy);
+        let was_healthy = known.get(subject).is_none_or(|(before, _)| before.healthy);
         match (was_healthy, condition.healthy) {
             (true, false) => tracing::error!(subject, detail = condition.detail, "not healthy any more"),
             (false, true) => tracing::info!(subject, detail = condition.detail, "healthy again"),
             _ => {}
         }
+        known.insert(subject, (condition, Instant::now()));
     }
 
     /// How everything is, and whether the process is of use: `ok`, `degraded` (something is missing that it can do
