@@ -48,6 +48,8 @@ pub(crate) struct Cluster {
     pub(crate) bus: Option<AmqpBus>,
     environment: BTreeMap<String, String>,
     ports: [u16; 3],
+    /// Where each process shows its metrics and its health.
+    watched: BTreeMap<String, u16>,
     processes: BTreeMap<String, Child>,
     folder: TempDir,
     starts: u32,
@@ -125,6 +127,7 @@ impl Cluster {
             bus: (wiring == Wiring::Real).then(|| AmqpBus::new(&amqp_url(), &prefix).unwrap()),
             environment,
             ports,
+            watched: BTreeMap::new(),
             processes: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
             starts: 0,
@@ -153,6 +156,9 @@ impl Cluster {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("{:02}-{name}.log", self.starts))).unwrap();
         let mut command = Command::new(BINARY);
+        let port = free_port();
+        self.watched.insert(name.to_owned(), port);
+        command.env("TIDEMARK_METRICS__LISTEN", format!("127.0.0.1:{port}"));
         command.arg(role).envs(&self.environment).stdout(Stdio::null()).stderr(log);
         command.envs(settings.iter().map(|(key, value)| (format!("TIDEMARK_{key}"), value)));
         self.processes.insert(name.to_owned(), command.spawn().unwrap());
@@ -182,6 +188,11 @@ impl Cluster {
         for port in ports {
             listens(*port).await;
         }
+    }
+
+    /// Where each process shows its metrics and its health, by the process's name.
+    pub(crate) fn watched(&self) -> &BTreeMap<String, u16> {
+        &self.watched
     }
 
     /// Where the process at that place listens.

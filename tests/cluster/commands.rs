@@ -178,6 +178,8 @@ async fn the_doctor_names_each_server_that_does_not_answer() {
         ("TIDEMARK_BUS__URL", "amqp://u:cAnArY@127.0.0.1:9/%2f"),
         ("TIDEMARK_LEASES__URL", "redis://u:cAnArY@127.0.0.1:9"),
         ("TIDEMARK_CREDENTIALS__URL", "http://127.0.0.1:9"),
+        ("TIDEMARK_WORKER__URL", "http://127.0.0.1:9"),
+        ("TIDEMARK_AGGREGATOR__URL", "http://127.0.0.1:9"),
     ];
     let output = tidemark(folder.path(), &["doctor", "--json"], &nowhere).await;
     assert!(!output.status.success());
@@ -186,8 +188,40 @@ async fn the_doctor_names_each_server_that_does_not_answer() {
     let findings: Vec<Value> = serde_json::from_str(&stdout).unwrap();
     let ill: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
     let subjects: Vec<_> = ill.iter().map(|finding| finding["subject"].as_str().unwrap()).collect();
-    assert_eq!(subjects, ["database", "message broker", "lease service", "keys", "credential service"]);
+    let servers = ["database", "message broker", "lease service", "keys"];
+    let services = ["credential service", "sync service", "utilization service"];
+    assert_eq!(subjects, [&servers[..], &services].concat());
     assert!(ill.iter().all(|finding| !finding["mend"].as_str().unwrap().is_empty()), "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_is_checked_and_explained_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let well = tidemark(folder.path(), &["config", "check", "--json"], &[]).await;
+    assert!(well.status.success());
+    assert_eq!(serde_json::from_slice::<Value>(&well.stdout).unwrap()["usable"], true);
+    let faulty = [
+        ("TIDEMARK_DATABASE__URL", "mysql://u:cAnArY@x"),
+        ("TIDEMARK_METRICS__LISTEN", "here"),
+        ("TIDEMARK_TRACES__OTLP_URL", "udp://x"),
+        ("TIDEMARK_NO__SUCH", "x"),
+    ];
+    let ill = tidemark(folder.path(), &["config", "check", "--json"], &faulty).await;
+    assert!(!ill.status.success() && !text(&ill.stdout).contains(CANARY));
+    let faults: Value = serde_json::from_slice(&ill.stdout).unwrap();
+    let keys: Vec<_> =
+        faults["faults"].as_array().unwrap().iter().map(|fault| fault["key"].clone()).collect();
+    assert_eq!(keys, ["database.url", "metrics.listen", "traces.otlp_url", "no.such"]);
+
+    let reference = tidemark(folder.path(), &["config", "reference", "--json"], &[]).await;
+    let settings: Vec<Value> = serde_json::from_slice(&reference.stdout).unwrap();
+    assert!(settings.iter().all(|setting| setting["variable"].as_str().unwrap().starts_with("TIDEMARK_")));
+    let script = tidemark(folder.path(), &["completions", "bash"], &[]).await;
+    assert!(text(&script.stdout).contains("_tidemark()"));
+    let page = tidemark(folder.path(), &["man"], &[]).await;
+    assert!(text(&page.stdout).contains(".TH tidemark"));
+    let pages = tidemark(folder.path(), &["man", "--folder", "pages"], &[]).await;
+    assert!(pages.status.success() && folder.path().join("pages/tidemark-doctor.1").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,9 +2,9 @@
 
 mod axe;
 mod browser;
-mod house;
+pub(crate) mod house;
 mod journeys;
-mod web;
+pub(crate) mod web;
 
 use tidemark_rpc::connections::ConsoleRole;
 

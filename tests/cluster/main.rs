@@ -6,17 +6,21 @@
 
 mod callers;
 mod canaries;
+mod clients;
 mod cluster;
 mod commands;
 mod console;
+mod faults;
 mod invite;
 mod kill;
 mod main_job;
 mod naive;
 mod operator;
+mod roles;
 mod stale;
 mod tls;
 mod vendor;
+mod watched;
 
 use cluster::Wiring;
 
@@ -42,5 +46,8 @@ on_both_wirings! {
     console::forms_need_their_token_and_a_role as console_forms;
     console::keys_are_tried_and_never_shown as console_keys;
     invite::whoever_holds_the_link_connects as invite;
+    clients::the_examples_list_start_and_follow as clients;
+    watched::every_process_tells_how_it_is as watched;
+    watched::one_trace_goes_from_the_click_to_the_rollup as traced;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
 }

@@ -11,6 +11,7 @@ mod operator;
 mod portrait;
 mod relay;
 mod sheet;
+mod vitals;
 mod wiring;
 
 use std::process::ExitCode;
@@ -22,7 +23,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match cli::Cli::parse().run().await {
+    let ended = Box::pin(cli::Cli::parse().run()).await;
+    // The runtime must go on meanwhile: it is what sends them.
+    if tokio::task::spawn_blocking(tidemark_runtime::trace::finish).await.is_err() {
+        eprintln!("tidemark: the last spans were not sent");
+    }
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // The chain, each cause on its own line: a person reads this.

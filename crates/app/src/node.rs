@@ -24,7 +24,13 @@ use tidemark_sync::{Ports, Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{console, directory::StoreDirectory, housekeeping, relay, wiring};
+use crate::{
+    console,
+    directory::StoreDirectory,
+    housekeeping, relay,
+    vitals::{self, Vitals},
+    wiring,
+};
 
 const SHORTEST_TOKEN: usize = 16;
 
@@ -44,6 +50,21 @@ impl Roles {
     pub(crate) const AGGREGATOR: Self = Self { aggregator: true, ..Self::NONE };
     pub(crate) const ALL: Self = Self { credentials: true, worker: true, aggregator: true, console: true };
     const NONE: Self = Self { credentials: false, worker: false, aggregator: false, console: false };
+
+    /// Whether secrets leave through this process.
+    pub(crate) fn releases_secrets(self) -> bool {
+        self.credentials
+    }
+
+    /// Whether it works on runs.
+    pub(crate) fn syncs(self) -> bool {
+        self.worker
+    }
+
+    /// Whether it makes the numbers.
+    pub(crate) fn aggregates(self) -> bool {
+        self.aggregator
+    }
 
     fn listen(self, config: &Config) -> SocketAddr {
         match (self.credentials, self.worker) {
@@ -100,6 +121,13 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     let caller = wiring::caller(&config)?;
     tracing::info!(%address, ?roles, "serving gRPC");
     let mut tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
+    if let Some(health) = vitals::open_port(&config, &shutdown, &mut tasks).await? {
+        let (vitals, stop) = (Vitals::new(&config, &ground, roles, health)?, shutdown.clone());
+        tasks.spawn(async move {
+            vitals.run(stop).await;
+            Ok(())
+        });
+    }
     if roles.console && config.console.public_url.is_some() {
         let services = Services::one(console::together(&config)?);
         console::start(&config, services, &shutdown, &mut tasks).await?;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidemark_domain::Clock;
 use tidemark_ports::{Bus, Message, Receipt, Route};
-use tidemark_runtime::Shutdown;
+use tidemark_runtime::{Shutdown, metrics::bus as metrics, trace};
 use tidemark_store::{Outgoing, OutgoingKind, Store};
 
 const BATCH: u64 = 200;
@@ -48,7 +48,12 @@ async fn round(store: &Store, bus: &dyn Bus, clock: &dyn Clock) -> tidemark_stor
     let receipts = bus.publish(claimed.into_iter().map(message).collect()).await;
     let (mut sent, mut unsent) = (Vec::new(), Vec::new());
     for (id, receipt) in ids.into_iter().zip(receipts) {
-        let pile = if receipt == Receipt::Accepted { &mut sent } else { &mut unsent };
+        let (pile, word) = match receipt {
+            Receipt::Accepted => (&mut sent, "accepted"),
+            Receipt::Unroutable => (&mut unsent, "unroutable"),
+            Receipt::Unknown => (&mut unsent, "unknown"),
+        };
+        metrics::published(word);
         pile.push(id);
     }
     store.mark_sent(&sent, clock.now()).await?;
@@ -65,5 +70,6 @@ fn message(row: Outgoing) -> Message {
         OutgoingKind::Command => Route::Command(row.name),
         OutgoingKind::Event => Route::Event(row.name),
     };
-    Message { id: row.message_id, route, headers: BTreeMap::new(), body: row.body.into() }
+    let trace = row.traceparent.map(|traceparent| (trace::TRACEPARENT.to_owned(), traceparent));
+    Message { id: row.message_id, route, headers: BTreeMap::from_iter(trace), body: row.body.into() }
 }

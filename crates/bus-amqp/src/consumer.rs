@@ -13,6 +13,7 @@ use tidemark_ports::{
     Delivery, Subscription,
     topology::{Queue, TOPOLOGY},
 };
+use tidemark_runtime::metrics::bus as metrics;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep},
@@ -115,6 +116,7 @@ impl Supervisor {
                 return;
             }
             let wait = backoff.next_wait();
+            metrics::failed(self.queue.name);
             tracing::warn!(queue = self.queue.name, why, ?wait, "not consuming, trying again");
             self.stop.run_until_cancelled(sleep(wait)).await;
         }

@@ -5,6 +5,7 @@ mod backoff;
 mod bus;
 mod consumer;
 mod dead;
+mod depth;
 mod endpoint;
 mod error;
 mod probe;
@@ -15,4 +16,5 @@ mod wire;
 
 pub use bus::{AmqpBus, BrokerInfo};
 pub use dead::{Burial, DeadLetter};
+pub use depth::{Depth, Sounder};
 pub use error::{ConnectError, InvalidUrl};

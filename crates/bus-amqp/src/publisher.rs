@@ -10,6 +10,7 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 use tidemark_ports::{Message, Receipt, Route, topology::TOPOLOGY};
+use tidemark_runtime::metrics::bus as metrics;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
@@ -108,6 +109,7 @@ impl Publisher {
             Err(error) => {
                 let wait = state.backoff.next_wait();
                 state.not_before = Instant::now() + wait;
+                metrics::failed("publish");
                 tracing::warn!(why = chain(&error), ?wait, "not publishing, trying again");
                 None
             }

@@ -75,6 +75,7 @@ async fn tell(acker: Acker, verdict: Verdict, session: CancellationToken) -> Res
     if matches!(told, Some(Ok(true))) {
         return Ok(());
     }
+    tidemark_runtime::metrics::bus::ack_lost();
     tracing::warn!(?verdict, outcome = ?told, "acknowledgement lost, the message comes again");
     session.cancel();
     Err(AckLost)

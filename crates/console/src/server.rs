@@ -4,13 +4,15 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
 };
 use tidemark_domain::Entropy;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     failure::Failure, form, headers, limit::Tries, pages, services::Services, settings::Settings, visitor,
@@ -59,6 +61,7 @@ impl Console {
             .fallback(async || Failure::not_found())
             .layer(DefaultBodyLimit::max(form::LIMIT))
             .layer(from_fn_with_state(self.clone(), headers::finish))
+            .layer(from_fn(traced))
     }
 
     /// Serves until the shutdown fires, and finishes what was begun.
@@ -99,6 +102,12 @@ impl Console {
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
+}
+
+/// Begins a trace. Its name is not the address: that may hold a link's secret.
+async fn traced(request: Request, next: Next) -> Response {
+    let span = tracing::debug_span!("page", method = %request.method());
+    next.run(request).instrument(span).await
 }
 
 impl fmt::Debug for Console {

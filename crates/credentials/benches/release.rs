@@ -262,7 +262,7 @@ async fn main() {
     let only = std::env::args().nth(1).filter(|name| !name.starts_with('-'));
     // As a process logs: every call has its span.
     let log = Log { filter: "info".to_owned(), format: LogFormat::Json };
-    tidemark_runtime::trace::init(&log);
+    tidemark_runtime::trace::init(&log, None, "bench");
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     println!("{CALLERS} callers, {CHANNELS} TCP connections, {TURNS} turns of {TURN:?} each\n");
     if wanted("postgres") {

@@ -157,6 +157,7 @@ impl Link {
     fn leave(&self, state: &mut State, why: &str) {
         if state.connection.take().is_some() {
             state.generation += 1;
+            tidemark_runtime::metrics::leases::rebuilt();
             tracing::warn!(
                 address = self.address,
                 why,

@@ -10,6 +10,7 @@ use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::client::{Deprecation, Options};
@@ -17,6 +18,7 @@ use crate::credential::Credential;
 use crate::decode;
 use crate::headers;
 use crate::host;
+use crate::metrics;
 use crate::refusal::{Envelope, Refusal};
 use crate::request::Request;
 use crate::retry::{RetryBudget, backoff};
@@ -127,8 +129,11 @@ impl Exchange {
 
     /// Waits for the request's turn in the rate budget, unless that takes too long.
     async fn turn(&self, request: &Request, deadline: Instant) -> Result<(), Error> {
-        let patience = self.request_timeout.min(deadline.saturating_duration_since(Instant::now()));
-        self.budget.acquire(patience).await.map_err(|retry_after| Error::RateLimited {
+        let asked = Instant::now();
+        let patience = self.request_timeout.min(deadline.saturating_duration_since(asked));
+        let turn = self.budget.acquire(patience).await;
+        metrics::waited(asked.elapsed(), turn.is_ok());
+        turn.map_err(|retry_after| Error::RateLimited {
             attempted: request.operation.attempted,
             retry_after,
             vendor_id: None,
@@ -172,7 +177,11 @@ impl Exchange {
             vendor_id: None,
             source: Some(format!("no answer within {} s", self.deadline.as_secs()).into()),
         };
-        timeout_at(deadline, self.send(request)).await.map_err(late)?
+        let (begun, operation) = (Instant::now(), request.operation.attempted);
+        let sending = self.send(request).instrument(tracing::debug_span!("vendor", operation));
+        let ended = timeout_at(deadline, sending).await.map_err(late).flatten();
+        metrics::sent(operation, metrics::outcome(&ended), begun.elapsed());
+        ended
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, Error> {

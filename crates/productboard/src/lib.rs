@@ -9,6 +9,7 @@ mod error;
 mod exchange;
 mod headers;
 mod host;
+pub mod metrics;
 mod model;
 pub mod oauth;
 mod operation;

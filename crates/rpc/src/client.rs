@@ -27,7 +27,7 @@ use crate::{
     status::Refusal,
     syncs::syncs_service_client::SyncsServiceClient,
     tls::{self, ClientFiles, TlsError},
-    token,
+    token, trace,
     utilization::utilization_service_client::UtilizationServiceClient,
 };
 use retry::Retries;
@@ -69,6 +69,9 @@ impl Interceptor for Signature {
         request.set_timeout(own.map_or(left, |own| own.min(left)));
         if let Some(id) = present.and_then(|call| call.request_id.to_str().ok()?.parse().ok()) {
             request.metadata_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(traceparent) = trace::current().and_then(|text| text.parse().ok()) {
+            request.metadata_mut().insert(trace::TRACEPARENT, traceparent);
         }
         Ok(request)
     }

@@ -20,8 +20,10 @@ use crate::{
     call::{Call, REQUEST_ID},
     guard::{Denial, Guard, WRONG_ORGANIZATION},
     identity::Identity,
-    scope::Access,
+    metrics::Watched,
+    scope::{self, Access},
     status::{self, Refusal},
+    trace,
 };
 
 /// No call lasts longer, whatever deadline it names. Streams: until their first answer.
@@ -77,11 +79,16 @@ where
             request_id = request_id.to_str().unwrap_or_default(),
             caller = tracing::field::Empty,
         );
+        trace::follow(&span, request.headers());
+        let place = scope::place(&method);
+        let watched = Watched::begin(place);
         let answered = async move {
-            let mut response = pass(guard, inner, request, call, method).await?;
+            let access = Access::at(place, &method);
+            let mut response = pass(guard, inner, request, call, method, access).await?;
             if let Some(code) = response.headers().get("grpc-status") {
                 tracing::debug!(?code, "refused");
             }
+            watched.end(code(&response));
             response.headers_mut().insert(REQUEST_ID, request_id);
             Ok(response)
         };
@@ -95,11 +102,11 @@ async fn pass<S>(
     mut request: Request<Body>,
     call: Call,
     method: String,
+    access: Access,
 ) -> Result<Response<Body>, S::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
-    let access = Access::of(&method);
     let place = guard.limits().map(|limits| limits.place()).transpose();
     let _place = match place {
         Ok(place) => place,
@@ -145,6 +152,11 @@ where
         guard.denied(denial(identity.actor(), Some(organization.clone()), WRONG_ORGANIZATION));
     }
     answer.unwrap_or_else(|_| Ok(refused(Refusal::DeadlineExceeded)))
+}
+
+/// Nothing is said in the headers of what goes well, or has only begun.
+fn code(response: &Response<Body>) -> Code {
+    response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
 fn refused(status: impl Into<Status>) -> Response<Body> {

@@ -9,12 +9,14 @@ pub mod guard;
 pub mod identity;
 pub mod inproc;
 pub mod limit;
+pub mod metrics;
 mod redact;
 pub mod scope;
 pub mod server;
 pub mod status;
 pub mod tls;
 pub mod token;
+pub mod trace;
 
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;

@@ -113,6 +113,11 @@ pub const METHODS: &[(&str, Scope)] = &[
 /// Services that anybody may call: whether a process is healthy, and what it speaks.
 const OPEN: [&str; 2] = ["grpc.health.v1.", "grpc.reflection.v1."];
 
+/// Where a method stands in the table.
+pub(crate) fn place(method: &str) -> Option<usize> {
+    METHODS.iter().position(|(name, _)| *name == method)
+}
+
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -128,8 +133,13 @@ impl Access {
     /// Of the method at that path, `/package.Service/Method`.
     pub fn of(path: &str) -> Self {
         let method = path.strip_prefix('/').unwrap_or(path);
-        if let Some((_, scope)) = METHODS.iter().find(|(name, _)| *name == method) {
-            return Self::Needs(*scope);
+        Self::at(place(method), method)
+    }
+
+    /// Of the method at that place in the table.
+    pub(crate) fn at(place: Option<usize>, method: &str) -> Self {
+        if let Some(place) = place {
+            return Self::Needs(METHODS[place].1);
         }
         if OPEN.iter().any(|service| method.starts_with(service)) { Self::Open } else { Self::Closed }
     }

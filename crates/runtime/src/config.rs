@@ -58,6 +58,10 @@ pub struct Config {
     pub mail: Mail,
     /// Logs.
     pub log: Log,
+    /// Where metrics and health are served; nowhere without.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
 }
 
 /// The database.
@@ -218,6 +222,15 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// Traces.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    /// A collector that takes OTLP over gRPC.
+    pub otlp_url: Url,
+    /// Of all traces that begin here.
+    pub sampled_percent: u32,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -257,6 +270,12 @@ fn oauth(read: &mut Reader) -> Option<OAuth> {
         client_id,
     };
     wanted.then_some(settings)
+}
+
+fn traces(read: &mut Reader) -> Option<Traces> {
+    let otlp_url = read.optional_url("traces.otlp_url", &["http"]);
+    let sampled_percent = read.number("traces.sampled_percent", 0..=100);
+    otlp_url.map(|otlp_url| Traces { otlp_url, sampled_percent })
 }
 
 impl Config {
@@ -341,6 +360,8 @@ impl Config {
                 filter: read.text("log.filter"),
                 format: read.choice("log.format", "`text` or `json`", format, LogFormat::Text),
             },
+            metrics_listen: read.optional("metrics.listen", "an address such as 127.0.0.1:9464, or nothing"),
+            traces: traces(&mut read),
         };
         read.finish(config)
     }

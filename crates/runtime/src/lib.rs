@@ -2,6 +2,7 @@
 
 pub mod config;
 mod memory;
+pub mod metrics;
 mod shutdown;
 mod time;
 pub mod trace;

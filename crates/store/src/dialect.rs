@@ -17,6 +17,7 @@ use url::Url;
 use crate::{
     error::{Cause, Error, Result},
     statement::placeholders,
+    vitals::Pool,
 };
 
 /// How long a caller waits for a free connection.
@@ -134,7 +135,11 @@ async fn open_postgres(
 /// steps of a prepared one each have a time of their own. SQLite's driver takes such a `begin` back by itself.
 async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::Result<bool, SqlxError> {
     let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?;
-    sqlx::Row::try_get(&row, 0)
+    let is_outside: bool = sqlx::Row::try_get(&row, 0)?;
+    if !is_outside {
+        tidemark_runtime::metrics::record::poisoned();
+    }
+    Ok(is_outside)
 }
 
 async fn open_sqlite(options: SqliteConnectOptions) -> std::result::Result<DatabaseConnection, SqlxError> {
@@ -247,6 +252,30 @@ pub(crate) fn lock(backend: DbBackend) -> &'static str {
 /// How a `select` keeps its rows from being deleted until the end of the transaction.
 pub(crate) fn hold(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Postgres { "for key share" } else { "" }
+}
+
+/// The connections of a pool.
+pub(crate) fn pool(db: &DatabaseConnection) -> Pool {
+    let (size, idle, most) = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            let pool = db.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        }
+        _ => {
+            let pool = db.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        }
+    };
+    let idle = idle as u64;
+    Pool { used: u64::from(size).saturating_sub(idle), idle, most: most.into() }
+}
+
+/// Asks for the time.
+pub(crate) fn clock_query(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "select clock_timestamp() as now",
+        _ => "select strftime('%Y-%m-%dT%H:%M:%fZ', 'now') as now",
+    }
 }
 
 /// Asks for the version, for a person.

@@ -96,7 +96,10 @@ impl Tx {
         let values = [fence.connection_id.as_str().into(), fence.number.into(), (now + ttl).into()];
         match execute(&self.tx, "check a fence", sql, values).await? {
             1 => Ok(()),
-            _ => Err(Error::FenceLost),
+            _ => {
+                tidemark_runtime::metrics::sync::stale_commit_refused();
+                Err(Error::FenceLost)
+            }
         }
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use tidemark_domain::{event::Event, id::ConnectionId};
+use tidemark_runtime::trace;
 
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, execute, int, placeholders, rows},
+    statement::{Row, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
 
@@ -56,6 +57,8 @@ pub struct Outgoing {
     pub name: String,
     /// The payload.
     pub body: Vec<u8>,
+    /// The trace that it belongs to, as a W3C `traceparent`.
+    pub traceparent: Option<String>,
 }
 
 impl Outgoing {
@@ -67,6 +70,7 @@ impl Outgoing {
             kind: row.parsed("kind", OutgoingKind::parse)?,
             name: row.get("name")?,
             body: row.get("body")?,
+            traceparent: row.get("traceparent")?,
         })
     }
 }
@@ -91,7 +95,7 @@ impl Store {
                             and earlier.id < o.id)
                 order by o.id limit $2 {})
             update outbox set claimed_until = $3 from due where outbox.id = due.due_id
-            returning id, message_id, ordering_key, kind, name, body",
+            returning id, message_id, ordering_key, kind, name, body, traceparent",
             dialect::skip_locked(self.db.get_database_backend()),
         );
         let values = [now.into(), int(limit), (now + claim_for).into()];
@@ -129,9 +133,17 @@ impl Store {
         execute(&self.db, "delete sent messages", sql, [before.into(), int(limit)]).await
     }
 
+    /// The trace of the newest command of that name to go on with a connection, where it has one.
+    pub async fn trace_of(&self, connection: &ConnectionId, command: &str) -> Result<Option<String>> {
+        let sql = "select traceparent from outbox where ordering_key = $1 and kind = 'command' and name = $2
+            order by id desc limit 1";
+        let found = row(&self.db, "find a trace", sql, [connection.as_str().into(), command.into()]).await?;
+        found.map_or(Ok(None), |row| row.get("traceparent"))
+    }
+
     /// A connection's messages, sent ones too, in order; for operators and tests.
     pub async fn outgoing_of(&self, connection: &ConnectionId) -> Result<Vec<Outgoing>> {
-        let sql = "select id, message_id, ordering_key, kind, name, body from outbox
+        let sql = "select id, message_id, ordering_key, kind, name, body, traceparent from outbox
             where ordering_key = $1 order by id";
         let rows = rows(&self.db, "list messages", sql, [connection.as_str().into()]).await?;
         rows.iter().map(Outgoing::read).collect()
@@ -167,15 +179,16 @@ impl Tx {
         body: Vec<u8>,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let sql = "insert into outbox (kind, message_id, ordering_key, name, body, created_at)
-            values ($1, $2, $3, $4, $5, $6)";
-        let values: [Value; 6] = [
+        let sql = "insert into outbox (kind, message_id, ordering_key, name, body, created_at, traceparent)
+            values ($1, $2, $3, $4, $5, $6, $7)";
+        let values: [Value; 7] = [
             kind.as_str().into(),
             message_id.into(),
             ordering_key.into(),
             name.into(),
             body.into(),
             now.into(),
+            trace::current().into(),
         ];
         execute(&self.tx, "store a message", sql, values).await.map(drop)
     }

@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidemark_domain::id::RunId;
-use tidemark_runtime::Shutdown;
+use tidemark_domain::{command::SyncRun, id::RunId};
+use tidemark_runtime::{Shutdown, metrics::sync as metrics, trace};
 use tidemark_store::{Result, Run};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     closing,
@@ -35,9 +36,23 @@ pub(crate) async fn deliver(cx: &Arc<Context>, named: &RunId, shutdown: &Shutdow
             return tracing::error!(run = %named, error, "no run can be taken, the sweeper will bring it back");
         }
     };
-    if let Err(error) = attempt(cx, &run, shutdown).await {
+    let span = tracing::debug_span!("sync", run = %run.id, connection = %run.connection_id);
+    follow(cx, &run, &span).await;
+    if let Err(error) = attempt(cx, &run, shutdown).instrument(span).await {
         let error = &error as &dyn Error;
         tracing::error!(run = %run.id, error, "a delivery failed at the database, the sweeper will bring it back");
+    }
+}
+
+/// The run that was taken need not be the one of the message: its own command knows its trace.
+async fn follow(cx: &Context, run: &Run, span: &Span) {
+    if !trace::is_on() {
+        return;
+    }
+    match cx.store.trace_of(&run.connection_id, SyncRun::NAME).await {
+        Ok(Some(traceparent)) => trace::follow(span, &traceparent),
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "the trace of a run was not found"),
     }
 }
 
@@ -47,6 +62,9 @@ async fn attempt(cx: &Arc<Context>, run: &Run, shutdown: &Shutdown) -> Result<()
     };
     let taken = Instant::now();
     let worked = work(cx, &run.id, &hold, shutdown).await;
+    if hold.lost().is_cancelled() {
+        metrics::lease_lost();
+    }
     // The lease goes before the last write: who receives the continuation must find it free. The fence still guards.
     hold.release_lease().await;
     let closed = match worked {
@@ -79,10 +97,13 @@ async fn work(
         return Ok(Err(Failure::Overtaken));
     };
     let (cx, fence, lost, shutdown) = (Arc::clone(cx), hold.fence.clone(), hold.lost(), shutdown.clone());
-    let task = tokio::spawn(async move {
-        let engine = Engine::new(cx, run, fence, &lost, shutdown).await?;
-        Arc::new(engine).work().await
-    });
+    let task = tokio::spawn(
+        async move {
+            let engine = Engine::new(cx, run, fence, &lost, shutdown).await?;
+            Arc::new(engine).work().await
+        }
+        .in_current_span(),
+    );
     Ok(task.await.unwrap_or_else(|error| {
         tracing::error!(run = %run_id, %error, "the sync engine panicked");
         Err(Failure::Panicked)

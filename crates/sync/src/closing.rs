@@ -10,6 +10,7 @@ use tidemark_domain::{
     run::{self, Priority},
     stream,
 };
+use tidemark_runtime::metrics::sync as metrics;
 use tidemark_store::{self as store, Fence, Result, Run, StreamProgress};
 
 use crate::{
@@ -41,6 +42,12 @@ pub(crate) async fn close(
 ) -> Result<()> {
     let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else { return Ok(()) };
     let close = Close { cx, fence, run, served };
+    metrics::delivered(match &ended {
+        Ok(Ended::Paused) => "paused",
+        Ok(Ended::Settled) => "settled",
+        Ok(Ended::Waiting { .. }) => "waiting",
+        Err(_) => "failed",
+    });
     let written = match ended {
         Ok(Ended::Paused) => close.go_on().await,
         Ok(Ended::Settled) => close.finish().await,
@@ -89,6 +96,9 @@ impl Close<'_> {
         let run_id = self.run.id.clone();
         let next = Run { reason: reason.clone(), ..self.ended(state) };
         self.write(next, Send::Event(Data::SyncCompleted(SyncCompleted { run_id, state, as_of }))).await?;
+        for progress in &streams {
+            metrics::stream_ended(progress.stream.as_str(), progress.state.as_str());
+        }
         let (run, connection) = (&self.run.id, &self.run.connection_id);
         match reason {
             None => tracing::info!(%run, %connection, "sync succeeded"),
@@ -186,8 +196,17 @@ impl Close<'_> {
                 tx.emit(&Event::new(&*self.cx.clock, &*self.cx.entropy, connection, data)).await?;
             }
         }
-        tx.commit().await
+        tx.commit().await?;
+        if next.state.is_final() {
+            tell_end(&next, now);
+        }
+        Ok(())
     }
+}
+
+/// Counts a run that has just ended.
+pub(crate) fn tell_end(run: &Run, now: DateTime<Utc>) {
+    metrics::ended(run.state.as_str(), (now - run.started_at.unwrap_or(now)).to_std().unwrap_or_default());
 }
 
 /// What is missing and why, in one line; nothing where every stream is complete.

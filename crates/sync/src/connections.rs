@@ -7,7 +7,8 @@ use std::{error::Error, time::Duration};
 
 use tidemark_domain::event::{DecodeError, Event};
 use tidemark_ports::{Message, Verdict, topology::SYNC_CONNECTIONS};
-use tidemark_runtime::Shutdown;
+use tidemark_runtime::{Shutdown, trace};
+use tracing::Instrument as _;
 
 use crate::{context::Context, start};
 
@@ -23,7 +24,10 @@ pub(crate) async fn consume(cx: &Context, shutdown: &Shutdown) {
     };
     while let Some(delivery) = soft.run_until_cancelled(events.next()).await {
         // Unsettled at the stop: the broker gives it to somebody else.
-        let Some(verdict) = handle(cx, &delivery.message, shutdown).await else { break };
+        let span = tracing::debug_span!("connection event", id = delivery.message.id);
+        trace::follow_message(&span, &delivery.message.headers);
+        let handled = handle(cx, &delivery.message, shutdown).instrument(span);
+        let Some(verdict) = handled.await else { break };
         if let Err(error) = delivery.settle(verdict).await {
             tracing::warn!(%error, "a connection event was not settled");
         }

@@ -40,6 +40,7 @@ use tidemark_runtime::Shutdown;
 use tidemark_store::{Fence, Mark, Run, StreamProgress};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use self::{judge::Judge, meter::Meters, pages::collect, writer::Writer};
 use crate::{
@@ -121,7 +122,9 @@ impl Engine {
         for progress in self.writer.due(self.cx.now()).await {
             let stream = progress.stream;
             let engine = Arc::clone(self);
-            names.insert(streams.spawn(async move { engine.stream(progress).await }).id(), stream);
+            let work = async move { engine.stream(progress).await };
+            let span = tracing::debug_span!("stream", stream = stream.as_str());
+            names.insert(streams.spawn(work.instrument(span)).id(), stream);
         }
         let mut failure = None;
         while let Some(ended) = streams.join_next_with_id().await {

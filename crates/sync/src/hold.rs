@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tidemark_domain::{Clock, id::ConnectionId};
 use tidemark_ports::Held;
+use tidemark_runtime::metrics::sync as metrics;
 use tidemark_store::{Error, Fence, Result, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -33,6 +34,7 @@ impl Hold {
             Ok(Some(held)) => held,
             Ok(None) => return Ok(None),
             Err(error) => {
+                metrics::database_lease();
                 tracing::warn!(%connection, %error, "no lease to be had, the database's own is used");
                 let fence = cx.store.take_fence_if_free(connection, &cx.holder, cx.now(), ttl).await?;
                 return Ok(fence.map(|fence| Self { lease: Some(Lease::of_database(cx, &fence)), fence }));

@@ -9,7 +9,11 @@ use tidemark_domain::{
 };
 use tidemark_store::{Result, Run, Tx};
 
-use crate::{closing::FIRST_RECONNECT_LOOK, context::Context, scheduler};
+use crate::{
+    closing::{FIRST_RECONNECT_LOOK, tell_end},
+    context::Context,
+    scheduler,
+};
 
 /// Names this consumer in the inbox.
 const CONSUMER: &str = "sync.connections";
@@ -179,6 +183,7 @@ async fn end(cx: &Context, tx: &Tx, run: &Run, state: run::State, reason: &str) 
     }
     let data = Data::SyncFailed(SyncFailed { run_id: run.id.clone(), reason: reason.to_owned() });
     tx.emit(&Event::new(&*cx.clock, &*cx.entropy, run.connection_id.clone(), data)).await?;
+    tell_end(&ended, now);
     Ok(true)
 }
 

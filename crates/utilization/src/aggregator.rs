@@ -9,13 +9,14 @@ use tidemark_domain::{
     id::ConnectionId,
 };
 use tidemark_ports::{Bus, Delivery, Verdict, topology::UTILIZATION_SYNCS};
-use tidemark_runtime::Shutdown;
+use tidemark_runtime::{Shutdown, metrics::utilization as metrics, trace};
 use tidemark_store::{Error, Store};
 use tokio::{
     runtime::Handle,
     sync::Notify,
     task::{JoinError, JoinSet, spawn_blocking},
 };
+use tracing::{Instrument as _, Span};
 
 use crate::recompute::{Cause, Outcome, recompute};
 
@@ -61,7 +62,9 @@ impl Aggregator {
                 // The bus limits what is unsettled, but after a lost connection it delivers again what is in hand here.
                 delivery = syncs.next(), if working.len() < usize::from(CONCURRENCY) => {
                     let (aggregator, shutdown) = (self.clone(), shutdown.clone());
-                    working.spawn(async move { aggregator.handle(delivery, &shutdown).await });
+                    let span = tracing::debug_span!("rollup", message = delivery.message.id);
+                    trace::follow_message(&span, &delivery.message.headers);
+                    working.spawn(async move { aggregator.handle(delivery, &shutdown).await }.instrument(span));
                 }
             }
         }
@@ -163,6 +166,7 @@ impl Aggregator {
             }
             let Some(pause) = pauses.next() else {
                 // The broker counts deliveries: what fails for ever ends among the dead letters.
+                metrics::computed("failed", None);
                 tracing::error!(%connection, error = chain(&error), "rollup not written; put back to the queue");
                 return Verdict::Requeue;
             };
@@ -177,10 +181,11 @@ impl Aggregator {
     /// and would hold up whoever shares its thread. Nothing where the hard shutdown came first; that rolls back.
     async fn on_own_thread(&self, cause: &Cause, shutdown: &Shutdown) -> Option<Result<Outcome, Error>> {
         let (aggregator, cause, hard) = (self.clone(), cause.clone(), shutdown.hard().clone());
-        let runtime = Handle::current();
+        let (runtime, span) = (Handle::current(), Span::current());
         let thread = spawn_blocking(move || {
             let Self { store, clock, entropy, .. } = &aggregator;
-            runtime.block_on(hard.run_until_cancelled(recompute(store, &**clock, &**entropy, &cause)))
+            let work = recompute(store, &**clock, &**entropy, &cause).instrument(span);
+            runtime.block_on(hard.run_until_cancelled(work))
         });
         thread.await.unwrap_or_else(|broken| match broken.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -201,6 +206,14 @@ impl fmt::Debug for Aggregator {
 
 /// `lag_ms` is how long the numbers were behind the sync that made them old.
 fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
+    let lag = lag_ms.and_then(|lag| u64::try_from(lag).ok()).map(Duration::from_millis);
+    let (word, lag) = match outcome {
+        Outcome::Written { .. } => ("written", lag),
+        Outcome::NothingCovered => ("nothing", None),
+        Outcome::Superseded { .. } => ("superseded", None),
+        Outcome::Duplicate => ("duplicate", None),
+    };
+    metrics::computed(word, lag);
     match outcome {
         Outcome::Written { as_of, members, rows } => {
             tracing::info!(%connection, %as_of, members, rows, lag_ms, "utilization is up to date");

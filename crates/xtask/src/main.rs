@@ -3,6 +3,7 @@
 
 mod architecture;
 mod command;
+mod deploy;
 mod nightly;
 mod proto;
 mod services;
@@ -30,8 +31,12 @@ enum Task {
     Check,
     /// Finds PostgreSQL, RabbitMQ and Redis for the tests, or installs and starts them.
     Services,
-    /// Lints the gRPC contracts.
+    /// Renders the chart, and checks the alarms and the compose file.
+    CheckDeploy,
+    /// Lints the gRPC contracts, and holds them against those of the last release.
     LintProto,
+    /// Makes the present gRPC contracts those of the last release.
+    ReleaseProto,
 }
 
 fn main() -> ExitCode {
@@ -40,7 +45,9 @@ fn main() -> ExitCode {
         Task::Nightly => nightly::run(),
         Task::Check => architecture::check(),
         Task::Services => services::ensure(),
+        Task::CheckDeploy => deploy::check(),
         Task::LintProto => proto::lint(),
+        Task::ReleaseProto => proto::release(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,13 @@
-//! Lints the gRPC contracts with buf, which comes as an npm package: nothing to install but node.
+//! Lints the gRPC contracts, and holds them against those of the last release, with buf, which comes as an npm package: nothing to install but node.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{command, services::apt};
 
 /// Raise it together with a look at the new rules.
 const BUF: &str = "@bufbuild/buf@1.75.0";
+/// The contracts as they were released last.
+const RELEASED: &str = "tests/fixtures/contracts.binpb";
 
 pub(crate) fn lint() -> Result<()> {
     if !command::exists("npx") {
@@ -14,5 +16,17 @@ pub(crate) fn lint() -> Result<()> {
         }
         apt::install(&["nodejs", "npm"])?;
     }
-    command::run(command::program("npx").args(["--yes", BUF, "lint", "proto"]))
+    buf(&["lint", "proto"])?;
+    buf(&["breaking", "proto", "--against", RELEASED])
+        .context("a caller of the last release would not understand this; see proto/README.md")
+}
+
+/// Makes the present contracts those that later ones must not break.
+pub(crate) fn release() -> Result<()> {
+    lint()?;
+    buf(&["build", "proto", "--output", RELEASED, "--exclude-source-info"])
+}
+
+fn buf(arguments: &[&str]) -> Result<()> {
+    command::run(command::program("npx").args(["--yes", BUF]).args(arguments))
 }

@@ -7,6 +7,7 @@ pub(crate) mod apt;
 mod browser;
 mod endpoint;
 mod postgres;
+mod python;
 mod rabbitmq;
 mod redis;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use endpoint::Endpoint;
+pub(crate) use python::PYTHON;
 
 /// How long a server that was started may take until it answers.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -39,7 +41,8 @@ const SERVICES: [Service; 3] = [postgres::SERVICE, rabbitmq::SERVICE, redis::SER
 
 pub(crate) fn ensure() -> Result<()> {
     SERVICES.iter().try_for_each(|service| service.ensure().with_context(|| service.name.to_owned()))?;
-    browser::ensure().context("browser")
+    browser::ensure().context("browser")?;
+    python::ensure().context("Python")
 }
 
 impl Service {

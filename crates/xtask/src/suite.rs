@@ -9,18 +9,19 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{architecture, command, proto, services};
+use crate::{architecture, command, deploy, proto, services};
 
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Before the tests, which come last so that their summary is what is left on the screen.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("format", || command::run(&mut command::cargo(&["fmt", "--all", "--check"]))),
     ("clippy", clippy),
     ("documentation", documentation),
     ("architecture", architecture::check),
     ("gRPC contracts", proto::lint),
     ("services", services::ensure),
+    ("deployment", deploy::check),
 ];
 
 pub(crate) fn run() -> Result<()> {

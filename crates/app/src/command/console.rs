@@ -6,12 +6,19 @@ use anyhow::Result;
 use tidemark_runtime::{Config, Shutdown};
 use tokio::task::JoinSet;
 
-use crate::{console, node};
+use crate::{console, node, vitals};
 
 pub(crate) async fn run(config: &Config) -> Result<ExitCode> {
     node::check_token(config)?;
     let shutdown = Shutdown::on_signals()?;
     let mut tasks = JoinSet::new();
+    if let Some(health) = vitals::open_port(config, &shutdown, &mut tasks).await? {
+        let stop = shutdown.clone();
+        tasks.spawn(async move {
+            vitals::of_console(&health, &stop).await;
+            Ok(())
+        });
+    }
     console::start(config, console::apart(config)?, &shutdown, &mut tasks).await?;
     node::finish(tasks, &shutdown).await
 }

@@ -3,18 +3,45 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use tidemark_runtime::Config;
 use tidemark_store::Store;
 
-pub(crate) async fn run(config: &Config) -> Result<ExitCode> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Make the database roles of the services, too, and grant each what it needs. PostgreSQL only; the user must own the
+    /// tables and be allowed to make roles.
+    #[arg(long)]
+    roles: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     let store = Store::connect(&config.database).await.context("the database cannot be used")?;
     let applied = store
         .migrate()
         .await
         .context("the database was not migrated; nothing of the failed step was kept")?;
     match applied.len() {
+        _ if args.json => {}
         0 => eprintln!("the database is up to date"),
         count => eprintln!("applied {count} migration(s): {}", applied.join(", ")),
     }
+    if args.roles {
+        store.grant_roles().await.context("the schema is up to date, and the roles were not granted")?;
+        if !args.json {
+            eprintln!("tidemark_credentials, tidemark_worker and tidemark_aggregator have what they need");
+        }
+    }
+    if args.json {
+        print(&json!({ "applied": applied, "roles": args.roles }));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "what was applied is the command's output")]
+fn print(outcome: &Value) {
+    println!("{outcome:#}");
 }

@@ -15,7 +15,10 @@ use tidemark_rpc::{
 use tidemark_runtime::Config;
 use url::Url;
 
-use crate::wiring;
+use crate::{
+    command::wire::{time, word},
+    wiring,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -153,7 +156,7 @@ fn print(run: &Run, as_json: bool) {
 
 #[expect(clippy::print_stdout, reason = "the schedule is the command's output")]
 fn print_schedule(schedule: &Schedule, as_json: bool) {
-    let next = schedule.next_at.as_ref().map(|at| time(at.seconds, at.nanos));
+    let next = time(schedule.next_at.as_ref());
     if as_json {
         println!("{}", json!({ "every_seconds": schedule.every_seconds, "next_at": next }));
         return;
@@ -178,9 +181,9 @@ fn described(run: &Run) -> Value {
         "remaining_seconds": run.remaining_seconds,
         "coverage": { "first_day": coverage.first_day, "last_day": coverage.last_day, "days": coverage.days },
         "streams": run.streams.iter().map(described_stream).collect::<Vec<_>>(),
-        "created_at": run.created_at.as_ref().map(|at| time(at.seconds, at.nanos)),
-        "started_at": run.started_at.as_ref().map(|at| time(at.seconds, at.nanos)),
-        "finished_at": run.finished_at.as_ref().map(|at| time(at.seconds, at.nanos)),
+        "created_at": time(run.created_at.as_ref()),
+        "started_at": time(run.started_at.as_ref()),
+        "finished_at": time(run.finished_at.as_ref()),
     })
 }
 
@@ -197,13 +200,4 @@ fn described_stream(stream: &StreamProgress) -> Value {
         "attempts": stream.attempts,
         "detail": stream.detail,
     })
-}
-
-fn word(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
-}
-
-fn time(seconds: i64, nanos: i32) -> String {
-    let nanos = u32::try_from(nanos).unwrap_or_default();
-    chrono::DateTime::from_timestamp(seconds, nanos).map(|time| time.to_rfc3339()).unwrap_or_default()
 }

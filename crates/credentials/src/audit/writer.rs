@@ -87,6 +87,7 @@ impl Task {
         self.health.begin();
         let outcome = self.write(&batch).await;
         self.health.end(outcome.is_err());
+        tidemark_runtime::metrics::credentials::audited(outcome.is_ok());
         let answer = if outcome.is_ok() { Ok(()) } else { Err(Unwritten) };
         let mut kept = Vec::with_capacity(BATCH);
         let mut denials = 0;

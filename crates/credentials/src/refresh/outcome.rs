@@ -9,6 +9,7 @@ use tidemark_domain::{
 };
 use tidemark_productboard::oauth::{Error, Grant};
 use tidemark_rpc::credentials::Verdict;
+use tidemark_runtime::metrics::credentials as metrics;
 use tidemark_store::{self as store, Attempted, Connection, SealedCredential};
 
 use super::Unrefreshed;
@@ -75,7 +76,10 @@ impl Parts {
         let mut pause = FIRST_PAUSE;
         for _ in 0..WRITES {
             match self.kept(begun, secret, grant).await {
-                Ok(Some(version)) => return Ok(version),
+                Ok(Some(version)) => {
+                    metrics::refreshed("renewed");
+                    return Ok(version);
+                }
                 Ok(None) => {}
                 Err(Unrefreshed::Fault(Fault::Store(store::Error::Unavailable(cause)))) => {
                     let connection = &connection.id;
@@ -92,6 +96,7 @@ impl Parts {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let id = &connection.id;
+        metrics::refreshed("unwritten");
         tracing::error!(connection = %id, "a renewed grant could not be written and is lost, the refresh is in doubt");
         Err(Unrefreshed::Later(expiry::cooldown(1)))
     }
@@ -193,7 +198,10 @@ impl Parts {
             Reason::ConsentWithdrawn
         };
         match self.reject(&connection.id, begun.generation, reason).await? {
-            Verdict::ReconnectRequired => Err(Unrefreshed::Ended(reason)),
+            Verdict::ReconnectRequired => {
+                metrics::refreshed("refused");
+                Err(Unrefreshed::Ended(reason))
+            }
             _ => Err(Unrefreshed::Gone),
         }
     }
@@ -216,6 +224,7 @@ impl Parts {
             // The vendor takes the token again for an hour: whenever it is back within that, the grant lives.
             pause = pause.min(LONGEST_IN_DOUBT);
         }
+        metrics::refreshed(if in_doubt { "in_doubt" } else { "failed" });
         let cooldown_until = self.clock.now() + pause;
         self.store.end_refresh(begun, Attempted { in_doubt, failures, cooldown_until }).await?;
         let (connection, pause_ms) = (&connection.id, pause.as_millis());

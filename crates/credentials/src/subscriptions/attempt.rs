@@ -52,6 +52,13 @@ pub(super) async fn attempt(shared: &Shared, due: DueDelivery) -> store::Result<
         }
     };
     let decision = decide(&answer, &delivery, parts);
+    let outcome = match &decision {
+        Decision::Taken => "taken",
+        Decision::Again(_) => "retried",
+        Decision::GiveUp => "given_up",
+        Decision::Gone => "gone",
+    };
+    tidemark_runtime::metrics::credentials::webhook(outcome, began.elapsed());
     let made = Attempt {
         number: delivery.attempts + 1,
         at: started_at,

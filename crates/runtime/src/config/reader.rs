@@ -178,6 +178,19 @@ impl Reader {
         })
     }
 
+    /// Nothing where it is empty.
+    pub(super) fn optional<T: FromStr>(&mut self, key: &str, expected: &str) -> Option<T> {
+        let text = self.text(key);
+        if text.is_empty() {
+            return None;
+        }
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.fault(key, format!("expected {expected}, found `{text}`"));
+        }
+        parsed
+    }
+
     pub(super) fn choice<T>(
         &mut self,
         key: &str,

@@ -40,4 +40,5 @@ mod schema;
 mod sealed;
 mod tokens;
 mod turns;
+mod vitals;
 mod webhooks;

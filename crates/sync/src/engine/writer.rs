@@ -15,6 +15,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tidemark_domain::{run, stream::Stream};
+use tidemark_runtime::metrics::sync as metrics;
 use tidemark_store::{Fence, Run, StreamProgress, Tx};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -190,6 +191,9 @@ impl Writer {
         tx.commit().await?;
         written.run = run;
         if let Some(progress) = progress {
+            let before = &written.streams[&progress.stream];
+            let (rows, requests) = (progress.rows - before.rows, progress.requests - before.requests);
+            metrics::committed(progress.stream.as_str(), rows, requests);
             written.streams.insert(progress.stream, progress);
         }
         Ok(())

@@ -112,12 +112,24 @@ pub(super) const LIBRARIES: &[Home] = &[
     },
     Home {
         names: &["axum"],
-        crates: &["productboard-sim", "console"],
+        crates: &["productboard-sim", "console", "runtime"],
         in_tests: &[Exception {
             of: "productboard",
             why: "its tests need answers that no sane vendor gives: half a body, a redirect, a wrong type",
         }],
-        why: "services speak gRPC; only the simulator and the console serve HTTP",
+        why: "services speak gRPC; only the simulator, the console and the port of metrics serve HTTP",
+    },
+    Home {
+        names: &["prometheus-client"],
+        crates: &["runtime", "rpc", "productboard"],
+        in_tests: &[],
+        why: "who can see runtime counts by its functions; the two crates that others use on their own count for themselves",
+    },
+    Home {
+        names: &["opentelemetry", "opentelemetry-otlp", "opentelemetry_sdk", "tracing-opentelemetry"],
+        crates: &["runtime"],
+        in_tests: &[],
+        why: "others write spans with tracing, and carry a trace along as text",
     },
     Home {
         names: &["reqwest"],

@@ -1,8 +1,8 @@
 //! Debian's packages, where this process may install them.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::command;
 
@@ -21,6 +21,19 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     // Fresh images come without lists, old ones with lists of versions that are gone.
     command::run(apt().arg("update"))?;
     command::run(apt().args(arguments).args(packages))
+}
+
+/// Fetches a package and unpacks it into a folder; nothing is installed.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    let download = || command::run(apt().args(["download", package]).current_dir(folder));
+    if download().is_err() {
+        command::run(apt().arg("update"))?;
+        download()?;
+    }
+    let file = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "deb"));
+    let file = file.context("apt-get left no package")?;
+    command::run(command::program("dpkg").arg("--extract").args([file.as_path(), folder]))
 }
 
 fn apt() -> Command {

@@ -22,7 +22,7 @@ pub(super) fn ensure() -> Result<()> {
     Ok(())
 }
 
-fn program(name: &str, packages: &[&str]) -> Result<()> {
+pub(super) fn program(name: &str, packages: &[&str]) -> Result<()> {
     if command::exists(name) {
         return Ok(());
     }

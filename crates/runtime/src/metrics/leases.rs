@@ -1,0 +1,37 @@
+//! The lease service.
+
+use std::sync::LazyLock;
+
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+
+use super::{Registry, pieces};
+
+struct Metrics {
+    rebuilt: Counter,
+    is_up: Gauge,
+}
+
+static METRICS: LazyLock<Metrics> =
+    LazyLock::new(|| Metrics { rebuilt: Counter::default(), is_up: Gauge::default() });
+
+pub(super) fn register(registry: &mut Registry) {
+    let registry = registry.sub_registry_with_prefix("leases");
+    let m = &*METRICS;
+    pieces(
+        registry,
+        "rebuilt",
+        "Connections to the lease service that were given up for dead",
+        m.rebuilt.clone(),
+    );
+    pieces(registry, "up", "1 while the lease service answers", m.is_up.clone());
+}
+
+/// A connection was given up.
+pub fn rebuilt() {
+    METRICS.rebuilt.inc();
+}
+
+/// Whether it answers.
+pub fn up(is_up: bool) {
+    METRICS.is_up.set(i64::from(is_up));
+}

@@ -1,0 +1,65 @@
+//! The database, as this process sees it.
+
+use std::{sync::LazyLock, time::Duration};
+
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+
+use super::{Levels, Registry, level, pieces, prompt, seconds};
+
+struct Metrics {
+    connections: Levels,
+    poisoned: Counter,
+    is_up: Gauge,
+    answer: Histogram,
+}
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
+    connections: Levels::default(),
+    poisoned: Counter::default(),
+    is_up: Gauge::default(),
+    answer: prompt(),
+});
+
+pub(super) fn register(registry: &mut Registry) {
+    let registry = registry.sub_registry_with_prefix("database");
+    let m = &*METRICS;
+    pieces(
+        registry,
+        "pool_connections",
+        "Connections of this process to the database: in use, idle, and how many there may be",
+        m.connections.clone(),
+    );
+    pieces(
+        registry,
+        "poisoned",
+        "Connections that were thrown away because somebody left them inside a transaction",
+        m.poisoned.clone(),
+    );
+    pieces(registry, "up", "1 while the database answers", m.is_up.clone());
+    seconds(
+        registry,
+        "answer_duration",
+        "How long the database took to say that it is there",
+        m.answer.clone(),
+    );
+}
+
+/// The pool of this process.
+pub fn pool(used: u64, idle: u64, most: u64) {
+    for (state, number) in [("used", used), ("idle", idle), ("most", most)] {
+        METRICS.connections.get_or_create(&[("state", state)]).set(level(number));
+    }
+}
+
+/// A connection was left inside a transaction.
+pub fn poisoned() {
+    METRICS.poisoned.inc();
+}
+
+/// Whether it answers, and how soon it said so.
+pub fn answered(took: Option<Duration>) {
+    METRICS.is_up.set(i64::from(took.is_some()));
+    if let Some(took) = took {
+        METRICS.answer.observe(took.as_secs_f64());
+    }
+}
