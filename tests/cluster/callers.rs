@@ -31,7 +31,7 @@ const NO_DELIVERY: &str = "whdl_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 
 /// Methods that name something that exists here, and belongs to somebody.
-const ISOLATED: [&str; 38] = [
+const ISOLATED: [&str; 41] = [
     "CreateConnection",
     "GetConnection",
     "ListConnections",
@@ -40,6 +40,7 @@ const ISOLATED: [&str; 38] = [
     "ProbeConnection",
     "ListInvitations",
     "WatchConnections",
+    "ListEvents",
     "CreateWebhookEndpoint",
     "ListWebhookEndpoints",
     "GetAccessToken",
@@ -62,6 +63,8 @@ const ISOLATED: [&str; 38] = [
     "GetFeatureAdoption",
     "ListSeats",
     "ListRecommendations",
+    "AcceptRecommendation",
+    "WithdrawAcceptance",
     "GetContract",
     "SetContract",
     "ListExemptions",
@@ -89,6 +92,8 @@ struct Target {
     connection: String,
     run: String,
     member: String,
+    /// What is recommended of the member.
+    action: String,
     generation: i64,
 }
 
@@ -183,7 +188,7 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
             .disconnect_connection(conn::DisconnectConnectionRequest { connection_id, facts: 1 })
             .await
             .map(drop),
-        other => beside(caller, other, organization_id).await,
+        other => beside(caller, other, (organization_id, connection_id)).await,
     }
 }
 
@@ -208,6 +213,19 @@ async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<()
         }
         "ListRecommendations" => client
             .list_recommendations(util::ListRecommendationsRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
+        "AcceptRecommendation" => client
+            .accept_recommendation(util::AcceptRecommendationRequest {
+                connection_id,
+                member_id,
+                action: of.action,
+                actor: "Ada".to_owned(),
+            })
+            .await
+            .map(drop),
+        "WithdrawAcceptance" => client
+            .withdraw_acceptance(util::WithdrawAcceptanceRequest { connection_id, member_id })
             .await
             .map(drop),
         "GetContract" => client.get_contract(util::GetContractRequest { connection_id }).await.map(drop),
@@ -248,7 +266,11 @@ async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<()
 }
 
 /// The methods around connections. What they name by a token or an id of their own does not exist.
-async fn beside(caller: &Caller, method: &str, organization_id: String) -> Result<(), Status> {
+async fn beside(
+    caller: &Caller,
+    method: &str,
+    (organization_id, connection_id): (String, String),
+) -> Result<(), Status> {
     let (mut connections, mut invitations) = (caller.connections(), caller.invitations());
     let (mut links, mut webhooks) = (caller.connect_links(), caller.webhooks());
     let (endpoint_id, invitation_id) = (NO_ENDPOINT.to_owned(), NO_INVITATION.to_owned());
@@ -323,6 +345,11 @@ async fn beside(caller: &Caller, method: &str, organization_id: String) -> Resul
             .watch_connections(conn::WatchConnectionsRequest { organization_id, ..Default::default() })
             .await
             .map(drop),
+        "ListEvents" => caller
+            .events()
+            .list_events(conn::ListEventsRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
         "CreateWebhookEndpoint" => webhooks
             .create_webhook_endpoint(conn::CreateWebhookEndpointRequest {
                 organization_id,
@@ -377,19 +404,20 @@ async fn token(cluster: &Cluster, arguments: &[&str]) -> (String, String) {
 
 /// A connection with a summary.
 async fn target(cluster: &Cluster) -> (ConnectionId, Target) {
-    cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 5, today()).days(20)), KEY);
+    cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 40, today()).days(20)), KEY);
     let id = cluster.connect(KEY).await;
     let run = cluster.sync(&id).await;
     cluster.run_in(&run, syncs::RunState::Succeeded).await;
     cluster.summary(&id, &run).await;
     let organization = cluster.connection(&id).await.organization_id;
-    let member = cluster.store.seats(&id).await.unwrap()[0].member_id.to_string();
+    let recommended = cluster.store.recommendations(&id).await.unwrap()[0];
+    let (member, action) = (recommended.member_id.to_string(), recommended.action.as_str().to_owned());
     // What is previewed is a contract.
     let contract = Contract { purchased: Some(5), ..Contract::default() };
     let tx = cluster.store.begin().await.unwrap();
     tx.set_contract(&id, &contract, SystemClock.now()).await.unwrap();
     tx.commit().await.unwrap();
-    let target = Target { organization, connection: id.to_string(), run, member, generation: 1 };
+    let target = Target { organization, connection: id.to_string(), run, member, action, generation: 1 };
     (id, target)
 }
 
@@ -402,6 +430,7 @@ pub(crate) async fn every_method_refuses_wrong_scopes_and_organizations(wiring: 
         connection: NOBODYS.to_owned(),
         run: NO_RUN.to_owned(),
         member: right.member.clone(),
+        action: right.action.clone(),
         generation: 1,
     };
     for scope in Scope::ALL {

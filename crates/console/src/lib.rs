@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod asset;
+mod chart;
 mod cookie;
 mod failure;
 mod form;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod acceptances;
 mod activity;
 pub mod admin;
 mod alerts;

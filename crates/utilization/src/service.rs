@@ -22,6 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    acceptance,
     aggregator::{Aggregator, chain},
     basis::Ground,
     contract, export, seats, summary, trend,
@@ -243,6 +244,30 @@ impl generated::UtilizationService for UtilizationService {
             request,
             |it| &it.connection_id,
             |desk, it| async move { seats::recommendations(&desk, it).await },
+        )
+        .await
+    }
+
+    async fn accept_recommendation(
+        &self,
+        request: Request<wire::AcceptRecommendationRequest>,
+    ) -> Result<Response<wire::AcceptRecommendationResponse>, Status> {
+        self.answer(
+            request,
+            |it| &it.connection_id,
+            |desk, it| async move { acceptance::accept(&desk, it).await },
+        )
+        .await
+    }
+
+    async fn withdraw_acceptance(
+        &self,
+        request: Request<wire::WithdrawAcceptanceRequest>,
+    ) -> Result<Response<wire::WithdrawAcceptanceResponse>, Status> {
+        self.answer(
+            request,
+            |it| &it.connection_id,
+            |desk, it| async move { acceptance::withdraw(&desk, it).await },
         )
         .await
     }

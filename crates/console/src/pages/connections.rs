@@ -1,7 +1,5 @@
 //! The connections of an organization: all as cards, one with what it can read, both kept up to date as things happen.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -9,16 +7,12 @@ use axum::{
 };
 use serde::Deserialize;
 use tidemark_rpc::{
-    client::Signed,
-    connections::{
-        CloudEvent, GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest,
-        WatchConnectionsRequest, WatchConnectionsResponse, events_service_client::EventsServiceClient,
-    },
+    connections::{CloudEvent, GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest},
     syncs::ListSyncsRequest,
 };
-use tonic::{Code, Status, Streaming};
+use tonic::Status;
 
-use super::{given, see};
+use super::{given, see, watch::Watch};
 use crate::{
     failure::Failure,
     live,
@@ -31,7 +25,6 @@ use crate::{
 const PAGE: u32 = 100;
 const RUNS: u32 = 5;
 const EVENTS: usize = 20;
-const COME_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paging {
@@ -98,64 +91,6 @@ pub(crate) async fn live_list(State(console): State<Console>, visitor: Visitor) 
             }
         }
     })
-}
-
-/// What happens in an organization.
-struct Watch {
-    events: EventsServiceClient<Signed>,
-    organization_id: String,
-    resume_token: String,
-    stream: Option<Streaming<WatchConnectionsResponse>>,
-}
-
-impl Watch {
-    fn of(visitor: &Visitor) -> Self {
-        Self {
-            events: visitor.services.credentials.events(),
-            organization_id: visitor.organization.to_string(),
-            resume_token: String::new(),
-            stream: None,
-        }
-    }
-
-    /// The next event. None is the beginning: from now on nothing is missed.
-    async fn next(&mut self) -> Option<CloudEvent> {
-        loop {
-            let Some(stream) = &mut self.stream else {
-                if self.begin().await {
-                    return None;
-                }
-                continue;
-            };
-            match stream.message().await {
-                Ok(Some(message)) => {
-                    self.resume_token = message.resume_token;
-                    if message.event.is_some() {
-                        return message.event;
-                    }
-                }
-                Ok(None) | Err(_) => self.stream = None,
-            }
-        }
-    }
-
-    /// Begins, or goes on where it was; tells whether something may have been missed.
-    async fn begin(&mut self) -> bool {
-        let request = WatchConnectionsRequest {
-            organization_id: self.organization_id.clone(),
-            resume_token: self.resume_token.clone(),
-        };
-        match self.events.watch_connections(request).await {
-            Ok(stream) => {
-                self.stream = Some(stream.into_inner());
-                return self.resume_token.is_empty();
-            }
-            Err(status) if status.code() == Code::OutOfRange => self.resume_token.clear(),
-            Err(_) => {}
-        }
-        tokio::time::sleep(COME_AGAIN).await;
-        false
-    }
 }
 
 #[derive(Template)]
