@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod aggregator;
+mod alerts;
 mod basis;
 mod contract;
 mod export;
