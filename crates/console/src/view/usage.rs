@@ -1,8 +1,8 @@
 //! The numbers of a workspace in words: paid, used, idle, what they cost, and what to do.
 
-use tidemark_rpc::utilization::{AreaUse, CutUse, Savings, Summary, WindowUse};
+use tidemark_rpc::utilization::{Alert as Told, AreaUse, CutUse, Savings, Summary, WindowUse};
 
-use super::{basis::Basis, grouped, money, percent, sentence};
+use super::{Moment, basis::Basis, grouped, moment, money, percent, sentence};
 
 /// The window lengths that people can choose from.
 pub(crate) const WINDOWS: [u32; 3] = [7, 28, 90];
@@ -94,6 +94,31 @@ pub(crate) struct Group {
     pub(crate) used: u32,
     pub(crate) idle: String,
     pub(crate) utilization: Option<String>,
+}
+
+/// Something that was told and holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Alert {
+    pub(crate) sentence: String,
+    pub(crate) told: Option<Moment>,
+    /// The day of its numbers.
+    pub(crate) as_of: Option<Moment>,
+    /// Whose seat it is about; empty where it is about none.
+    pub(crate) member: String,
+    pub(crate) member_name: String,
+}
+
+impl From<Told> for Alert {
+    fn from(alert: Told) -> Self {
+        let is_told = !["", "[redacted]"].contains(&alert.member_name.as_str());
+        Self {
+            sentence: sentence(&alert.sentence),
+            told: moment!(alert.told_at),
+            as_of: Moment::day(&alert.as_of),
+            member_name: if is_told { alert.member_name } else { "The seat".to_owned() },
+            member: alert.member_id,
+        }
+    }
 }
 
 impl Usage {

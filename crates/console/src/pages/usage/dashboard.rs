@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tidemark_rpc::{
     syncs::{GetDataQualityRequest, ListSyncsRequest},
     utilization::{
-        GetCoverageRequest, GetSummaryRequest, GetTrendRequest, ListRecommendationsRequest, TrendPoint,
+        GetCoverageRequest, GetSummaryRequest, GetTrendRequest, ListAlertsRequest, ListRecommendationsRequest, TrendPoint,
     },
 };
 use tonic::{Code, Status};
@@ -24,12 +24,13 @@ use crate::{
     page::{self, Answer, Chrome},
     pages::watch,
     server::Console,
-    view::{Moment, basis::Coverage, moment, run::Progress, seat::Task, usage::Usage},
+    view::{Moment, basis::Coverage, moment, run::Progress, seat::Task, usage::{Alert, Usage}},
     visitor::Visitor,
 };
 
 /// What stands on the dashboard of all that can be done.
 const TASKS: u32 = 5;
+const ALERTS: u32 = 5;
 /// Without scripts, a page whose numbers are on their way loads itself again.
 const REFRESH_SECONDS: u32 = 3;
 
@@ -68,6 +69,9 @@ struct Numbers {
     trend: Trend,
     tasks: Vec<Task>,
     coverage: Coverage,
+    alerts: Vec<Alert>,
+    /// Alerts that hold, beyond those that are shown.
+    more_alerts: u32,
     flags: Vec<Flag>,
     unknown_fields: usize,
 }
@@ -143,19 +147,30 @@ impl Numbers {
             let request = GetCoverageRequest { connection_id: connection_id() };
             client().get_coverage(request).await
         };
+        let alerts = async {
+            let request = ListAlertsRequest {
+                organization_id: visitor.organization.to_string(),
+                connection_id: connection_id(),
+                open_only: true,
+                page_size: ALERTS,
+                ..Default::default()
+            };
+            client().list_alerts(request).await
+        };
         // What is odd about the data is the sync service's to tell: the numbers are shown without it, too.
         let quality = async {
             let request = GetDataQualityRequest { connection_id: connection_id() };
             let answer = visitor.services.syncs.syncs().get_data_quality(request).await;
             Ok(answer.map(tonic::Response::into_inner).unwrap_or_default())
         };
-        let found: Result<_, Status> = tokio::try_join!(summary, trend, tasks, coverage, quality);
-        let (summary, trend, tasks, coverage, quality) = match found {
+        let found: Result<_, Status> = tokio::try_join!(summary, trend, tasks, coverage, alerts, quality);
+        let (summary, trend, tasks, coverage, alerts, quality) = match found {
             Ok(found) => found,
             Err(status) if status.code() == Code::NotFound => return Ok(None),
             Err(status) => return Err(status.into()),
         };
         let Some(summary) = summary.into_inner().summary else { return Ok(None) };
+        let alerts = alerts.into_inner();
         let flags = quality.flags.iter();
         let flags = flags.map(|flag| Flag { detail: flag.detail.clone(), since: moment!(flag.since) });
         Ok(Some(Self {
@@ -163,6 +178,8 @@ impl Numbers {
             trend: Trend::from(trend.into_inner().points),
             tasks: tasks.into_inner().recommendations.into_iter().filter_map(Task::of).collect(),
             coverage: coverage.into_inner().into(),
+            more_alerts: alerts.open.saturating_sub(ALERTS),
+            alerts: alerts.alerts.into_iter().map(Alert::from).collect(),
             flags: flags.collect(),
             unknown_fields: quality.unknown_fields.len(),
         }))
