@@ -6,6 +6,7 @@ mod cookie;
 mod failure;
 mod form;
 mod headers;
+mod http;
 mod limit;
 mod live;
 mod page;

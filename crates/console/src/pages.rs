@@ -5,6 +5,7 @@ mod connections;
 mod consent;
 mod disconnect;
 mod entry;
+mod events;
 mod hosted;
 mod invites;
 mod landing;
@@ -30,6 +31,7 @@ pub(crate) fn looks() -> Router<Console> {
         .route("/connections/live", get(connections::live_list))
         .route("/connections/{id}", get(connections::one))
         .route("/connections/{id}/live", get(connections::live_one))
+        .route("/connections/{id}/events", get(events::history))
         .route("/connections/{id}/syncs", get(syncs::history))
         .route("/syncs/{id}", get(syncs::one))
         .route("/syncs/{id}/live", get(syncs::live))

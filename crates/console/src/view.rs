@@ -3,6 +3,7 @@
 pub(crate) mod basis;
 pub(crate) mod connection;
 pub(crate) mod contract;
+pub(crate) mod event;
 pub(crate) mod invitation;
 pub(crate) mod run;
 pub(crate) mod seat;

@@ -7,24 +7,23 @@ use axum::{
 };
 use serde::Deserialize;
 use tidemark_rpc::{
-    connections::{CloudEvent, GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest},
+    connections::{GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest},
     syncs::ListSyncsRequest,
 };
 use tonic::Status;
 
-use super::{given, see, watch::Watch};
+use super::{events::Newest, given, see, watch::Watch};
 use crate::{
     failure::Failure,
     live,
     page::{self, Answer, Chrome, Place},
     server::Console,
-    view::{Moment, connection::Card, moment, run::Progress},
+    view::{connection::Card, run::Progress},
     visitor::Visitor,
 };
 
 const PAGE: u32 = 100;
 const RUNS: u32 = 5;
-const EVENTS: usize = 20;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paging {
@@ -100,7 +99,7 @@ struct One {
     /// It was just connected or reconnected.
     is_news: bool,
     state: Standing,
-    events: Events,
+    events: Newest,
 }
 
 /// How it stands: kept up to date.
@@ -112,19 +111,6 @@ struct Standing {
     form_token: String,
     card: Card,
     runs: Vec<Progress>,
-}
-
-/// What happened while the page was open.
-#[derive(Template, Default)]
-#[template(path = "parts/events.html")]
-struct Events {
-    events: Vec<Happened>,
-}
-
-#[derive(Debug, Clone)]
-struct Happened {
-    at: Option<Moment>,
-    what: String,
 }
 
 impl Standing {
@@ -158,9 +144,9 @@ pub(crate) async fn one(
     Path(id): Path<String>,
     Query(News { news }): Query<News>,
 ) -> Answer {
-    let state = Standing::of(&visitor, &id).await?;
+    let (state, events) = tokio::try_join!(Standing::of(&visitor, &id), Newest::of(&visitor, &id))?;
     let chrome = Chrome::of(&visitor, Place::Connections, state.card.workspace.clone());
-    page::show(&One { chrome, is_news: news && state.card.is_working, state, events: Events::default() })
+    page::show(&One { chrome, is_news: news && state.card.is_working, state, events })
 }
 
 pub(crate) async fn live_one(
@@ -170,7 +156,7 @@ pub(crate) async fn live_one(
 ) -> Result<Response, Failure> {
     Standing::of(&visitor, &id).await?;
     Ok(live::stream(&console, async move |page| {
-        let (mut watch, mut shown) = (Watch::of(&visitor), Events::default());
+        let mut watch = Watch::of(&visitor);
         loop {
             let event = watch.next().await;
             if event.as_ref().is_some_and(|event| event.subject != id) {
@@ -178,31 +164,13 @@ pub(crate) async fn live_one(
             }
             let Ok(state) = Standing::of(&visitor, &id).await else { continue };
             page.part("standing", &state).await?;
-            if let Some(event) = event {
-                shown.events.insert(0, happened(&event));
-                shown.events.truncate(EVENTS);
-                page.part("events", &shown).await?;
+            if event.is_some() {
+                let Ok(events) = Newest::of(&visitor, &id).await else { continue };
+                page.part("events", &events).await?;
                 page.say(format!("{}: {}", state.card.workspace, state.card.state)).await?;
             }
         }
     }))
-}
-
-fn happened(event: &CloudEvent) -> Happened {
-    let what = match event.r#type.as_str() {
-        "connection.connected" => "Connected",
-        "connection.expiring" => "Its access ends soon",
-        "connection.degraded" => "It can read less than before",
-        "connection.recovered" => "It can read everything again",
-        "connection.reconnect_required" => "It needs a reconnect",
-        "connection.reconnected" => "Reconnected",
-        "connection.disconnected" => "Disconnected",
-        "sync.completed" => "A sync ended",
-        "sync.failed" => "A sync failed",
-        "utilization.updated" => "The numbers were updated",
-        other => other,
-    };
-    Happened { at: moment!(event.time), what: what.to_owned() }
 }
 
 pub(crate) async fn probe(visitor: Visitor, Path(id): Path<String>) -> Answer {
