@@ -4,6 +4,7 @@ mod axe;
 mod browser;
 mod house;
 mod journeys;
+mod usage;
 mod web;
 
 use tidemark_rpc::connections::ConsoleRole;
@@ -134,7 +135,10 @@ async fn cookies_and_frames_are_as_the_settings_say() {
     let entered = web.get(&link).await;
     assert_eq!(entered.header("location"), Some("/tidemark/"));
     let cookie = entered.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("__Host-tidemark=") && cookie.contains("SameSite=None; Partitioned; Secure"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-tidemark=") && cookie.contains("SameSite=None; Partitioned; Secure"),
+        "{cookie}"
+    );
     let page = web.get("/tidemark/connections").await;
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors https://platform.example.com;"), "{policy}");

@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(text, "__Host-tidemark=abc; Path=/; HttpOnly; SameSite=Lax; Secure");
         let framed = settings("https://console.example", &["https://platform.example"]);
         let text = set(&framed, Name::Consent, "abc", Some(600));
-        assert_eq!(text, "__Host-tidemark-consent=abc; Path=/; HttpOnly; SameSite=None; Partitioned; Secure; Max-Age=600");
+        assert_eq!(
+            text,
+            "__Host-tidemark-consent=abc; Path=/; HttpOnly; SameSite=None; Partitioned; Secure; Max-Age=600"
+        );
         let local = settings("http://127.0.0.1:7400", &[]);
         assert_eq!(clear(&local, Name::Session), "tidemark=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
     }

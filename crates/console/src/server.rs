@@ -13,7 +13,8 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    failure::Failure, form, headers, http, limit::Tries, pages, services::Services, settings::Settings, visitor,
+    failure::Failure, form, headers, http, limit::Tries, pages, services::Services, settings::Settings,
+    visitor,
 };
 
 /// Pages that are kept up to date at once, in this process.

@@ -19,6 +19,7 @@ use crate::fixture::*;
 
 on_both_databases! {
     a_rollup_reads_back_as_written,
+    an_acceptance_lives_as_long_as_what_is_recommended,
     a_rollup_takes_the_place_of_the_one_before,
     a_rollup_of_an_older_day_stays_out,
     equal_rows_are_left_alone_and_lost_ones_go,
@@ -108,6 +109,40 @@ async fn a_rollup_reads_back_as_written(database: &TestDatabase) {
     assert_eq!(paged.iter().map(|row| row.seat.clone()).collect::<Vec<_>>(), written.seats);
     let shown = paged.iter().filter_map(|row| row.recommendation).collect::<Vec<_>>();
     assert_eq!(shown.len(), recommended.len());
+}
+
+async fn an_acceptance_lives_as_long_as_what_is_recommended(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let written = rollup(0, 120, 9);
+    replace(&store, &head(120, 9), &written).await.unwrap();
+    let first = recommended(&written)[0];
+    let acceptance = recommendation::Acceptance {
+        member_id: first.member_id,
+        action: first.action,
+        by: "Ada".to_owned(),
+        at: now(),
+    };
+    let tx = store.begin().await.unwrap();
+    tx.accept_recommendation(&id, &acceptance).await.unwrap();
+    tx.commit().await.unwrap();
+    let read = async || store.seat_row(&id, first.member_id).await.unwrap().unwrap().acceptance;
+    assert_eq!(read().await, Some(acceptance.clone()));
+    assert_eq!(store.seat_row(&id, member(99)).await.unwrap(), None);
+    replace(&store, &head(120, 9), &written).await.unwrap();
+    assert_eq!(read().await, Some(acceptance.clone()), "the same is still recommended");
+
+    // Nothing is recommended, and then the same again: what was done about it before does not count again.
+    let exempt = Rollup { seats: Vec::new(), ..written.clone() };
+    replace(&store, &head(120, 9), &exempt).await.unwrap();
+    replace(&store, &head(120, 9), &written).await.unwrap();
+    assert_eq!(read().await, None);
+
+    let tx = store.begin().await.unwrap();
+    tx.accept_recommendation(&id, &acceptance).await.unwrap();
+    assert!(tx.withdraw_acceptance(&id, first.member_id).await.unwrap());
+    assert!(!tx.withdraw_acceptance(&id, first.member_id).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(read().await, None);
 }
 
 async fn a_rollup_takes_the_place_of_the_one_before(database: &TestDatabase) {

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use tidemark_rpc::{
     syncs::{GetDataQualityRequest, ListSyncsRequest},
     utilization::{
-        GetCoverageRequest, GetSummaryRequest, GetTrendRequest, ListAlertsRequest, ListRecommendationsRequest, TrendPoint,
+        GetCoverageRequest, GetSummaryRequest, GetTrendRequest, ListAlertsRequest,
+        ListRecommendationsRequest, TrendPoint,
     },
 };
 use tonic::{Code, Status};
@@ -24,7 +25,14 @@ use crate::{
     page::{self, Answer, Chrome},
     pages::watch,
     server::Console,
-    view::{Moment, basis::Coverage, moment, run::Progress, seat::Task, usage::{Alert, Usage}},
+    view::{
+        Moment,
+        basis::Coverage,
+        moment,
+        run::Progress,
+        seat::Task,
+        usage::{Alert, Usage},
+    },
     visitor::Visitor,
 };
 
