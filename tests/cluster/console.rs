@@ -4,6 +4,7 @@ mod axe;
 mod browser;
 mod house;
 mod journeys;
+mod large;
 mod usage;
 mod web;
 

@@ -9,6 +9,7 @@ mod events;
 mod hosted;
 mod invites;
 mod landing;
+mod offer;
 mod refusal;
 mod syncs;
 mod usage;

@@ -48,6 +48,12 @@ impl Moment {
         }
     }
 
+    /// `2026-08` → `Aug 2026`
+    pub(crate) fn month(text: &str) -> Option<String> {
+        let first: NaiveDate = format!("{text}-01").parse().ok()?;
+        Some(first.format("%b %Y").to_string())
+    }
+
     /// A day as the services write it, `2026-08-11`; none where it is empty.
     pub(crate) fn day(text: &str) -> Option<Self> {
         let day: NaiveDate = text.parse().ok()?;
@@ -83,6 +89,11 @@ pub(crate) fn sentence(code: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// `1 seat`, `2 seats`
+pub(crate) fn seats(number: u32) -> String {
+    format!("{} {}", grouped(number.into()), if number == 1 { "seat" } else { "seats" })
+}
+
 /// `1,250.00 EUR`; none where the price is not known.
 pub(crate) fn money(money: Option<&Money>) -> Option<String> {
     let money = money?;
@@ -90,9 +101,9 @@ pub(crate) fn money(money: Option<&Money>) -> Option<String> {
     Some(currency.show(money.minor))
 }
 
-/// `70 %`; none where the whole is nothing, or not known.
+/// `70 %`, which does not break; none where the whole is nothing, or not known.
 pub(crate) fn percent(share: Option<&Share>) -> Option<String> {
-    Some(format!("{:.0} %", share?.value? * 100.0))
+    Some(format!("{:.0}\u{a0}%", share?.value? * 100.0))
 }
 
 #[cfg(test)]
@@ -103,14 +114,16 @@ mod tests {
     fn numbers_and_moments_read_well() {
         let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
         assert!(cases.iter().all(|(number, text)| grouped(*number) == *text));
+        assert_eq!((seats(1), seats(2_000)), ("1 seat".to_owned(), "2,000 seats".to_owned()));
         assert_eq!(sentence("never_seen"), "Never seen");
         assert_eq!(Moment::day("2026-08-06").unwrap().person, "6 Aug 2026");
         assert_eq!(Moment::day(""), None);
+        assert_eq!(Moment::month("2026-08").as_deref(), Some("Aug 2026"));
         let price = Money { minor: 125_000, currency: "EUR".to_owned() };
         assert_eq!(money(Some(&price)).as_deref(), Some("1,250.00 EUR"));
         assert_eq!(money(None), None);
         let share = Share { numerator: 2, denominator: Some(3), value: Some(2.0 / 3.0) };
-        assert_eq!(percent(Some(&share)).as_deref(), Some("67 %"));
+        assert_eq!(percent(Some(&share)).as_deref(), Some("67\u{a0}%"));
         assert_eq!(percent(Some(&Share::default())), None, "of nothing there is no share");
         let moment = Moment::of(DateTime::from_timestamp(1_786_000_000, 0).unwrap());
         assert_eq!(

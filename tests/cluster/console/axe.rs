@@ -29,8 +29,8 @@ async fn no_page_shuts_anybody_out() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..");
     let script = std::fs::read_to_string(root.join(AXE));
     let script = script.expect("`cargo xtask test` puts it there, or `npm ci` in tests/browser");
-    let returns = [("CONSOLE__RETURN_URLS", "https://platform.example.com")];
-    let (house, acme, _, run) = sprawling(&returns).await;
+    let settings = [("CONSOLE__RETURN_URLS", "https://platform.example.com"), ("WORKER__SYNC_EVERY_MS", "0")];
+    let (house, acme, _, run) = sprawling(&settings).await;
     let globex = house.globex().await;
     // Of the same people, and not synced yet.
     let waiting = house.beside(&acme, GLOBEX).await;

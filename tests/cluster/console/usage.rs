@@ -149,7 +149,7 @@ async fn what_is_decided_can_be_undone() {
     browser.reads("on parental leave").await;
     until("nothing is recommended", async || (!recommended(&house, &id, &member).await).then_some(())).await;
     browser.visit(&format!("/usage/{id}/recommendations")).await;
-    browser.reads("Kept although idle or not").await;
+    browser.reads("Kept for now").await;
     assert_eq!(rows(&browser, &format!(".card[data-member='{member}']")).await, 0);
     browser.click(&of_member("form[action$='/unexempt'] button")).await;
     browser.reads("The seat is looked at as any other again").await;
@@ -261,7 +261,8 @@ async fn a_file_says_what_the_screen_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_is_kept_and_what_comes_is_awaited() {
-    let house = House::open(Wiring::Embedded, &[]).await;
+    let by_hand = [("WORKER__SYNC_EVERY_MS", "0")];
+    let house = House::open(Wiring::Embedded, &by_hand).await;
     let acme = house.acme().await;
     let id = acme.connection.parse().unwrap();
     let browser = entered(&house, &acme.organization, Taste::default()).await;

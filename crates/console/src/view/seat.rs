@@ -82,6 +82,13 @@ impl Task {
     }
 }
 
+impl Seat {
+    /// Whether nothing was recommended or decided.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.recommended.is_none() && self.exemption.is_none()
+    }
+}
+
 impl From<Wire> for Seat {
     fn from(seat: Wire) -> Self {
         let (tone, meaning) = state(&seat.state);

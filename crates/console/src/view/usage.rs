@@ -2,7 +2,7 @@
 
 use tidemark_rpc::utilization::{Alert as Told, AreaUse, CutUse, Savings, Summary, WindowUse};
 
-use super::{Moment, basis::Basis, grouped, moment, money, percent, sentence};
+use super::{Moment, basis::Basis, grouped, moment, money, percent, seats, sentence};
 
 /// The window lengths that people can choose from.
 pub(crate) const WINDOWS: [u32; 3] = [7, 28, 90];
@@ -152,9 +152,9 @@ impl From<Savings> for Todo {
             certain: savings.certain,
             probable: savings.probable,
             review: savings.review,
-            reassignable: grouped(savings.reassignable_now.into()),
+            reassignable: seats(savings.reassignable_now),
             reassignable_cost: money(savings.reassignable_per_month.as_ref()),
-            droppable: savings.droppable_at_renewal.map(|seats| grouped(seats.into())),
+            droppable: savings.droppable_at_renewal.map(seats),
             saving: money(savings.saving_at_renewal.as_ref()),
         }
     }
@@ -195,7 +195,11 @@ impl From<CutUse> for Group {
     fn from(group: CutUse) -> Self {
         let (cut, window) = (group.cut.unwrap_or_default(), group.window.unwrap_or_default());
         Self {
-            name: if cut.kind == "role" { sentence(&cut.key) } else { cut.name },
+            name: match cut.kind.as_str() {
+                "role" => sentence(&cut.key),
+                "cohort" => Moment::month(&cut.key).unwrap_or(cut.name),
+                _ => cut.name,
+            },
             key: cut.key,
             paid: window.assigned_seats,
             used: window.active_seats,
@@ -232,7 +236,7 @@ mod tests {
         let summary = Summary { idle: vec![idle(7, 900), idle(28, 400)], allocation, ..Default::default() };
         let shown = Usage::of(summary, 28);
         assert_eq!(shown.idle_cost.as_deref(), Some("4.00 EUR"));
-        assert_eq!((shown.purchased.as_deref(), shown.allocation.as_deref()), (Some("4"), Some("75 %")));
+        assert_eq!((shown.purchased.as_deref(), shown.allocation.as_deref()), (Some("4"), Some("75\u{a0}%")));
         let unknown = Usage::of(Summary::default(), 28);
         assert_eq!((unknown.idle_cost, unknown.purchased), (None, None), "unknown is not zero");
         assert!(unknown.todo.is_nothing());
