@@ -31,7 +31,7 @@ const NO_DELIVERY: &str = "whdl_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 
 /// Methods that name something that exists here, and belongs to somebody.
-const ISOLATED: [&str; 38] = [
+const ISOLATED: [&str; 42] = [
     "CreateConnection",
     "GetConnection",
     "ListConnections",
@@ -40,6 +40,7 @@ const ISOLATED: [&str; 38] = [
     "ProbeConnection",
     "ListInvitations",
     "WatchConnections",
+    "ListEvents",
     "CreateWebhookEndpoint",
     "ListWebhookEndpoints",
     "GetAccessToken",
@@ -62,6 +63,8 @@ const ISOLATED: [&str; 38] = [
     "GetFeatureAdoption",
     "ListSeats",
     "ListRecommendations",
+    "AcceptRecommendation",
+    "WithdrawAcceptance",
     "GetContract",
     "SetContract",
     "ListExemptions",
@@ -69,17 +72,19 @@ const ISOLATED: [&str; 38] = [
     "EndExemption",
     "PreviewRenewal",
     "GetCoverage",
+    "ListAlerts",
     "Export",
 ];
 
 /// Those of them that name the organization itself.
-const NAMES_ORGANIZATION: [&str; 6] = [
+const NAMES_ORGANIZATION: [&str; 7] = [
     "CreateConnection",
     "ListConnections",
     "ListInvitations",
     "WatchConnections",
     "CreateWebhookEndpoint",
     "ListWebhookEndpoints",
+    "ListAlerts",
 ];
 
 /// What the calls are about.
@@ -89,6 +94,8 @@ struct Target {
     connection: String,
     run: String,
     member: String,
+    /// What is recommended of the member.
+    action: String,
     generation: i64,
 }
 
@@ -183,14 +190,15 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
             .disconnect_connection(conn::DisconnectConnectionRequest { connection_id, facts: 1 })
             .await
             .map(drop),
-        other => beside(caller, other, organization_id).await,
+        other => beside(caller, other, (organization_id, connection_id)).await,
     }
 }
 
 /// The numbers of a connection, and what is entered for it.
 async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
     use utilization as util;
-    let (connection_id, member_id, mut client) = (of.connection, of.member, caller.utilization());
+    let Target { organization: organization_id, connection: connection_id, member: member_id, .. } = of;
+    let mut client = caller.utilization();
     match method.split('/').nth(1).unwrap() {
         "GetSummary" => client.get_summary(util::GetSummaryRequest { connection_id }).await.map(drop),
         "GetTrend" => {
@@ -208,6 +216,19 @@ async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<()
         }
         "ListRecommendations" => client
             .list_recommendations(util::ListRecommendationsRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
+        "AcceptRecommendation" => client
+            .accept_recommendation(util::AcceptRecommendationRequest {
+                connection_id,
+                member_id,
+                action: of.action,
+                actor: "Ada".to_owned(),
+            })
+            .await
+            .map(drop),
+        "WithdrawAcceptance" => client
+            .withdraw_acceptance(util::WithdrawAcceptanceRequest { connection_id, member_id })
             .await
             .map(drop),
         "GetContract" => client.get_contract(util::GetContractRequest { connection_id }).await.map(drop),
@@ -239,6 +260,10 @@ async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<()
             .await
             .map(drop),
         "GetCoverage" => client.get_coverage(util::GetCoverageRequest { connection_id }).await.map(drop),
+        "ListAlerts" => client
+            .list_alerts(util::ListAlertsRequest { organization_id, ..Default::default() })
+            .await
+            .map(drop),
         "Export" => client
             .export(util::ExportRequest { connection_id, table: 3, ..Default::default() })
             .await
@@ -248,7 +273,11 @@ async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<()
 }
 
 /// The methods around connections. What they name by a token or an id of their own does not exist.
-async fn beside(caller: &Caller, method: &str, organization_id: String) -> Result<(), Status> {
+async fn beside(
+    caller: &Caller,
+    method: &str,
+    (organization_id, connection_id): (String, String),
+) -> Result<(), Status> {
     let (mut connections, mut invitations) = (caller.connections(), caller.invitations());
     let (mut links, mut webhooks) = (caller.connect_links(), caller.webhooks());
     let (endpoint_id, invitation_id) = (NO_ENDPOINT.to_owned(), NO_INVITATION.to_owned());
@@ -323,6 +352,11 @@ async fn beside(caller: &Caller, method: &str, organization_id: String) -> Resul
             .watch_connections(conn::WatchConnectionsRequest { organization_id, ..Default::default() })
             .await
             .map(drop),
+        "ListEvents" => caller
+            .events()
+            .list_events(conn::ListEventsRequest { connection_id, ..Default::default() })
+            .await
+            .map(drop),
         "CreateWebhookEndpoint" => webhooks
             .create_webhook_endpoint(conn::CreateWebhookEndpointRequest {
                 organization_id,
@@ -377,19 +411,20 @@ async fn token(cluster: &Cluster, arguments: &[&str]) -> (String, String) {
 
 /// A connection with a summary.
 async fn target(cluster: &Cluster) -> (ConnectionId, Target) {
-    cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 5, today()).days(20)), KEY);
+    cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 40, today()).days(20)), KEY);
     let id = cluster.connect(KEY).await;
     let run = cluster.sync(&id).await;
     cluster.run_in(&run, syncs::RunState::Succeeded).await;
     cluster.summary(&id, &run).await;
     let organization = cluster.connection(&id).await.organization_id;
-    let member = cluster.store.seats(&id).await.unwrap()[0].member_id.to_string();
+    let recommended = cluster.store.recommendations(&id).await.unwrap()[0];
+    let (member, action) = (recommended.member_id.to_string(), recommended.action.as_str().to_owned());
     // What is previewed is a contract.
     let contract = Contract { purchased: Some(5), ..Contract::default() };
     let tx = cluster.store.begin().await.unwrap();
     tx.set_contract(&id, &contract, SystemClock.now()).await.unwrap();
     tx.commit().await.unwrap();
-    let target = Target { organization, connection: id.to_string(), run, member, generation: 1 };
+    let target = Target { organization, connection: id.to_string(), run, member, action, generation: 1 };
     (id, target)
 }
 
@@ -402,6 +437,7 @@ pub(crate) async fn every_method_refuses_wrong_scopes_and_organizations(wiring: 
         connection: NOBODYS.to_owned(),
         run: NO_RUN.to_owned(),
         member: right.member.clone(),
+        action: right.action.clone(),
         generation: 1,
     };
     for scope in Scope::ALL {

@@ -30,6 +30,11 @@ pub(crate) const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
 pub(crate) const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
 /// The canary is in it, in base64.
 pub(crate) const AUDIT_KEY: &str = "Y0FuQXJZLWF1ZGl0LWtleS0wMDAwMDAwMDAwMDAwMDA=";
+/// The binary under test: what was built with the tests, or another one, to be measured.
+fn binary() -> PathBuf {
+    std::env::var_os("TIDEMARK_TEST_BINARY").map_or_else(|| BINARY.into(), PathBuf::from)
+}
+
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +160,7 @@ impl Cluster {
     pub(crate) fn spawn_as(&mut self, name: &str, role: &str, settings: &[(&str, String)]) {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("{:02}-{name}.log", self.starts))).unwrap();
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         let port = free_port();
         self.watched.insert(name.to_owned(), port);
         command.env("TIDEMARK_METRICS__LISTEN", format!("127.0.0.1:{port}"));
@@ -285,7 +290,17 @@ impl Cluster {
 
     /// The summary of that run, once it is there.
     pub(crate) async fn summary(&self, id: &ConnectionId, run_id: &str) -> utilization::Summary {
-        until("the rollup is there", async || {
+        self.summary_within(id, run_id, PATIENCE).await
+    }
+
+    /// The same, of what takes long.
+    pub(crate) async fn summary_within(
+        &self,
+        id: &ConnectionId,
+        run_id: &str,
+        patience: Duration,
+    ) -> utilization::Summary {
+        until_within(patience, "the rollup is there", async || {
             let request = utilization::GetSummaryRequest { connection_id: id.to_string() };
             let response = self.caller(2).utilization().get_summary(request).await.ok()?;
             response.into_inner().summary.filter(|summary| summary.run_id == run_id)
@@ -375,8 +390,12 @@ pub(crate) async fn listens(port: u16) {
 }
 
 /// Waits for a state, with a deadline.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look).await
+}
+
+async fn until_within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look().await {
             return found;

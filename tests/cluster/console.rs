@@ -4,6 +4,8 @@ mod axe;
 mod browser;
 pub(crate) mod house;
 mod journeys;
+mod large;
+mod usage;
 pub(crate) mod web;
 
 use tidemark_rpc::connections::ConsoleRole;
@@ -134,7 +136,10 @@ async fn cookies_and_frames_are_as_the_settings_say() {
     let entered = web.get(&link).await;
     assert_eq!(entered.header("location"), Some("/tidemark/"));
     let cookie = entered.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("__Host-tidemark=") && cookie.contains("SameSite=None; Secure"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-tidemark=") && cookie.contains("SameSite=None; Partitioned; Secure"),
+        "{cookie}"
+    );
     let page = web.get("/tidemark/connections").await;
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors https://platform.example.com;"), "{policy}");

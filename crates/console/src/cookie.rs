@@ -37,11 +37,12 @@ pub(crate) fn read(headers: &HeaderMap, settings: &Settings, name: Name) -> Opti
 
 /// The header that sets a cookie, for that many seconds; without any, until the browser is closed.
 pub(crate) fn set(settings: &Settings, name: Name, value: &str, seconds: Option<u32>) -> HeaderValue {
-    let same_site = if settings.is_embedded() { "None" } else { "Lax" };
+    // In a frame, a cookie is the frame's and its page's together: browsers keep no other there.
+    let place = if settings.is_embedded() { "None; Partitioned" } else { "Lax" };
     let secure = if settings.is_secure() { "; Secure" } else { "" };
     let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
     let name = name.text(settings);
-    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}");
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={place}{secure}{age}");
     let mut value = HeaderValue::try_from(text).expect("values are base64 or empty");
     value.set_sensitive(true);
     value
@@ -72,7 +73,10 @@ mod tests {
         assert_eq!(text, "__Host-tidemark=abc; Path=/; HttpOnly; SameSite=Lax; Secure");
         let framed = settings("https://console.example", &["https://platform.example"]);
         let text = set(&framed, Name::Consent, "abc", Some(600));
-        assert_eq!(text, "__Host-tidemark-consent=abc; Path=/; HttpOnly; SameSite=None; Secure; Max-Age=600");
+        assert_eq!(
+            text,
+            "__Host-tidemark-consent=abc; Path=/; HttpOnly; SameSite=None; Partitioned; Secure; Max-Age=600"
+        );
         let local = settings("http://127.0.0.1:7400", &[]);
         assert_eq!(clear(&local, Name::Session), "tidemark=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
     }

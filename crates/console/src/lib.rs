@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod asset;
+mod chart;
 mod cookie;
 mod failure;
 mod form;
 mod headers;
+mod http;
 mod limit;
 mod live;
 mod page;

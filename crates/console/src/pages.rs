@@ -5,12 +5,15 @@ mod connections;
 mod consent;
 mod disconnect;
 mod entry;
+mod events;
 mod hosted;
 mod invites;
 mod landing;
+mod offer;
 mod refusal;
 mod syncs;
 mod usage;
+mod watch;
 
 use axum::{
     Router,
@@ -29,11 +32,20 @@ pub(crate) fn looks() -> Router<Console> {
         .route("/connections/live", get(connections::live_list))
         .route("/connections/{id}", get(connections::one))
         .route("/connections/{id}/live", get(connections::live_one))
+        .route("/connections/{id}/events", get(events::history))
         .route("/connections/{id}/syncs", get(syncs::history))
         .route("/syncs/{id}", get(syncs::one))
         .route("/syncs/{id}/live", get(syncs::live))
         .route("/invites", get(invites::list))
         .route("/usage", get(usage::list))
+        .route("/usage/{id}", get(usage::dashboard::show))
+        .route("/usage/{id}/live", get(usage::dashboard::live))
+        .route("/usage/{id}/seats", get(usage::seats::list))
+        .route("/usage/{id}/seats/{member}", get(usage::seat::show))
+        .route("/usage/{id}/recommendations", get(usage::recommendations::list))
+        .route("/usage/{id}/groups", get(usage::groups::list))
+        .route("/usage/{id}/contract", get(usage::contract::show))
+        .route("/usage/{id}/export/{file}", get(usage::export::send))
         .route("/leave", post(entry::leave))
 }
 
@@ -50,6 +62,11 @@ pub(crate) fn changes() -> Router<Console> {
         .route("/invite", get(invites::ask).post(invites::create))
         .route("/invites/{id}/resend", post(invites::resend))
         .route("/invites/{id}/revoke", post(invites::revoke))
+        .route("/usage/{id}/seats/{member}/accept", post(usage::decisions::accept))
+        .route("/usage/{id}/seats/{member}/withdraw", post(usage::decisions::withdraw))
+        .route("/usage/{id}/seats/{member}/exempt", post(usage::decisions::exempt))
+        .route("/usage/{id}/seats/{member}/unexempt", post(usage::decisions::end))
+        .route("/usage/{id}/contract", post(usage::contract::set))
 }
 
 /// For those who hold a link.

@@ -1,6 +1,6 @@
 //! The HTTP server: all pages, behind the same headers.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use axum::{
     Router,
@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
-    failure::Failure, form, headers, limit::Tries, pages, services::Services, settings::Settings, visitor,
+    failure::Failure, form, headers, http, limit::Tries, pages, services::Services, settings::Settings,
+    visitor,
 };
 
 /// Pages that are kept up to date at once, in this process.
@@ -66,12 +67,14 @@ impl Console {
 
     /// Serves until the shutdown fires, and finishes what was begun.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        let stop = async move {
+        let stop = self.0.stop.clone();
+        // What is open for long ends by itself then.
+        let told = async {
             shutdown.cancelled().await;
-            self.0.stop.cancel();
+            stop.cancel();
         };
-        axum::serve(listener, service).with_graceful_shutdown(stop).await
+        let (served, ()) = tokio::join!(http::serve(listener, self.router(), stop.clone(), http::HEAD), told);
+        served
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -1,11 +1,17 @@
 //! What pages show, in words: from the services' answers to what stands in the templates.
 
+pub(crate) mod basis;
 pub(crate) mod connection;
+pub(crate) mod contract;
+pub(crate) mod event;
 pub(crate) mod invitation;
 pub(crate) mod run;
+pub(crate) mod seat;
 pub(crate) mod usage;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use tidemark_domain::contract::Currency;
+use tidemark_rpc::utilization::{Money, Share};
 
 /// How serious a state is. A word always stands beside the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,18 @@ impl Moment {
             person: at.format("%-d %b %Y, %H:%M UTC").to_string(),
         }
     }
+
+    /// `2026-08` → `Aug 2026`
+    pub(crate) fn month(text: &str) -> Option<String> {
+        let first: NaiveDate = format!("{text}-01").parse().ok()?;
+        Some(first.format("%b %Y").to_string())
+    }
+
+    /// A day as the services write it, `2026-08-11`; none where it is empty.
+    pub(crate) fn day(text: &str) -> Option<Self> {
+        let day: NaiveDate = text.parse().ok()?;
+        Some(Self { machine: text.to_owned(), person: day.format("%-d %b %Y").to_string() })
+    }
 }
 
 /// Reads an optional timestamp of a message.
@@ -64,6 +82,30 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// `never_seen` → `Never seen`
+pub(crate) fn sentence(code: &str) -> String {
+    let text = code.replace('_', " ");
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `1 seat`, `2 seats`
+pub(crate) fn seats(number: u32) -> String {
+    format!("{} {}", grouped(number.into()), if number == 1 { "seat" } else { "seats" })
+}
+
+/// `1,250.00 EUR`; none where the price is not known.
+pub(crate) fn money(money: Option<&Money>) -> Option<String> {
+    let money = money?;
+    let currency: Currency = money.currency.parse().ok()?;
+    Some(currency.show(money.minor))
+}
+
+/// `70 %`, which does not break; none where the whole is nothing, or not known.
+pub(crate) fn percent(share: Option<&Share>) -> Option<String> {
+    Some(format!("{:.0}\u{a0}%", share?.value? * 100.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +114,17 @@ mod tests {
     fn numbers_and_moments_read_well() {
         let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
         assert!(cases.iter().all(|(number, text)| grouped(*number) == *text));
+        assert_eq!((seats(1), seats(2_000)), ("1 seat".to_owned(), "2,000 seats".to_owned()));
+        assert_eq!(sentence("never_seen"), "Never seen");
+        assert_eq!(Moment::day("2026-08-06").unwrap().person, "6 Aug 2026");
+        assert_eq!(Moment::day(""), None);
+        assert_eq!(Moment::month("2026-08").as_deref(), Some("Aug 2026"));
+        let price = Money { minor: 125_000, currency: "EUR".to_owned() };
+        assert_eq!(money(Some(&price)).as_deref(), Some("1,250.00 EUR"));
+        assert_eq!(money(None), None);
+        let share = Share { numerator: 2, denominator: Some(3), value: Some(2.0 / 3.0) };
+        assert_eq!(percent(Some(&share)).as_deref(), Some("67\u{a0}%"));
+        assert_eq!(percent(Some(&Share::default())), None, "of nothing there is no share");
         let moment = Moment::of(DateTime::from_timestamp(1_786_000_000, 0).unwrap());
         assert_eq!(
             (moment.machine.as_str(), moment.person.as_str()),

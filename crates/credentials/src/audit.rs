@@ -64,7 +64,7 @@ pub enum Action {
     CreateWebhookSecret,
     /// An endpoint was deleted with its signing secrets.
     DeleteWebhook,
-    /// A link that connects was made: an invitation, one sent again, or the platform's.
+    /// A link was made: an invitation, one sent again, the platform's, or one into the console.
     CreateLink,
     /// Such a link was opened by whoever holds it, and is used up.
     RedeemLink,

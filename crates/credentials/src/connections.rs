@@ -146,7 +146,7 @@ impl Parts {
         let size = page::size(request.page_size, 100, 500);
         // One more than shown tells whether there is a next page.
         let mut listed = self.store.connections_of(&organization, after.as_ref(), size as u64 + 1).await?;
-        let next_page_token = page::cut(&mut listed, size, |connection| connection.id.as_str());
+        let next_page_token = page::cut(&mut listed, size, |connection| connection.id.to_string());
         Ok(wire::ListConnectionsResponse {
             connections: listed.into_iter().map(shown).collect(),
             next_page_token,

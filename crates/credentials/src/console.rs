@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     InvitationService,
+    audit::{Action, Entry},
     invitations::{Desk, name, within},
     refusal::Fault,
     token::{Hash, Token},
@@ -113,6 +114,8 @@ impl Desk {
             session_expires_at: None,
         };
         let token = Token::generate(entropy);
+        let entry = Entry::new(Some(&link.organization_id), identity.actor(), Action::CreateLink, &link.id);
+        self.parts.audit.record(entry.with("role", &link.role)).await?;
         self.parts.store.insert_console_link(&link, &token.hash()).await?;
         log(&link, "console link created");
         let url = token.link(console, "enter").expose_secret().to_owned();
@@ -134,6 +137,8 @@ impl Desk {
         let redeemed =
             self.parts.store.redeem_console_link(&hash, &session.hash(), now, now + ABSOLUTE).await?;
         let link = redeemed.ok_or_else(missing)?;
+        let entry = Entry::new(Some(&link.organization_id), identity.actor(), Action::RedeemLink, &link.id);
+        self.parts.audit.note(entry.with("role", &link.role));
         log(&link, "console session begun");
         let path = link.path.clone();
         let session = session.expose_secret().to_owned();

@@ -23,7 +23,7 @@ pub(crate) fn size(asked: u32, usual: u32, most: u32) -> usize {
 }
 
 /// Cuts what is more than a page, and gives the token of the next one; empty when there is none.
-pub(crate) fn cut<T>(rows: &mut Vec<T>, size: usize, id: impl Fn(&T) -> &str) -> String {
+pub(crate) fn cut<T>(rows: &mut Vec<T>, size: usize, id: impl Fn(&T) -> String) -> String {
     let more = rows.len() > size;
     rows.truncate(size);
     let last = rows.last().filter(|_| more);

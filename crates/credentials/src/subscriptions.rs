@@ -8,6 +8,7 @@ mod dispatcher;
 mod endpoints;
 mod feeder;
 mod handlers;
+mod history;
 mod sender;
 mod shown;
 mod signature;

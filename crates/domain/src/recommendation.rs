@@ -13,7 +13,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -127,6 +127,19 @@ pub struct Recommendation {
     pub tier: Tier,
     /// What to do.
     pub action: Action,
+}
+
+/// Somebody took a recommendation on, and does at the vendor what it says. Holds while the same is recommended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The member.
+    pub member_id: Uuid,
+    /// What was recommended.
+    pub action: Action,
+    /// Who took it on, as people know them.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// What a rollup recommends, without the exempt.

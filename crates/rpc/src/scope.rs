@@ -27,7 +27,7 @@ pub enum Scope {
     WebhooksRead,
     /// Make and change webhooks.
     WebhooksWrite,
-    /// Watch events.
+    /// Watch and list events.
     EventsWatch,
     /// Look at syncs.
     SyncsRead,
@@ -35,7 +35,7 @@ pub enum Scope {
     SyncsWrite,
     /// Read the numbers.
     UtilizationRead,
-    /// Enter contracts and exemptions.
+    /// Enter contracts, exemptions and acceptances.
     UtilizationWrite,
 }
 
@@ -71,6 +71,7 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.connections.v1.ConsoleService/TouchConsoleSession", ConsoleUse),
     ("tidemark.connections.v1.ConsoleService/EndConsoleSession", ConsoleUse),
     ("tidemark.connections.v1.EventsService/WatchConnections", EventsWatch),
+    ("tidemark.connections.v1.EventsService/ListEvents", EventsWatch),
     ("tidemark.connections.v1.WebhooksService/CreateWebhookEndpoint", WebhooksWrite),
     ("tidemark.connections.v1.WebhooksService/ListWebhookEndpoints", WebhooksRead),
     ("tidemark.connections.v1.WebhooksService/GetWebhookEndpoint", WebhooksRead),
@@ -100,6 +101,8 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.utilization.v1.UtilizationService/GetFeatureAdoption", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/ListSeats", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/ListRecommendations", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/AcceptRecommendation", UtilizationWrite),
+    ("tidemark.utilization.v1.UtilizationService/WithdrawAcceptance", UtilizationWrite),
     ("tidemark.utilization.v1.UtilizationService/GetContract", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/SetContract", UtilizationWrite),
     ("tidemark.utilization.v1.UtilizationService/ListExemptions", UtilizationRead),
@@ -107,6 +110,7 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.utilization.v1.UtilizationService/EndExemption", UtilizationWrite),
     ("tidemark.utilization.v1.UtilizationService/PreviewRenewal", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/GetCoverage", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/ListAlerts", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/Export", UtilizationRead),
 ];
 

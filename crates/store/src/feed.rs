@@ -91,6 +91,20 @@ impl Store {
         rows.iter().map(FeedEvent::read).collect()
     }
 
+    /// A connection's events before a position, or its newest ones, newest first.
+    pub async fn feed_of(
+        &self,
+        connection: &ConnectionId,
+        before: Option<i64>,
+        limit: u64,
+    ) -> Result<Vec<FeedEvent>> {
+        let sql = "select position, event_id, organization_id, connection_id, kind, body from feed
+            where connection_id = $1 and position < $2 order by position desc limit $3";
+        let values = [connection.as_str().into(), before.unwrap_or(i64::MAX).into(), int(limit)];
+        let rows = rows(&self.db, "read the feed of a connection", sql, values).await?;
+        rows.iter().map(FeedEvent::read).collect()
+    }
+
     /// Forgets some of the events that were written before that instant, the first ones first; tells how many. The head
     /// remembers how far, so that nobody takes up the thread where it was cut.
     pub async fn forget_feed_before(&self, before: DateTime<Utc>, limit: u64) -> Result<u64> {

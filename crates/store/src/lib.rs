@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod acceptances;
 mod activity;
 pub mod admin;
 mod alerts;
@@ -47,6 +48,7 @@ mod vitals;
 mod webhooks;
 
 pub use activity::{CoveredDay, DayRange, OwnedMemberFacts, Vanished};
+pub use alerts::{AlertFilter, AlertPlace, ToldAlert};
 pub use audit::{AuditEntry, AuditHead};
 pub use configurations::Configuration;
 pub use connect_links::ConnectLink;

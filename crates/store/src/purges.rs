@@ -10,8 +10,9 @@ use crate::{
 };
 
 /// Every table of facts, with what makes its rows one of a kind within a connection.
-const FACTS: [(&str, &str); 24] = [
+const FACTS: [(&str, &str); 25] = [
     ("alerts", "kind, subject"),
+    ("acceptances", "member_id"),
     ("recommendations", "member_id"),
     ("exemptions", "member_id"),
     ("contracts", "connection_id"),

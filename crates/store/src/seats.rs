@@ -10,15 +10,16 @@ use tidemark_domain::{
     exemption::Exemption,
     id::ConnectionId,
     member::{Role, Standing},
-    recommendation::{Action, Recommendation, Tier},
+    recommendation::{Acceptance, Action, Recommendation, Tier},
     rollup::{Seat, SeatState, SeatUse},
 };
 use uuid::Uuid;
 
 use crate::{
+    acceptances,
     error::Result,
     exemptions,
-    statement::{Row, Table, execute, int, rows},
+    statement::{Row, Table, execute, int, row, rows},
     store::{Store, Tx},
 };
 
@@ -74,6 +75,8 @@ pub struct SeatRow {
     pub email: Option<String>,
     /// What is recommended, where something is.
     pub recommendation: Option<(Tier, Action)>,
+    /// Who took it on, where somebody did.
+    pub acceptance: Option<Acceptance>,
     /// The member's exemption, whether it holds or not.
     pub exemption: Option<Exemption>,
 }
@@ -165,21 +168,35 @@ impl Store {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<SeatRow>> {
-        let columns: Vec<_> = SEATS.columns[1..].iter().map(|column| format!("s.{column}")).collect();
         let start = if after.is_some() { "and s.member_id > $3" } else { "" };
-        let sql = format!(
-            "select {}, m.name, m.email, r.tier, r.action, x.reason, x.until_day, x.set_at, x.ended_at
-            from seats s
-            left join members m on m.connection_id = s.connection_id and m.member_id = s.member_id
-            left join recommendations r on r.connection_id = s.connection_id and r.member_id = s.member_id
-            left join exemptions x on x.connection_id = s.connection_id and x.member_id = s.member_id
-            where s.connection_id = $1 {start} order by s.member_id limit $2",
-            columns.join(", ")
-        );
+        let sql = format!("{} {start} order by s.member_id limit $2", select_seat_rows());
         let values = [connection.as_str().into(), int(limit)].into_iter().chain(after.map(Value::from));
         let rows = rows(&self.db, "read seats", sql, values).await?;
         rows.iter().map(read_seat_row).collect()
     }
+
+    /// One member's seat, with everything beside it.
+    pub async fn seat_row(&self, connection: &ConnectionId, member: Uuid) -> Result<Option<SeatRow>> {
+        let sql = format!("{} and s.member_id = $2", select_seat_rows());
+        let values = [connection.as_str().into(), member.into()];
+        row(&self.db, "read a seat", sql, values).await?.as_ref().map(read_seat_row).transpose()
+    }
+}
+
+fn select_seat_rows() -> String {
+    let columns: Vec<_> = SEATS.columns[1..].iter().map(|column| format!("s.{column}")).collect();
+    format!(
+        "select {}, m.name, m.email, r.tier, r.action, a.accepted_by, a.accepted_at,
+            x.reason, x.until_day, x.set_at, x.ended_at
+        from seats s
+        left join members m on m.connection_id = s.connection_id and m.member_id = s.member_id
+        left join recommendations r on r.connection_id = s.connection_id and r.member_id = s.member_id
+        left join acceptances a on a.connection_id = r.connection_id and a.member_id = r.member_id
+            and a.action = r.action
+        left join exemptions x on x.connection_id = s.connection_id and x.member_id = s.member_id
+        where s.connection_id = $1",
+        columns.join(", ")
+    )
 }
 
 fn read_seat_row(row: &Row) -> Result<SeatRow> {
@@ -194,6 +211,7 @@ fn read_seat_row(row: &Row) -> Result<SeatRow> {
         name: row.get("name")?,
         email: row.get("email")?,
         recommendation,
+        acceptance: acceptances::read(row)?,
         exemption: reason.map(|_| exemptions::read(row)).transpose()?,
     })
 }
@@ -236,6 +254,7 @@ impl Tx {
         });
         RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
         self.delete_of_members("recommendations", connection, &gone).await?;
+        self.end_acceptances(connection).await?;
         Ok((changed.len() + gone.len()) as u64)
     }
 

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod acceptance;
 mod aggregator;
+mod alerts;
 mod basis;
 mod contract;
 mod export;

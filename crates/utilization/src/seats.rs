@@ -7,6 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::NaiveDate;
 use tidemark_domain::{
     recommendation::{Savings, Tier},
     rollup::{Coverage, SeatState},
@@ -35,8 +36,11 @@ pub(crate) async fn list(
         "" => None,
         id => Some(desk.store.team_members(&desk.connection, parse("team_id", id)?).await?),
     };
-    let mut rows = all(desk).await?;
-    rows.retain(|row| filter.admits(row, team.as_ref()));
+    let mut rows = match &asked.member_id[..] {
+        "" => all(desk).await?,
+        id => desk.store.seat_row(&desk.connection, parse("member_id", id)?).await?.into_iter().collect(),
+    };
+    rows.retain(|row| filter.admits(row, team.as_ref(), ground.head.as_of));
     sort(&mut rows, asked.sort(), asked.descending);
     let paging = Paging::new(asked.page_size, &asked.page_token, filter.fingerprint(&asked))?;
     let (page, next_page_token) = paging.cut(&rows, |row| row.seat.member_id);
@@ -90,7 +94,7 @@ pub(crate) async fn recommended(desk: &Desk) -> Result<Vec<SeatRow>, Fault> {
 }
 
 /// Covered days of the 90 up to a day: part of each seat's evidence.
-pub(crate) async fn covered_90(desk: &Desk, as_of: chrono::NaiveDate) -> Result<u32, Fault> {
+pub(crate) async fn covered_90(desk: &Desk, as_of: NaiveDate) -> Result<u32, Fault> {
     let known = desk.store.coverage(&desk.connection).await?;
     Ok(known.iter().map(|it| it.day).collect::<Coverage>().covered(as_of, 90))
 }
@@ -120,6 +124,7 @@ struct Filter {
     roles: BTreeSet<String>,
     tiers: BTreeSet<Tier>,
     paid_only: bool,
+    exempt_only: bool,
     text: String,
 }
 
@@ -135,11 +140,12 @@ impl Filter {
             roles: asked.roles.iter().cloned().collect(),
             tiers: tiers(&asked.tiers)?,
             paid_only: asked.paid_only,
+            exempt_only: asked.exempt_only,
             text: asked.text.to_lowercase(),
         })
     }
 
-    fn admits(&self, row: &SeatRow, team: Option<&BTreeSet<Uuid>>) -> bool {
+    fn admits(&self, row: &SeatRow, team: Option<&BTreeSet<Uuid>>, as_of: NaiveDate) -> bool {
         let seat = &row.seat;
         let contains =
             |of: &Option<String>| of.as_ref().is_some_and(|of| of.to_lowercase().contains(&self.text));
@@ -148,14 +154,16 @@ impl Filter {
             && (self.tiers.is_empty()
                 || row.recommendation.is_some_and(|(tier, _)| self.tiers.contains(&tier)))
             && (!self.paid_only || seat.standing.is_paid_seat())
+            && (!self.exempt_only || row.exemption.as_ref().is_some_and(|it| it.holds(as_of)))
             && (self.text.is_empty() || contains(&row.name) || contains(&row.email))
             && team.is_none_or(|team| team.contains(&seat.member_id))
     }
 
     /// What a page token belongs to: the next page of another question would be nonsense.
     fn fingerprint(&self, asked: &wire::ListSeatsRequest) -> u64 {
-        let Self { states, roles, tiers, paid_only, text } = self;
-        hashed(&(states, roles, tiers, paid_only, text, &asked.team_id, asked.sort, asked.descending))
+        let Self { states, roles, tiers, paid_only, exempt_only, text } = self;
+        let who = (&asked.team_id, &asked.member_id);
+        hashed(&(states, roles, tiers, paid_only, exempt_only, text, who, asked.sort, asked.descending))
     }
 }
 

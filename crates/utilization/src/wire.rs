@@ -4,7 +4,7 @@ use tidemark_domain::{
     activity::Area,
     contract::{Contract, Price},
     exemption::Exemption,
-    recommendation::Savings,
+    recommendation::{Acceptance, Savings},
     rollup::{AreaUse, Cut, Ratio, SHOWN_WINDOWS, SeatUse, WindowUse},
 };
 use tidemark_rpc::{timestamp, utilization as wire};
@@ -77,6 +77,10 @@ pub(crate) fn exemption(exemption: &Exemption, ground: Option<&Ground>) -> wire:
     }
 }
 
+pub(crate) fn acceptance(acceptance: &Acceptance) -> wire::Acceptance {
+    wire::Acceptance { by: acceptance.by.clone(), at: Some(timestamp(acceptance.at)) }
+}
+
 pub(crate) fn cut(cut: &Cut, name: Option<String>) -> wire::Cut {
     wire::Cut { kind: cut.kind().to_owned(), key: cut.key(), name: name.unwrap_or_else(|| cut.key()) }
 }
@@ -102,6 +106,7 @@ pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered_days_90: u32) -> wire
         action: row.recommendation.map(|(_, action)| action.as_str().to_owned()).unwrap_or_default(),
         exemption: holding.map(|holding| exemption(holding, Some(ground))),
         covered_days_90,
+        acceptance: row.acceptance.as_ref().map(acceptance),
     }
 }
 

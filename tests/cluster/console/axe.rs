@@ -3,16 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tidemark_rpc::connections::{ConsoleRole, CreateConnectLinkRequest, CreateInvitationRequest};
+use tidemark_rpc::{
+    connections::{ConsoleRole, CreateConnectLinkRequest, CreateInvitationRequest},
+    utilization::{
+        AcceptRecommendationRequest, Contract, ListRecommendationsRequest, Money, SetContractRequest,
+        SetExemptionRequest,
+    },
+};
 
 use super::{
     browser::{Browser, Taste},
-    house::House,
+    house::{GLOBEX, House},
+    usage::sprawling,
 };
-use crate::cluster::{Wiring, until};
+use crate::cluster::{today, until};
 
 /// Put there by `cargo xtask test`, from a locked list.
 const AXE: &str = "tests/browser/node_modules/axe-core/axe.min.js";
+/// Where pictures go, if anywhere.
+pub(super) const SCREENSHOTS: &str = "TIDEMARK_TEST_SCREENSHOTS";
 const LARGEST_PAGE: usize = 200 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,13 +29,13 @@ async fn no_page_shuts_anybody_out() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..");
     let script = std::fs::read_to_string(root.join(AXE));
     let script = script.expect("`cargo xtask test` puts it there, or `npm ci` in tests/browser");
-    let returns = [("CONSOLE__RETURN_URLS", "https://platform.example.com")];
-    let house = House::open(Wiring::Embedded, &returns).await;
-    let acme = house.acme().await;
+    let settings = [("CONSOLE__RETURN_URLS", "https://platform.example.com"), ("WORKER__SYNC_EVERY_MS", "0")];
+    let (house, acme, _, run) = sprawling(&settings).await;
     let globex = house.globex().await;
-    let id = acme.connection.parse().unwrap();
-    let run = house.cluster.sync(&id).await;
-    house.cluster.summary(&id, &run).await;
+    // Of the same people, and not synced yet.
+    let waiting = house.beside(&acme, GLOBEX).await;
+    let member = decided(&house, &acme.connection).await;
+    let usage = format!("/usage/{}", acme.connection);
     let [invitation, _] = invitations(&house, &acme.organization).await;
     let pages = [
         ("connections", "/connections".to_owned()),
@@ -39,7 +48,16 @@ async fn no_page_shuts_anybody_out() {
         ("syncs", format!("/connections/{}/syncs", acme.connection)),
         ("invites", "/invites".to_owned()),
         ("invite", "/invite".to_owned()),
+        ("events", format!("/connections/{}/events", acme.connection)),
         ("usage", "/usage".to_owned()),
+        ("dashboard", usage.clone()),
+        ("waiting", format!("/usage/{}", waiting.connection)),
+        ("seats", format!("{usage}/seats")),
+        ("nobody", format!("{usage}/seats?text=nobody-is-called-so")),
+        ("seat", format!("{usage}/seats/{member}")),
+        ("recommendations", format!("{usage}/recommendations")),
+        ("groups", format!("{usage}/groups")),
+        ("contract", format!("{usage}/contract?drop=3")),
         ("missing", format!("/connections/{}", globex.connection)),
         ("consent", "/oauth/callback?state=a&code=b".to_owned()),
         ("landing", invitation),
@@ -69,6 +87,38 @@ async fn no_page_shuts_anybody_out() {
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     house.cluster.stop().await;
+}
+
+/// A contract, an accepted recommendation and an exempt seat; gives a seat that something is recommended for.
+async fn decided(house: &House, connection_id: &str) -> String {
+    let (mut client, connection_id) = (house.cluster.caller(2).utilization(), connection_id.to_owned());
+    let contract = Contract {
+        purchased_seats: Some(40),
+        price_per_seat_month: Some(Money { minor: 2_500, currency: "EUR".to_owned() }),
+        minimum_seats: Some(10),
+        renewal_date: (today() + chrono::Days::new(50)).to_string(),
+        target_percent: Some(99),
+    };
+    let request = SetContractRequest { connection_id: connection_id.clone(), contract: Some(contract) };
+    client.set_contract(request).await.unwrap();
+    let request = ListRecommendationsRequest { connection_id: connection_id.clone(), ..Default::default() };
+    let found = client.list_recommendations(request).await.unwrap().into_inner().recommendations;
+    let seat = |at: usize| found[at].seat.clone().unwrap();
+    let request = AcceptRecommendationRequest {
+        connection_id: connection_id.clone(),
+        member_id: seat(1).member_id,
+        action: seat(1).action,
+        actor: "Grace Hopper".to_owned(),
+    };
+    client.accept_recommendation(request).await.unwrap();
+    let request = SetExemptionRequest {
+        connection_id,
+        member_id: seat(2).member_id,
+        reason: "on parental leave".to_owned(),
+        until: (today() + chrono::Days::new(40)).to_string(),
+    };
+    client.set_exemption(request).await.unwrap();
+    seat(0).member_id
 }
 
 async fn invitations(house: &House, organization: &str) -> [String; 2] {
@@ -119,7 +169,7 @@ async fn look(browser: &Browser, script: &str, name: &str, problems: &mut Vec<St
     if browser.run(wide).await == true {
         problems.push(format!("{name}: it scrolls sideways"));
     }
-    if let Some(folder) = std::env::var_os("TIDEMARK_TEST_SCREENSHOTS").map(PathBuf::from) {
+    if let Some(folder) = std::env::var_os(SCREENSHOTS).map(PathBuf::from) {
         picture(browser, &folder, name).await;
     }
 }

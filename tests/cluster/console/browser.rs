@@ -124,18 +124,21 @@ impl Drop for Browser {
 }
 
 fn capabilities(taste: Taste) -> serde_json::Map<String, Value> {
+    // Pictures are of whole pages.
+    let is_pictured = std::env::var_os(super::axe::SCREENSHOTS).is_some();
+    let [high, tall] = if is_pictured { [2_400, 3_600] } else { [900, 844] };
     let width = if taste.width == 0 { 1280 } else { taste.width };
     // The window of a headless browser is no narrower than this by itself: phones are emulated.
     let mut options = json!({
         "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-            format!("--window-size={width},900"),
+            format!("--window-size={width},{high}"),
             format!("--blink-settings=preferredColorScheme={}", u8::from(!taste.is_dark)),
         ],
     });
     if taste.width != 0 {
         options["mobileEmulation"] =
-            json!({ "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 2.0 } });
+            json!({ "deviceMetrics": { "width": width, "height": tall, "pixelRatio": 2.0 } });
     }
     if taste.without_scripts {
         options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });

@@ -67,8 +67,16 @@ impl House {
         self.tenant(GLOBEX).await
     }
 
-    async fn tenant(&self, key: &str) -> Tenant {
-        let organization = self.organization();
+    pub(crate) async fn tenant(&self, key: &str) -> Tenant {
+        self.connected(self.organization(), key).await
+    }
+
+    /// One more workspace of the same organization.
+    pub(crate) async fn beside(&self, tenant: &Tenant, key: &str) -> Tenant {
+        self.connected(tenant.organization.clone(), key).await
+    }
+
+    async fn connected(&self, organization: String, key: &str) -> Tenant {
         let request = CreateConnectionRequest {
             organization_id: organization.clone(),
             api_key: key.to_owned(),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::cluster::{Wiring, today, until};
 
-async fn entered(house: &House, organization: &str, taste: Taste) -> Browser {
+pub(super) async fn entered(house: &House, organization: &str, taste: Taste) -> Browser {
     let browser = Browser::open(&house.url(""), taste).await;
     browser.visit(&house.link(organization, ConsoleRole::Admin).await).await;
     browser
@@ -152,6 +152,36 @@ async fn an_invited_admin_connects_without_an_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hosted_link_connects_and_leads_back() {
+    use tidemark_rpc::connections::CreateConnectLinkRequest;
+    let returns = [("CONSOLE__RETURN_URLS", "https://platform.example.com")];
+    let house = House::open(Wiring::Embedded, &returns).await;
+    let request = CreateConnectLinkRequest {
+        organization_id: house.organization(),
+        organization_name: "Acme Industries".to_owned(),
+        return_url: "https://platform.example.com/apps".to_owned(),
+        ..Default::default()
+    };
+    let made = house.cluster.caller(0).connect_links().create_connect_link(request).await.unwrap();
+    let link = made.into_inner().url;
+    let browser = Browser::open(&house.url(""), Taste::default()).await;
+    browser.visit(&link).await;
+    browser.reads("for Acme Industries").await;
+    paste(&browser, "cAnArY-no-such-key").await;
+    browser.reads("Productboard does not accept this key").await;
+    paste(&browser, ACME).await;
+    browser.reads("acme is connected").await;
+    let back = browser.find("a.button.primary").await.attr("href").await.unwrap();
+    assert_eq!(back.as_deref(), Some("https://platform.example.com/apps"));
+    let stranger = Browser::open(&house.url(""), Taste::default()).await;
+    stranger.visit(&link).await;
+    stranger.reads("This link does not open anything").await;
+    stranger.close().await;
+    browser.close().await;
+    house.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_keyboard_is_enough() {
     use fantoccini::key::Key;
     let house = House::open(Wiring::Embedded, &[]).await;
@@ -202,11 +232,14 @@ async fn without_scripts_everything_works() {
     // The page loads itself again until the end.
     browser.find("#usage").await;
     browser.click("#usage").await;
-    until("the numbers are there", async || {
-        browser.visit("/usage").await;
-        browser.text().await.contains("Paid seats").then_some(())
-    })
-    .await;
+    // So does the dashboard, until there are numbers.
+    browser.reads("paid seats were used").await;
+    browser.press("What to do").await;
+    browser.reads("Certain").await;
+    browser.press("Contract").await;
+    browser.write("#purchased", "40").await;
+    browser.click("#save").await;
+    browser.reads("It is saved").await;
     browser.close().await;
     house.cluster.stop().await;
 }

@@ -1,7 +1,5 @@
 //! The connections of an organization: all as cards, one with what it can read, both kept up to date as things happen.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -9,29 +7,23 @@ use axum::{
 };
 use serde::Deserialize;
 use tidemark_rpc::{
-    client::Signed,
-    connections::{
-        CloudEvent, GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest,
-        WatchConnectionsRequest, WatchConnectionsResponse, events_service_client::EventsServiceClient,
-    },
+    connections::{GetConnectionRequest, ListConnectionsRequest, ProbeConnectionRequest},
     syncs::ListSyncsRequest,
 };
-use tonic::{Code, Status, Streaming};
+use tonic::Status;
 
-use super::{given, see};
+use super::{events::Newest, given, see, watch::Watch};
 use crate::{
     failure::Failure,
     live,
     page::{self, Answer, Chrome, Place},
     server::Console,
-    view::{Moment, connection::Card, moment, run::Progress},
+    view::{connection::Card, run::Progress},
     visitor::Visitor,
 };
 
 const PAGE: u32 = 100;
 const RUNS: u32 = 5;
-const EVENTS: usize = 20;
-const COME_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paging {
@@ -100,64 +92,6 @@ pub(crate) async fn live_list(State(console): State<Console>, visitor: Visitor) 
     })
 }
 
-/// What happens in an organization.
-struct Watch {
-    events: EventsServiceClient<Signed>,
-    organization_id: String,
-    resume_token: String,
-    stream: Option<Streaming<WatchConnectionsResponse>>,
-}
-
-impl Watch {
-    fn of(visitor: &Visitor) -> Self {
-        Self {
-            events: visitor.services.credentials.events(),
-            organization_id: visitor.organization.to_string(),
-            resume_token: String::new(),
-            stream: None,
-        }
-    }
-
-    /// The next event. None is the beginning: from now on nothing is missed.
-    async fn next(&mut self) -> Option<CloudEvent> {
-        loop {
-            let Some(stream) = &mut self.stream else {
-                if self.begin().await {
-                    return None;
-                }
-                continue;
-            };
-            match stream.message().await {
-                Ok(Some(message)) => {
-                    self.resume_token = message.resume_token;
-                    if message.event.is_some() {
-                        return message.event;
-                    }
-                }
-                Ok(None) | Err(_) => self.stream = None,
-            }
-        }
-    }
-
-    /// Begins, or goes on where it was; tells whether something may have been missed.
-    async fn begin(&mut self) -> bool {
-        let request = WatchConnectionsRequest {
-            organization_id: self.organization_id.clone(),
-            resume_token: self.resume_token.clone(),
-        };
-        match self.events.watch_connections(request).await {
-            Ok(stream) => {
-                self.stream = Some(stream.into_inner());
-                return self.resume_token.is_empty();
-            }
-            Err(status) if status.code() == Code::OutOfRange => self.resume_token.clear(),
-            Err(_) => {}
-        }
-        tokio::time::sleep(COME_AGAIN).await;
-        false
-    }
-}
-
 #[derive(Template)]
 #[template(path = "connection.html")]
 struct One {
@@ -165,7 +99,7 @@ struct One {
     /// It was just connected or reconnected.
     is_news: bool,
     state: Standing,
-    events: Events,
+    events: Newest,
 }
 
 /// How it stands: kept up to date.
@@ -177,19 +111,6 @@ struct Standing {
     form_token: String,
     card: Card,
     runs: Vec<Progress>,
-}
-
-/// What happened while the page was open.
-#[derive(Template, Default)]
-#[template(path = "parts/events.html")]
-struct Events {
-    events: Vec<Happened>,
-}
-
-#[derive(Debug, Clone)]
-struct Happened {
-    at: Option<Moment>,
-    what: String,
 }
 
 impl Standing {
@@ -223,9 +144,9 @@ pub(crate) async fn one(
     Path(id): Path<String>,
     Query(News { news }): Query<News>,
 ) -> Answer {
-    let state = Standing::of(&visitor, &id).await?;
+    let (state, events) = tokio::try_join!(Standing::of(&visitor, &id), Newest::of(&visitor, &id))?;
     let chrome = Chrome::of(&visitor, Place::Connections, state.card.workspace.clone());
-    page::show(&One { chrome, is_news: news && state.card.is_working, state, events: Events::default() })
+    page::show(&One { chrome, is_news: news && state.card.is_working, state, events })
 }
 
 pub(crate) async fn live_one(
@@ -235,7 +156,7 @@ pub(crate) async fn live_one(
 ) -> Result<Response, Failure> {
     Standing::of(&visitor, &id).await?;
     Ok(live::stream(&console, async move |page| {
-        let (mut watch, mut shown) = (Watch::of(&visitor), Events::default());
+        let mut watch = Watch::of(&visitor);
         loop {
             let event = watch.next().await;
             if event.as_ref().is_some_and(|event| event.subject != id) {
@@ -243,31 +164,13 @@ pub(crate) async fn live_one(
             }
             let Ok(state) = Standing::of(&visitor, &id).await else { continue };
             page.part("standing", &state).await?;
-            if let Some(event) = event {
-                shown.events.insert(0, happened(&event));
-                shown.events.truncate(EVENTS);
-                page.part("events", &shown).await?;
+            if event.is_some() {
+                let Ok(events) = Newest::of(&visitor, &id).await else { continue };
+                page.part("events", &events).await?;
                 page.say(format!("{}: {}", state.card.workspace, state.card.state)).await?;
             }
         }
     }))
-}
-
-fn happened(event: &CloudEvent) -> Happened {
-    let what = match event.r#type.as_str() {
-        "connection.connected" => "Connected",
-        "connection.expiring" => "Its access ends soon",
-        "connection.degraded" => "It can read less than before",
-        "connection.recovered" => "It can read everything again",
-        "connection.reconnect_required" => "It needs a reconnect",
-        "connection.reconnected" => "Reconnected",
-        "connection.disconnected" => "Disconnected",
-        "sync.completed" => "A sync ended",
-        "sync.failed" => "A sync failed",
-        "utilization.updated" => "The numbers were updated",
-        other => other,
-    };
-    Happened { at: moment!(event.time), what: what.to_owned() }
 }
 
 pub(crate) async fn probe(visitor: Visitor, Path(id): Path<String>) -> Answer {

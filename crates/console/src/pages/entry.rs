@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use tidemark_rpc::connections::{EndConsoleSessionRequest, RedeemConsoleLinkRequest};
-use tonic::Code;
 
+use super::offer;
 use crate::{
     cookie::{self, Name},
     failure::Failure,
@@ -17,29 +17,16 @@ use crate::{
     visitor::Visitor,
 };
 
-/// Whether a person really goes there. A look ahead, by a browser or a scanner of links, must not use a link up.
-pub(crate) fn is_visit(method: &Method, headers: &HeaderMap) -> bool {
-    let purpose = ["sec-purpose", "purpose", "x-moz"].iter().filter_map(|name| headers.get(*name));
-    let ahead = purpose.filter_map(|value| value.to_str().ok()).any(|text| text.contains("prefetch"));
-    *method == Method::GET && !ahead
-}
-
 pub(crate) async fn enter(
     State(console): State<Console>,
     method: Method,
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response, Failure> {
-    if !is_visit(&method, &headers) {
-        return Err(Failure::dead_link());
-    }
+    offer::check_visit(&method, &headers)?;
     let request = RedeemConsoleLinkRequest { token };
-    let redeemed = console.services().credentials.console().redeem_console_link(request).await;
-    let redeemed = match redeemed {
-        Ok(redeemed) => redeemed.into_inner(),
-        Err(status) if status.code() == Code::NotFound => return Err(Failure::dead_link()),
-        Err(status) => return Err(status.into()),
-    };
+    let redeemed =
+        offer::opened(console.services().credentials.console().redeem_console_link(request).await)?;
     let settings = console.settings();
     // Only ever a path below the console: the service has checked it, and so has this line.
     let path = if redeemed.path.starts_with("//") { "/" } else { &redeemed.path };
@@ -72,19 +59,4 @@ struct Left {
 
 pub(crate) async fn left(State(console): State<Console>) -> Answer {
     page::show(&Left { chrome: Chrome::outside(console.settings(), "Signed out") })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looking_ahead_uses_no_link_up() {
-        let none = HeaderMap::new();
-        assert!(is_visit(&Method::GET, &none));
-        assert!(!is_visit(&Method::HEAD, &none));
-        let ahead =
-            HeaderMap::from_iter([("sec-purpose".parse().unwrap(), "prefetch;prerender".parse().unwrap())]);
-        assert!(!is_visit(&Method::GET, &ahead));
-    }
 }

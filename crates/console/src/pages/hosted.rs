@@ -3,30 +3,23 @@
 
 use std::net::SocketAddr;
 
-use askama::Template;
 use axum::{
     Form,
     extract::{ConnectInfo, Path, Query, State, rejection::FormRejection},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Redirect},
 };
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tidemark_rpc::connections::{ConnectThroughLinkRequest, RedeemConnectLinkRequest};
-use tonic::Code;
 
-use super::{
-    entry, given,
-    landing::{self, Fields, Thanks},
-    refusal::{self, Refused},
-};
+use super::offer::{self, Fields, Made, Offer};
 use crate::{
     cookie::{self, Name},
     failure::Failure,
-    form, limit,
-    page::{self, Answer, Chrome},
+    form,
+    page::{Answer, Chrome},
     server::Console,
-    view::connection::Card,
 };
 
 const LIFE_SECONDS: u32 = 900;
@@ -75,32 +68,16 @@ impl Shown {
     }
 }
 
-#[derive(Template)]
-#[template(path = "hosted.html")]
-struct Hosted {
-    chrome: Chrome,
-    action: String,
-    form_token: String,
-    shown: Shown,
-    refused: Option<Refused>,
-    is_eu: bool,
-}
-
 pub(crate) async fn redeem(
     State(console): State<Console>,
     method: Method,
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Answer {
-    if !entry::is_visit(&method, &headers) {
-        return Err(Failure::dead_link());
-    }
+    offer::check_visit(&method, &headers)?;
     let request = RedeemConnectLinkRequest { token };
-    let redeemed = match console.services().credentials.connect_links().redeem_connect_link(request).await {
-        Ok(redeemed) => redeemed.into_inner(),
-        Err(status) if status.code() == Code::NotFound => return Err(Failure::dead_link()),
-        Err(status) => return Err(status.into()),
-    };
+    let redeemed = console.services().credentials.connect_links().redeem_connect_link(request).await;
+    let redeemed = offer::opened(redeemed)?;
     let settings = console.settings();
     let shown = Shown {
         organization: redeemed.organization_name,
@@ -115,19 +92,25 @@ pub(crate) async fn redeem(
     Ok(response)
 }
 
-fn show(console: &Console, session: &str, shown: Shown, refused: Option<Refused>, region: &str) -> Answer {
+fn made(console: &Console, session: &str, shown: &Shown) -> Offer {
     let settings = console.settings();
-    let status = refused.as_ref().map_or(axum::http::StatusCode::OK, |refused| refused.status);
-    let other = refused.as_ref().is_some_and(|refused| refused.other_region);
-    let page = Hosted {
+    let Shown { organization, workspace, reconnect, .. } = shown;
+    let what = match (reconnect, workspace.is_empty()) {
+        (false, _) => "Connect a Productboard workspace".to_owned(),
+        (true, true) => "Renew the connection of your workspace".to_owned(),
+        (true, false) => format!("Renew the connection of {workspace}"),
+    };
+    let whose = if organization.is_empty() { String::new() } else { format!(" for {organization}") };
+    Offer {
         chrome: Chrome::outside(settings, "Connect Productboard"),
         action: shown.address(settings.base()),
         form_token: form::token_of(session),
-        shown,
-        refused,
-        is_eu: (region == "eu") != other,
-    };
-    page::show_as(status, &page)
+        lead: format!("{what}{whose}. You need to be an admin of the workspace."),
+        is_reconnect: *reconnect,
+        ends: None,
+        refused: None,
+        is_eu: false,
+    }
 }
 
 pub(crate) async fn ask(
@@ -136,7 +119,7 @@ pub(crate) async fn ask(
     Query(shown): Query<Shown>,
 ) -> Answer {
     let session = cookie::read(&headers, console.settings(), Name::Connect).ok_or_else(Failure::dead_link)?;
-    show(&console, &session, shown.checked(&session), None, "")
+    made(&console, &session, &shown.checked(&session)).show()
 }
 
 pub(crate) async fn connect(
@@ -148,31 +131,22 @@ pub(crate) async fn connect(
 ) -> Answer {
     let settings = console.settings();
     let session = cookie::read(&headers, settings, Name::Connect).ok_or_else(Failure::dead_link)?;
-    let fields = landing::check(&console, &headers, sent, &session)?;
+    let fields = offer::check(&console, &headers, sent, &session)?;
     let shown = shown.checked(&session);
-    let address = limit::address(&headers, &settings.client_address_header, peer);
-    if let Err(wait) = console.tries().take(&form::token_of(&session), address) {
-        return show(&console, &session, shown, Some(refusal::too_many(wait)), &fields.region);
+    let offer = made(&console, &session, &shown);
+    let mut links = console.services().credentials.connect_links();
+    let call = |api_key, region| async move {
+        let request = ConnectThroughLinkRequest { session, api_key, region };
+        let made = links.connect_through_link(request).await?;
+        let (made, organization) = (made.into_inner(), shown.organization);
+        Ok(Made { connection: made.connection, organization, return_url: made.return_url })
+    };
+    let mut response = offer::connect(&console, (&headers, peer), offer, fields, call).await?;
+    // Anything else is the form again.
+    if response.status() == StatusCode::OK {
+        response.headers_mut().append(header::SET_COOKIE, cookie::clear(settings, Name::Connect));
     }
-    let region = refusal::region(&fields.region).into();
-    let request = ConnectThroughLinkRequest { session: session.clone(), api_key: fields.api_key, region };
-    match console.services().credentials.connect_links().connect_through_link(request).await {
-        Ok(made) => {
-            let made = made.into_inner();
-            let thanks = Thanks {
-                chrome: Chrome::outside(settings, "Productboard is connected"),
-                card: Card::from(given(made.connection)?),
-                organization: shown.organization,
-                return_url: made.return_url,
-            };
-            let mut response = page::show(&thanks)?;
-            let cookie = cookie::clear(settings, Name::Connect);
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            Ok(response)
-        }
-        Err(status) if status.code() == Code::NotFound => Err(Failure::dead_link()),
-        Err(status) => show(&console, &session, shown, Some(refusal::of(status)?), &fields.region),
-    }
+    Ok(response)
 }
 
 #[cfg(test)]

@@ -8,47 +8,16 @@ use axum::{
     extract::{ConnectInfo, Path, State, rejection::FormRejection},
     http::{HeaderMap, Method, StatusCode},
 };
-use serde::Deserialize;
 use tidemark_rpc::connections::{AcceptInvitationRequest, OpenInvitationRequest, OpenInvitationResponse};
-use tonic::Code;
 
-use super::{
-    entry, given,
-    refusal::{self, Refused},
-};
+use super::offer::{self, Fields, Made, Offer};
 use crate::{
     failure::Failure,
-    form, limit,
+    form,
     page::{self, Answer, Chrome},
     server::Console,
-    view::{Moment, connection::Card, moment},
+    view::moment,
 };
-
-#[derive(Deserialize)]
-pub(crate) struct Fields {
-    #[serde(default)]
-    pub(super) form_token: String,
-    #[serde(default)]
-    pub(super) api_key: String,
-    #[serde(default)]
-    pub(super) region: String,
-}
-
-#[derive(Template)]
-#[template(path = "landing.html")]
-struct Landing {
-    chrome: Chrome,
-    action: String,
-    form_token: String,
-    organization: String,
-    invited_by: String,
-    name: String,
-    ends: Option<Moment>,
-    is_reconnect: bool,
-    workspace: String,
-    refused: Option<Refused>,
-    is_eu: bool,
-}
 
 /// The invitation was real, and has ended.
 #[derive(Template)]
@@ -58,85 +27,51 @@ struct Ended {
     sentence: String,
 }
 
-/// After the key was taken.
-#[derive(Template)]
-#[template(path = "thanks.html")]
-pub(super) struct Thanks {
-    pub(super) chrome: Chrome,
-    pub(super) card: Card,
-    pub(super) organization: String,
-    /// Where the person goes on; empty where that is nowhere.
-    pub(super) return_url: String,
-}
-
 pub(crate) async fn open(
     State(console): State<Console>,
     method: Method,
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Answer {
-    if !entry::is_visit(&method, &headers) {
-        return Err(Failure::dead_link());
+    offer::check_visit(&method, &headers)?;
+    let invitation = opened(&console, &token).await?;
+    if !invitation.usable {
+        return ended(&console, invitation);
     }
-    let page = opened(&console, &token).await?;
-    show(&console, &token, page, None, "")
+    made(&console, &token, &invitation).show()
 }
 
 async fn opened(console: &Console, token: &str) -> Result<OpenInvitationResponse, Failure> {
     let request = OpenInvitationRequest { token: token.to_owned() };
-    match console.services().credentials.invitations().open_invitation(request).await {
-        Ok(opened) => Ok(opened.into_inner()),
-        Err(status) if status.code() == Code::NotFound => Err(Failure::dead_link()),
-        Err(status) => Err(status.into()),
-    }
+    offer::opened(console.services().credentials.invitations().open_invitation(request).await)
 }
 
-fn show(
-    console: &Console,
-    token: &str,
-    page: OpenInvitationResponse,
-    refused: Option<Refused>,
-    region: &str,
-) -> Answer {
+fn ended(console: &Console, invitation: OpenInvitationResponse) -> Answer {
+    let chrome = Chrome::outside(console.settings(), "This invitation has ended");
+    page::show_as(StatusCode::GONE, &Ended { chrome, sentence: invitation.sentence })
+}
+
+fn made(console: &Console, token: &str, invitation: &OpenInvitationResponse) -> Offer {
     let settings = console.settings();
-    if !page.usable {
-        let chrome = Chrome::outside(settings, "This invitation has ended");
-        return page::show_as(StatusCode::GONE, &Ended { chrome, sentence: page.sentence });
-    }
-    let title = format!("Connect Productboard for {}", page.organization_name);
-    let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.status);
-    let other = refused.as_ref().is_some_and(|refused| refused.other_region);
-    let landing = Landing {
-        chrome: Chrome::outside(settings, title),
+    let OpenInvitationResponse { organization_name, invited_by, invitee_name, workspace, .. } = invitation;
+    let hello = if invitee_name.is_empty() { String::new() } else { format!("Hello {invitee_name}. ") };
+    let what = match (invitation.reconnect, workspace.is_empty()) {
+        (false, _) => "connect your Productboard workspace".to_owned(),
+        (true, true) => "renew the connection of the workspace that was connected before".to_owned(),
+        (true, false) => format!("renew the connection of the workspace {workspace}"),
+    };
+    Offer {
+        chrome: Chrome::outside(settings, format!("Connect Productboard for {organization_name}")),
         action: format!("{}/invitations/{token}", settings.base()),
         form_token: form::token_of(token),
-        organization: page.organization_name,
-        invited_by: page.invited_by,
-        name: page.invitee_name,
-        ends: moment!(page.expires_at),
-        is_reconnect: page.reconnect,
-        workspace: page.workspace,
-        refused,
-        is_eu: (region == "eu") != other,
-    };
-    page::show_as(status, &landing)
-}
-
-/// The form of a page without a session: it comes from that page, or it is refused.
-pub(super) fn check(
-    console: &Console,
-    headers: &HeaderMap,
-    sent: Result<Form<Fields>, FormRejection>,
-    secret: &str,
-) -> Result<Fields, Failure> {
-    use subtle::ConstantTimeEq as _;
-    let Form(fields) = sent.map_err(|_| Failure::unreadable_form())?;
-    let expected = form::token_of(secret);
-    let is_known: bool = fields.form_token.as_bytes().ct_eq(expected.as_bytes()).into();
-    if is_known && form::is_own(headers, &console.settings().public_url) {
-        return Ok(fields);
+        lead: format!(
+            "{hello}{invited_by} of {organization_name} asks you to {what}, so that they can see which seats are used."
+        ),
+        is_reconnect: invitation.reconnect,
+        ends: moment!(invitation.expires_at),
+        refused: None,
+        is_eu: false,
     }
-    Err(Failure::stale_form())
 }
 
 pub(crate) async fn accept(
@@ -146,25 +81,18 @@ pub(crate) async fn accept(
     Path(token): Path<String>,
     sent: Result<Form<Fields>, FormRejection>,
 ) -> Answer {
-    let fields = check(&console, &headers, sent, &token)?;
-    let page = opened(&console, &token).await?;
-    if !page.usable {
-        return show(&console, &token, page, None, "");
+    let fields = offer::check(&console, &headers, sent, &token)?;
+    let invitation = opened(&console, &token).await?;
+    if !invitation.usable {
+        return ended(&console, invitation);
     }
-    let address = limit::address(&headers, &console.settings().client_address_header, peer);
-    if let Err(wait) = console.tries().take(&form::token_of(&token), address) {
-        return show(&console, &token, page, Some(refusal::too_many(wait)), &fields.region);
-    }
-    let region = refusal::region(&fields.region).into();
-    let request = AcceptInvitationRequest { token: token.clone(), api_key: fields.api_key, region };
-    match console.services().credentials.invitations().accept_invitation(request).await {
-        Ok(accepted) => {
-            let card = Card::from(given(accepted.into_inner().connection)?);
-            let chrome = Chrome::outside(console.settings(), "Productboard is connected");
-            let organization = page.organization_name;
-            page::show(&Thanks { chrome, card, organization, return_url: String::new() })
-        }
-        Err(status) if status.code() == Code::NotFound => Err(Failure::dead_link()),
-        Err(status) => show(&console, &token, page, Some(refusal::of(status)?), &fields.region),
-    }
+    let offer = made(&console, &token, &invitation);
+    let mut invitations = console.services().credentials.invitations();
+    let call = |api_key, region| async move {
+        let request = AcceptInvitationRequest { token, api_key, region };
+        let accepted = invitations.accept_invitation(request).await?;
+        let (connection, organization) = (accepted.into_inner().connection, invitation.organization_name);
+        Ok(Made { connection, organization, return_url: String::new() })
+    };
+    offer::connect(&console, (&headers, peer), offer, fields, call).await
 }

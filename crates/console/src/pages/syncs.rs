@@ -9,7 +9,7 @@ use axum::{
 };
 use tidemark_rpc::{
     connections::GetConnectionRequest,
-    syncs::{GetSyncRequest, ListSyncsRequest, Priority, StartSyncRequest},
+    syncs::{GetSyncRequest, ListSyncsRequest, Priority, Run, StartSyncRequest, WatchSyncRequest},
 };
 use tonic::Status;
 
@@ -23,7 +23,7 @@ use crate::{
     visitor::Visitor,
 };
 
-const POLL: Duration = Duration::from_millis(500);
+const COME_AGAIN: Duration = Duration::from_secs(1);
 const PAGE: u32 = 50;
 /// Without scripts, the page loads itself again.
 const REFRESH_SECONDS: u32 = 3;
@@ -59,11 +59,17 @@ pub(crate) async fn start(visitor: Visitor, Path(id): Path<String>) -> Answer {
     Ok(see(&visitor.base, &format!("/syncs/{}", given(started.run)?.id)))
 }
 
+impl Part {
+    fn of(visitor: &Visitor, run: Run) -> Self {
+        Self { base: visitor.base.clone(), is_admin: visitor.is_admin, run: run.into() }
+    }
+}
+
 async fn part(visitor: &Visitor, id: &str) -> Result<Part, Status> {
     let request = GetSyncRequest { run_id: id.to_owned() };
     let found = visitor.services.syncs.syncs().get_sync(request).await?.into_inner();
     let run = found.run.ok_or_else(|| Status::internal("an answer without its run"))?;
-    Ok(Part { base: visitor.base.clone(), is_admin: visitor.is_admin, run: run.into() })
+    Ok(Part::of(visitor, run))
 }
 
 pub(crate) async fn one(visitor: Visitor, Path(id): Path<String>) -> Answer {
@@ -80,24 +86,26 @@ pub(crate) async fn live(
 ) -> Result<Response, Failure> {
     part(&visitor, &id).await?;
     Ok(live::stream(&console, async move |page| {
-        let (mut shown, mut said) = (String::new(), "");
+        let mut said = "";
         loop {
-            // A service that is away for a moment is asked again.
-            if let Ok(part) = part(&visitor, &id).await {
-                let html = part.render().unwrap_or_default();
-                if html != shown {
+            let request = WatchSyncRequest { run_id: id.clone() };
+            // A service that is away for a moment is asked again; so is one that ends the stream.
+            if let Ok(stream) = visitor.services.syncs.syncs().watch_sync(request).await {
+                let mut stream = stream.into_inner();
+                while let Ok(Some(told)) = stream.message().await {
+                    let Some(run) = told.run else { continue };
+                    let part = Part::of(&visitor, run);
                     page.part("progress", &part).await?;
-                    shown = html;
-                }
-                if part.run.state != said {
-                    said = part.run.state;
-                    page.say(format!("Sync: {said}")).await?;
-                }
-                if part.run.is_over {
-                    return page.end().await;
+                    if part.run.state != said {
+                        said = part.run.state;
+                        page.say(format!("Sync: {said}")).await?;
+                    }
+                    if part.run.is_over {
+                        return page.end().await;
+                    }
                 }
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(COME_AGAIN).await;
         }
     }))
 }

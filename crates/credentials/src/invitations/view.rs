@@ -23,7 +23,7 @@ impl Desk {
         // One more than shown tells whether there is a next page.
         let mut listed =
             self.parts.store.invitations_of(&organization, after.as_ref(), size as u64 + 1).await?;
-        let next_page_token = page::cut(&mut listed, size, |invitation| invitation.id.as_str());
+        let next_page_token = page::cut(&mut listed, size, |invitation| invitation.id.to_string());
         let invitations = listed.into_iter().map(|invitation| self.shown(invitation)).collect();
         Ok(wire::ListInvitationsResponse { invitations, next_page_token })
     }

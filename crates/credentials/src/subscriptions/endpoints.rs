@@ -80,7 +80,7 @@ impl Desk<'_> {
         let store = &self.parts.store;
         let mut endpoints =
             store.webhook_endpoints_of(&organization, after.as_ref(), size as u64 + 1).await?;
-        let next_page_token = page::cut(&mut endpoints, size, |endpoint| endpoint.id.as_str());
+        let next_page_token = page::cut(&mut endpoints, size, |endpoint| endpoint.id.to_string());
         let endpoints = endpoints.into_iter().map(shown::endpoint).collect();
         Ok(wire::ListWebhookEndpointsResponse { endpoints, next_page_token })
     }
@@ -158,7 +158,7 @@ impl Desk<'_> {
         let store = &self.parts.store;
         let mut rows =
             store.webhook_deliveries_of(&endpoint.id, state, before.as_ref(), size as u64 + 1).await?;
-        let next_page_token = page::cut(&mut rows, size, |delivery| delivery.id.as_str());
+        let next_page_token = page::cut(&mut rows, size, |delivery| delivery.id.to_string());
         let mut attempts = store.webhook_attempts(&rows).await?;
         let shown = |delivery: Delivery| {
             let attempts = attempts.remove(&delivery.id).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `WatchConnections`: tells events as they happen, each at least once, from where the caller left off.
+//! The events service. `WatchConnections` tells events as they happen, each at least once, from where the caller left off.
 //!
 //! A stream holds a position and a few messages; whoever reads slowly is waited for. It ends with the shutdown, and the
 //! caller goes on at another process with its last token.
@@ -23,8 +23,8 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Shared, SubscriptionService};
-use crate::refusal::Fault;
+use super::{Shared, SubscriptionService, history};
+use crate::{refusal::Fault, service::Parts};
 
 /// Messages that wait for the caller.
 const BUFFER: usize = 16;
@@ -68,6 +68,15 @@ impl EventsService for SubscriptionService {
             Ok(ReceiverStream::new(receiver))
         });
         answer.await
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<wire::ListEventsRequest>,
+    ) -> Result<Response<wire::ListEventsResponse>, Status> {
+        let (caller, request) = (Identity::of(&request)?, request.into_inner());
+        let work = |parts: Arc<Parts>| async move { history::list(&parts, &caller, &request).await };
+        self.0.credentials.answer("ListEvents", work).await
     }
 }
 
@@ -223,7 +232,7 @@ fn message(event: FeedEvent) -> wire::WatchConnectionsResponse {
 }
 
 /// The event as it was written, of types that this version does not know, too.
-fn cloud_event(event: FeedEvent) -> wire::CloudEvent {
+pub(super) fn cloud_event(event: FeedEvent) -> wire::CloudEvent {
     let body: Value = serde_json::from_slice(&event.body).unwrap_or_else(|error| {
         tracing::error!(event = %event.event_id, error = &error as &dyn StdError, "a stored event is no JSON");
         Value::Null

@@ -75,6 +75,29 @@ async fn a_link_lets_one_person_in_once() {
 }
 
 #[tokio::test]
+async fn what_was_lent_and_exchanged_is_in_the_audit_log() {
+    let office = Office::new().await;
+    let token = office.let_in(office.entry()).await.unwrap();
+    office.enter(&token).await.unwrap();
+    let chain = office.world.organization.as_str();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let entries = loop {
+        let entries = office.world.store.audit_entries(chain, 0, 100).await.unwrap();
+        let links: Vec<_> = entries.into_iter().filter(|it| it.action.starts_with("link.")).collect();
+        // The second one is written soon after.
+        if links.len() == 2 {
+            break links;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{links:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert_eq!([entries[0].action.as_str(), &entries[1].action], ["link.create", "link.redeem"]);
+    assert_eq!(entries[0].subject, entries[1].subject, "the same link");
+    let text = format!("{entries:?}");
+    assert!(text.contains("admin") && !text.contains(&token), "{text}");
+}
+
+#[tokio::test]
 async fn a_session_ends_when_it_is_left_and_after_twelve_hours() {
     let office = Office::new().await;
     let left = office.session().await;

@@ -9,7 +9,8 @@ use tidemark_domain::{Clock, id::OrganizationId};
 use tidemark_rpc::{
     client::Caller,
     connections::{
-        CloudEvent, WatchConnectionsRequest, WatchConnectionsResponse, events_service_server::EventsService,
+        CloudEvent, ListEventsRequest, WatchConnectionsRequest, WatchConnectionsResponse,
+        events_service_server::EventsService,
     },
     identity::Identity,
     inproc,
@@ -124,6 +125,41 @@ async fn a_caller_sees_its_own_organizations_only() {
         let refused = watch(&world, &limited(&mine), foreign.as_str(), "").await.unwrap_err();
         assert_eq!((refused.code(), refused.message()), (Code::NotFound, "no such organization"));
     }
+}
+
+#[tokio::test]
+async fn what_happened_is_listed_newest_first_in_pages() {
+    let world = World::new().await;
+    let (mine, connection) = world.customer().await;
+    let (theirs, other) = world.customer().await;
+    let mut told = Vec::new();
+    for number in 0..5 {
+        told.insert(0, world.happens(&connection, number).await.id.to_string());
+        world.happens(&other, number).await;
+    }
+    // Until all have their positions.
+    let mut stream = watch(&world, &platform(), "", "").await.unwrap();
+    while world.store.feed_head().await.unwrap().position < 10 {
+        message(&mut stream).await.unwrap();
+    }
+    let list = async |caller: &Identity, page_token: String| {
+        let request = ListEventsRequest { connection_id: connection.to_string(), page_size: 2, page_token };
+        world.service.list_events(by(caller, request)).await.map(tonic::Response::into_inner)
+    };
+    let (mut listed, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = list(&limited(&mine), token).await.unwrap();
+        assert!(page.events.len() <= 2);
+        listed.extend(page.events.into_iter().map(|event| event.id));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, told, "each once, and none of the other connection");
+    let refused = list(&limited(&theirs), String::new()).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), (Code::NotFound, "no such connection"));
+    assert_eq!(list(&platform(), "x".to_owned()).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[tokio::test]

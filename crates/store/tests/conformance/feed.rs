@@ -78,6 +78,10 @@ async fn an_event_gets_its_position_after_its_transaction(database: &TestDatabas
     assert_eq!(Event::decode(&read[1].body).unwrap(), events[1]);
     assert_eq!(store.feed_after(1, Some(&organization_id(1)), 1).await.unwrap(), read[1..2]);
     assert_eq!(store.feed_after(0, Some(&organization_id(2)), 10).await.unwrap(), []);
+    let newest: Vec<_> = read.iter().rev().cloned().collect();
+    assert_eq!(store.feed_of(&connection, None, 2).await.unwrap(), newest[..2]);
+    assert_eq!(store.feed_of(&connection, Some(2), 10).await.unwrap(), newest[2..]);
+    assert_eq!(store.feed_of(&connection_id(9), None, 10).await.unwrap(), []);
 }
 
 /// The id is taken early, the commit comes late: whoever has read beyond the id in the meantime still gets the event.

@@ -144,6 +144,7 @@ pub(super) const LIBRARIES: &[Home] = &[
         in_tests: &[],
         why: "mails hold links that connect, and whoever makes those links sends them",
     },
+    Home { names: &["plotters"], crates: &["console"], in_tests: &[], why: "charts are drawn in one place" },
     Home { names: &["figment"], crates: &["runtime"], in_tests: &[], why: "settings are read in one place" },
     Home {
         names: &["clap"],

@@ -217,6 +217,53 @@ async fn a_contract_that_makes_no_sense_is_refused_by_its_field() {
 }
 
 #[tokio::test]
+async fn a_recommendation_is_accepted_by_somebody_until_it_is_undone() {
+    let (sample, process) = ready().await;
+    let mut client = process.client.clone();
+    let listed = wire::ListRecommendationsRequest { connection_id: id(&sample), ..Default::default() };
+    let first = async || {
+        let list = process.client.clone().list_recommendations(listed.clone()).await.unwrap().into_inner();
+        list.recommendations[0].seat.clone().unwrap()
+    };
+    let seat = first().await;
+    assert_eq!(seat.acceptance, None);
+    let accept = wire::AcceptRecommendationRequest {
+        connection_id: id(&sample),
+        member_id: seat.member_id.clone(),
+        action: seat.action.clone(),
+        actor: " Ada ".to_owned(),
+    };
+    let accepted = client.accept_recommendation(accept.clone()).await.unwrap().into_inner().acceptance;
+    assert_eq!(accepted.as_ref().unwrap().by, "Ada");
+    assert_eq!(first().await.acceptance, accepted);
+    let asked = wire::ListSeatsRequest {
+        connection_id: id(&sample),
+        member_id: seat.member_id.clone(),
+        ..Default::default()
+    };
+    let alone = client.list_seats(asked).await.unwrap().into_inner();
+    assert_eq!((alone.total, alone.seats.len()), (1, 1), "one member is asked for");
+    assert_eq!(alone.seats[0].acceptance, accepted);
+
+    let withdraw =
+        wire::WithdrawAcceptanceRequest { connection_id: id(&sample), member_id: seat.member_id.clone() };
+    client.withdraw_acceptance(withdraw.clone()).await.unwrap();
+    assert_eq!(first().await.acceptance, None);
+    assert_eq!(client.withdraw_acceptance(withdraw).await.unwrap_err().code(), Code::NotFound);
+
+    let other = wire::AcceptRecommendationRequest { action: "review_viewer".to_owned(), ..accept.clone() };
+    let refused = client.accept_recommendation(other).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound, "another action than the one that was shown: {refused}");
+    for (name, wrong) in [
+        ("member_id", wire::AcceptRecommendationRequest { member_id: "x".to_owned(), ..accept.clone() }),
+        ("actor", wire::AcceptRecommendationRequest { actor: " ".to_owned(), ..accept }),
+    ] {
+        assert_eq!(field(&client.accept_recommendation(wrong).await.unwrap_err()), name);
+    }
+    process.stop().await;
+}
+
+#[tokio::test]
 async fn an_exempt_seat_is_shown_and_not_recommended() {
     let (sample, process) = ready().await;
     let mut client = process.client.clone();
@@ -240,6 +287,10 @@ async fn an_exempt_seat_is_shown_and_not_recommended() {
     let seat = seats.iter().find(|seat| seat.member_id == member_id).unwrap();
     assert_eq!(seat.exemption.as_ref().unwrap().reason, "on parental leave");
     assert_eq!((seat.tier.as_str(), seat.action.as_str()), ("", ""));
+    let asked =
+        wire::ListSeatsRequest { connection_id: id(&sample), exempt_only: true, ..Default::default() };
+    let exempt = client.list_seats(asked).await.unwrap().into_inner().seats;
+    assert_eq!(exempt.iter().map(|seat| &seat.member_id).collect::<Vec<_>>(), [&member_id]);
 
     let end = wire::EndExemptionRequest { connection_id: id(&sample), member_id: member_id.clone() };
     client.end_exemption(end.clone()).await.unwrap();
@@ -303,7 +354,7 @@ async fn another_organizations_numbers_are_not_there() {
     let other = OrganizationId::generate(&sample.clock, &SeededEntropy::new(99));
     let caller = Identity::new("limited", Some(BTreeSet::from([other])));
     let refused = Desk::of(&sample).check_seen(&caller).await.unwrap_err();
-    assert_eq!(refused.into_status(&sample.connection).code(), Code::NotFound);
+    assert_eq!(refused.into_status(sample.connection.as_str()).code(), Code::NotFound);
     let own = sample.store().organization_of(&sample.connection).await.unwrap().unwrap();
     let caller = Identity::new("limited", Some(BTreeSet::from([own])));
     Desk::of(&sample).check_seen(&caller).await.unwrap();

@@ -1,0 +1,74 @@
+//! What happens in an organization, as it happens: what keeps open pages up to date.
+
+use std::time::Duration;
+
+use tidemark_rpc::{
+    client::Signed,
+    connections::{
+        CloudEvent, WatchConnectionsRequest, WatchConnectionsResponse,
+        events_service_client::EventsServiceClient,
+    },
+};
+use tonic::{Code, Streaming};
+
+use crate::visitor::Visitor;
+
+const COME_AGAIN: Duration = Duration::from_secs(2);
+
+/// What happens in an organization.
+pub(super) struct Watch {
+    events: EventsServiceClient<Signed>,
+    organization_id: String,
+    resume_token: String,
+    stream: Option<Streaming<WatchConnectionsResponse>>,
+}
+
+impl Watch {
+    pub(super) fn of(visitor: &Visitor) -> Self {
+        Self {
+            events: visitor.services.credentials.events(),
+            organization_id: visitor.organization.to_string(),
+            resume_token: String::new(),
+            stream: None,
+        }
+    }
+
+    /// The next event. None is the beginning: from now on nothing is missed.
+    pub(super) async fn next(&mut self) -> Option<CloudEvent> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                if self.begin().await {
+                    return None;
+                }
+                continue;
+            };
+            match stream.message().await {
+                Ok(Some(message)) => {
+                    self.resume_token = message.resume_token;
+                    if message.event.is_some() {
+                        return message.event;
+                    }
+                }
+                Ok(None) | Err(_) => self.stream = None,
+            }
+        }
+    }
+
+    /// Begins, or goes on where it was; tells whether something may have been missed.
+    async fn begin(&mut self) -> bool {
+        let request = WatchConnectionsRequest {
+            organization_id: self.organization_id.clone(),
+            resume_token: self.resume_token.clone(),
+        };
+        match self.events.watch_connections(request).await {
+            Ok(stream) => {
+                self.stream = Some(stream.into_inner());
+                return self.resume_token.is_empty();
+            }
+            Err(status) if status.code() == Code::OutOfRange => self.resume_token.clear(),
+            Err(_) => {}
+        }
+        tokio::time::sleep(COME_AGAIN).await;
+        false
+    }
+}
