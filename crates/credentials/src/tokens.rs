@@ -1,6 +1,6 @@
 //! The server of `tidemark.credentials.v1`: releases what can be called with, and hears what callers saw refused.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use secrecy::ExposeSecret;
 use tidemark_domain::{
@@ -103,27 +103,27 @@ impl Parts {
 
     /// A version that can be called with now, renewed if its end is near. Never one whose end may be behind us: where it
     /// cannot be renewed, the caller is told when to come again.
-    pub(crate) async fn usable(
+    pub(crate) async fn usable<'a>(
         self: &Arc<Self>,
         connection: &Connection,
-        version: &SealedCredential,
-    ) -> Result<(SealedCredential, Secret), Fault> {
+        version: &'a SealedCredential,
+    ) -> Result<(Cow<'a, SealedCredential>, Secret), Fault> {
         let now = self.clock.now();
         let Some(end) = version.access_expires_at else {
-            return Ok((version.clone(), self.open(connection, version)?));
+            return Ok((Cow::Borrowed(version), self.open(connection, version)?));
         };
         let life = (end - version.created_at).to_std().unwrap_or_default();
         let is_usable = expiry::is_usable(now, end);
         if is_usable && !(version.renews() && now >= expiry::refresh_at(version.created_at, life, 0.0)) {
-            return Ok((version.clone(), self.open(connection, version)?));
+            return Ok((Cow::Borrowed(version), self.open(connection, version)?));
         }
         match self.renewed_beside(connection, version, is_usable).await {
             Ok(renewed) => {
                 let secret = self.open(connection, &renewed)?;
-                Ok((renewed, secret))
+                Ok((Cow::Owned(renewed), secret))
             }
             Err(Unrefreshed::Later(_) | Unrefreshed::Fault(_)) if is_usable => {
-                Ok((version.clone(), self.open(connection, version)?))
+                Ok((Cow::Borrowed(version), self.open(connection, version)?))
             }
             Err(Unrefreshed::Later(retry_after)) => {
                 Err(Refusal::Unavailable { what: "the renewal of the access".into(), retry_after }.into())

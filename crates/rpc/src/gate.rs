@@ -73,26 +73,31 @@ where
         let call = Call::new(request.headers(), LONGEST_CALL);
         let request_id = call.request_id.clone();
         let method = request.uri().path().trim_start_matches('/').to_owned();
-        let span = tracing::info_span!(
-            "rpc",
-            %method,
-            request_id = request_id.to_str().unwrap_or_default(),
-            caller = tracing::field::Empty,
-        );
-        trace::follow(&span, request.headers());
-        let place = scope::place(&method);
-        let watched = Watched::begin(place);
-        let answered = async move {
-            let access = Access::at(place, &method);
-            let mut response = pass(guard, inner, request, call, method, access).await?;
-            if let Some(code) = response.headers().get("grpc-status") {
-                tracing::debug!(?code, "refused");
-            }
+        let known = scope::place(&method);
+        let watched = Watched::begin(known);
+        Box::pin(async move {
+            let access = Access::at(known, &method);
+            let place = guard.limits().map(|limits| limits.place()).transpose();
+            let who = match (&place, access) {
+                (Ok(_), Access::Needs(_)) => Some(guard.identify(request.headers()).await),
+                _ => None,
+            };
+            let span = tracing::info_span!(
+                "rpc",
+                %method,
+                request_id = request_id.to_str().unwrap_or_default(),
+                // Not recorded later: the log's text of the span would be written twice.
+                caller = who.as_ref().and_then(|who| who.as_ref().ok()).map_or("unknown", Identity::actor),
+            );
+            trace::follow(&span, request.headers());
+            let mut response = match place {
+                Ok(_place) => pass(guard, inner, request, call, method, access, who).instrument(span).await?,
+                Err(refusal) => refused(refusal),
+            };
             watched.end(code(&response));
             response.headers_mut().insert(REQUEST_ID, request_id);
             Ok(response)
-        };
-        Box::pin(answered.instrument(span))
+        })
     }
 }
 
@@ -103,23 +108,19 @@ async fn pass<S>(
     call: Call,
     method: String,
     access: Access,
+    who: Option<Result<Identity, Refusal>>,
 ) -> Result<Response<Body>, S::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
-    let place = guard.limits().map(|limits| limits.place()).transpose();
-    let _place = match place {
-        Ok(place) => place,
-        Err(refusal) => return Ok(refused(refusal)),
-    };
     let deadline = call.deadline.checked_sub(MARGIN).unwrap_or(call.deadline);
-    let scope = match access {
-        Access::Open => {
+    let (scope, who) = match (access, who) {
+        (Access::Needs(scope), Some(who)) => (scope, who),
+        (Access::Open, _) => {
             let answer = timeout_at(deadline, inner.call(request)).await;
             return answer.unwrap_or_else(|_| Ok(refused(Refusal::DeadlineExceeded)));
         }
-        Access::Closed => return Ok(refused(Status::unimplemented("there is no such method"))),
-        Access::Needs(scope) => scope,
+        _ => return Ok(refused(Status::unimplemented("there is no such method"))),
     };
     let denial = |actor: &str, organization, reason| Denial {
         actor: actor.to_owned(),
@@ -128,7 +129,7 @@ where
         reason,
         request_id: call.request_id.to_str().unwrap_or_default().to_owned(),
     };
-    let identity = match guard.identify(request.headers()).await {
+    let identity = match who {
         Ok(identity) => identity,
         Err(refusal) => {
             if matches!(status::code(&refusal), Code::Unauthenticated) {
@@ -137,7 +138,6 @@ where
             return Ok(refused(refusal));
         }
     };
-    tracing::Span::current().record("caller", identity.actor());
     if !identity.has(scope) {
         let refusal = Refusal::PermissionDenied { scope };
         guard.denied(denial(identity.actor(), None, status::reason_of(&refusal)));
@@ -151,7 +151,11 @@ where
     if let Some(organization) = identity.denied() {
         guard.denied(denial(identity.actor(), Some(organization.clone()), WRONG_ORGANIZATION));
     }
-    answer.unwrap_or_else(|_| Ok(refused(Refusal::DeadlineExceeded)))
+    let response = answer.unwrap_or_else(|_| Ok(refused(Refusal::DeadlineExceeded)))?;
+    if let Some(code) = response.headers().get("grpc-status") {
+        tracing::debug!(?code, "refused");
+    }
+    Ok(response)
 }
 
 /// Nothing is said in the headers of what goes well, or has only begun.
