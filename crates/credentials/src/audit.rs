@@ -19,7 +19,7 @@ mod repeats;
 mod tests;
 mod writer;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use tidemark_domain::{Clock, id::OrganizationId};
@@ -108,8 +108,8 @@ pub struct Entry {
     actor: String,
     action: Action,
     subject: String,
-    outcome: String,
-    details: BTreeMap<&'static str, String>,
+    outcome: Cow<'static, str>,
+    details: Vec<(&'static str, String)>,
 }
 
 impl Entry {
@@ -125,14 +125,14 @@ impl Entry {
             actor: actor.to_owned(),
             action,
             subject: subject.to_string(),
-            outcome: "ok".to_owned(),
-            details: BTreeMap::new(),
+            outcome: Cow::Borrowed("ok"),
+            details: Vec::new(),
         }
     }
 
     /// How it ended, where not well.
     #[must_use]
-    pub fn outcome(mut self, outcome: impl Into<String>) -> Self {
+    pub fn outcome(mut self, outcome: impl Into<Cow<'static, str>>) -> Self {
         self.outcome = outcome.into();
         self
     }
@@ -140,7 +140,7 @@ impl Entry {
     /// Something else worth knowing. Never a secret.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.details.insert(key, value.to_string());
+        self.details.push((key, value.to_string()));
         self
     }
 }

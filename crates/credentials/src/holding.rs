@@ -1,5 +1,10 @@
 //! A connection with the credentials it holds, as they are now: which one is present, and which one can read what.
 
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use tidemark_domain::{
     capability::{Availability, Capability, Finding, union},
     connection::{CredentialKind, State},
@@ -10,6 +15,7 @@ use tidemark_store::{Connection, SealedCredential};
 
 use crate::{
     refusal::{Fault, reconnect_required},
+    secret::Secret,
     service::Parts,
 };
 
@@ -19,6 +25,18 @@ pub(crate) struct Holding {
     pub(crate) connection: Connection,
     /// All versions, the newest first.
     versions: Vec<SealedCredential>,
+    /// The secret that was released last.
+    opened: Opened,
+}
+
+/// The opened secret of a generation, for as long as what was read is kept.
+#[derive(Default)]
+struct Opened(Mutex<Option<(i64, Arc<Secret>)>>);
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 impl Parts {
@@ -28,14 +46,31 @@ impl Parts {
         if versions.is_empty() && connection.state.is_live() {
             return Err(Fault::Missing { connection: id.clone(), generation: connection.generation });
         }
-        Ok(Holding { connection, versions })
+        Ok(Holding { connection, versions, opened: Opened::default() })
     }
 }
 
 impl Holding {
     /// A connection without credentials.
     pub(crate) fn bare(connection: Connection) -> Self {
-        Self { connection, versions: Vec::new() }
+        Self { connection, versions: Vec::new(), opened: Opened::default() }
+    }
+
+    /// The secret of one of the versions, opened once.
+    pub(crate) fn secret(
+        &self,
+        version: &SealedCredential,
+        open: impl FnOnce() -> Result<Secret, Fault>,
+    ) -> Result<Arc<Secret>, Fault> {
+        let mut opened = self.opened.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some((generation, secret)) if *generation == version.generation => Ok(Arc::clone(secret)),
+            _ => {
+                let secret = Arc::new(open()?);
+                *opened = Some((version.generation, Arc::clone(&secret)));
+                Ok(secret)
+            }
+        }
     }
 
     /// The present version of a kind.

@@ -84,7 +84,13 @@ impl Parts {
         let connection = &holding.connection;
         caller.check(&connection.organization_id, "connection")?;
         caller.admit_release(&connection.organization_id)?;
-        let (version, secret) = self.usable(connection, holding.credential_for(wanted)?).await?;
+        let best = holding.credential_for(wanted)?;
+        let (version, secret) = if self.is_fresh(best) {
+            (Cow::Borrowed(best), holding.secret(best, || self.open(connection, best))?)
+        } else {
+            let (version, secret) = self.usable(connection, best).await?;
+            (version, Arc::new(secret))
+        };
         let scheme = match version.kind {
             CredentialKind::ApiKey => connection.auth_scheme,
             CredentialKind::Oauth | CredentialKind::Assertion => AuthScheme::Bearer,
@@ -101,6 +107,14 @@ impl Parts {
         })
     }
 
+    /// Whether a version can be called with now, and needs no renewal yet.
+    fn is_fresh(&self, version: &SealedCredential) -> bool {
+        let Some(end) = version.access_expires_at else { return true };
+        let (now, life) = (self.clock.now(), (end - version.created_at).to_std().unwrap_or_default());
+        let is_due = version.renews() && now >= expiry::refresh_at(version.created_at, life, 0.0);
+        expiry::is_usable(now, end) && !is_due
+    }
+
     /// A version that can be called with now, renewed if its end is near. Never one whose end may be behind us: where it
     /// cannot be renewed, the caller is told when to come again.
     pub(crate) async fn usable<'a>(
@@ -108,15 +122,10 @@ impl Parts {
         connection: &Connection,
         version: &'a SealedCredential,
     ) -> Result<(Cow<'a, SealedCredential>, Secret), Fault> {
-        let now = self.clock.now();
-        let Some(end) = version.access_expires_at else {
-            return Ok((Cow::Borrowed(version), self.open(connection, version)?));
-        };
-        let life = (end - version.created_at).to_std().unwrap_or_default();
-        let is_usable = expiry::is_usable(now, end);
-        if is_usable && !(version.renews() && now >= expiry::refresh_at(version.created_at, life, 0.0)) {
+        if self.is_fresh(version) {
             return Ok((Cow::Borrowed(version), self.open(connection, version)?));
         }
+        let is_usable = version.access_expires_at.is_none_or(|end| expiry::is_usable(self.clock.now(), end));
         match self.renewed_beside(connection, version, is_usable).await {
             Ok(renewed) => {
                 let secret = self.open(connection, &renewed)?;

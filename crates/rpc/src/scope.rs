@@ -1,6 +1,6 @@
 //! What a caller may do: the one table from method to scope. A method that is not in it is refused to everybody.
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr, sync::LazyLock};
 
 /// Something a service token may be made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,7 +119,9 @@ const OPEN: [&str; 2] = ["grpc.health.v1.", "grpc.reflection.v1."];
 
 /// Where a method stands in the table.
 pub(crate) fn place(method: &str) -> Option<usize> {
-    METHODS.iter().position(|(name, _)| *name == method)
+    static PLACES: LazyLock<HashMap<&str, usize>> =
+        LazyLock::new(|| METHODS.iter().map(|(name, _)| *name).zip(0..).collect());
+    PLACES.get(method).copied()
 }
 
 /// Who may call a method.

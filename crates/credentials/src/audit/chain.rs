@@ -107,7 +107,7 @@ pub(super) async fn append(
             actor: actor.clone(),
             action: action.as_str().to_owned(),
             subject: subject.clone(),
-            outcome: outcome.clone(),
+            outcome: outcome.clone().into_owned(),
             details: repeats::details(timed),
             previous: std::mem::take(&mut head.hash),
             hash: Vec::new(),

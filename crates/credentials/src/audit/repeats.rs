@@ -29,7 +29,7 @@ pub(super) fn details(timed: &Timed) -> String {
     #[derive(Serialize)]
     struct Details<'a> {
         #[serde(flatten)]
-        told: &'a BTreeMap<&'static str, String>,
+        told: BTreeMap<&'static str, &'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         request: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub(super) fn details(timed: &Timed) -> String {
     let request = requests.next().flatten();
     let last = timed.times[1..].iter().map(|moment| moment.at).max();
     let details = Details {
-        told: &timed.entry.details,
+        told: timed.entry.details.iter().map(|(key, value)| (*key, &value[..])).collect(),
         request,
         times: last.map(|_| timed.times.len()),
         until: last.map(|last| last.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
