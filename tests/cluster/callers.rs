@@ -31,7 +31,7 @@ const NO_DELIVERY: &str = "whdl_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 
 /// Methods that name something that exists here, and belongs to somebody.
-const ISOLATED: [&str; 38] = [
+const ISOLATED: [&str; 39] = [
     "CreateConnection",
     "GetConnection",
     "ListConnections",
@@ -69,17 +69,19 @@ const ISOLATED: [&str; 38] = [
     "EndExemption",
     "PreviewRenewal",
     "GetCoverage",
+    "ListAlerts",
     "Export",
 ];
 
 /// Those of them that name the organization itself.
-const NAMES_ORGANIZATION: [&str; 6] = [
+const NAMES_ORGANIZATION: [&str; 7] = [
     "CreateConnection",
     "ListConnections",
     "ListInvitations",
     "WatchConnections",
     "CreateWebhookEndpoint",
     "ListWebhookEndpoints",
+    "ListAlerts",
 ];
 
 /// What the calls are about.
@@ -190,7 +192,8 @@ async fn call(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
 /// The numbers of a connection, and what is entered for it.
 async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<(), Status> {
     use utilization as util;
-    let (connection_id, member_id, mut client) = (of.connection, of.member, caller.utilization());
+    let Target { organization: organization_id, connection: connection_id, member: member_id, .. } = of;
+    let mut client = caller.utilization();
     match method.split('/').nth(1).unwrap() {
         "GetSummary" => client.get_summary(util::GetSummaryRequest { connection_id }).await.map(drop),
         "GetTrend" => {
@@ -239,6 +242,10 @@ async fn ask_utilization(caller: &Caller, method: &str, of: Target) -> Result<()
             .await
             .map(drop),
         "GetCoverage" => client.get_coverage(util::GetCoverageRequest { connection_id }).await.map(drop),
+        "ListAlerts" => client
+            .list_alerts(util::ListAlertsRequest { organization_id, ..Default::default() })
+            .await
+            .map(drop),
         "Export" => client
             .export(util::ExportRequest { connection_id, table: 3, ..Default::default() })
             .await

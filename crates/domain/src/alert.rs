@@ -16,6 +16,8 @@ use crate::{
 
 /// Days before a renewal that are told.
 pub const RENEWAL_DAYS: [u32; 3] = [120, 90, 60];
+/// The names of the kinds of alerts.
+pub const KINDS: [&str; 5] = ["below_target", "seat_idle", "over_allocated", "renewal_near", "data_stale"];
 /// Days the data may lag behind before that is told.
 pub const STALE_DAYS: i64 = 3;
 
@@ -77,7 +79,8 @@ pub struct DataStale {
 }
 
 /// One alert.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Alert {
     /// Utilization under the target.
     BelowTarget(BelowTarget),
@@ -109,6 +112,57 @@ impl Alert {
             Self::BelowTarget(_) | Self::OverAllocated(_) | Self::DataStale(_) => String::new(),
             Self::SeatIdle(seat) => seat.member_id.to_string(),
             Self::RenewalNear(near) => format!("{}/{}", near.renewal, near.days),
+        }
+    }
+
+    /// The day of the numbers it was judged by, where there are any.
+    pub fn as_of(&self) -> Option<NaiveDate> {
+        match self {
+            Self::BelowTarget(BelowTarget { as_of, .. })
+            | Self::SeatIdle(SeatIdle { as_of, .. })
+            | Self::OverAllocated(OverAllocated { as_of, .. })
+            | Self::DataStale(DataStale { as_of, .. }) => Some(*as_of),
+            Self::RenewalNear(_) => None,
+        }
+    }
+
+    /// The member it is about.
+    pub fn member_id(&self) -> Option<Uuid> {
+        match self {
+            Self::SeatIdle(seat) => Some(seat.member_id),
+            _ => None,
+        }
+    }
+
+    /// In words, for a person.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::BelowTarget(below) => format!(
+                "{} of {} paid seats were used in 28 days: under the target of {} % for two windows in a row",
+                below.active_seats, below.assigned_seats, below.target_percent
+            ),
+            Self::SeatIdle(SeatIdle { last_active_day: Some(day), .. }) => {
+                format!("a paid seat went idle: no activity since {day}")
+            }
+            Self::SeatIdle(_) => "a paid seat went idle: no activity since it was first seen".to_owned(),
+            Self::OverAllocated(over) => format!(
+                "{} paid seats are assigned, {} were bought",
+                over.assigned_seats, over.purchased_seats
+            ),
+            Self::RenewalNear(near) => {
+                let droppable = near.droppable_seats.filter(|seats| *seats > 0);
+                let seats = droppable.map(|seats| format!("; {seats} seats fewer could be bought"));
+                format!(
+                    "the contract renews on {}, in at most {} days{}",
+                    near.renewal,
+                    near.days,
+                    seats.unwrap_or_default()
+                )
+            }
+            Self::DataStale(stale) => {
+                let why = if stale.reconnect_required { ": the workspace has to be reconnected" } else { "" };
+                format!("the newest numbers are of {}{why}", stale.as_of)
+            }
         }
     }
 }
@@ -184,8 +238,6 @@ impl Situation<'_> {
                 .iter()
                 .any(|seat| seat.state == SeatState::Unknown && seat.member_id.to_string() == *subject),
             "below_target" => self.utilization.is_some() || self.contract.target_percent.is_none(),
-            // A renewal that was told stays told, also when its day has passed.
-            "renewal_near" => false,
             _ => true,
         }
     }

@@ -107,6 +107,7 @@ pub const METHODS: &[(&str, Scope)] = &[
     ("tidemark.utilization.v1.UtilizationService/EndExemption", UtilizationWrite),
     ("tidemark.utilization.v1.UtilizationService/PreviewRenewal", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/GetCoverage", UtilizationRead),
+    ("tidemark.utilization.v1.UtilizationService/ListAlerts", UtilizationRead),
     ("tidemark.utilization.v1.UtilizationService/Export", UtilizationRead),
 ];
 

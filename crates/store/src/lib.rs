@@ -45,6 +45,7 @@ mod turns;
 mod webhooks;
 
 pub use activity::{CoveredDay, DayRange, OwnedMemberFacts, Vanished};
+pub use alerts::{AlertFilter, AlertPlace, ToldAlert};
 pub use audit::{AuditEntry, AuditHead};
 pub use configurations::Configuration;
 pub use connect_links::ConnectLink;

@@ -54,6 +54,7 @@ impl MigratorTrait for Migrator {
                 ],
             }),
             Box::new(Migration { name: "0009_console", ddl: &[include_str!("migration/0009_console.sql")] }),
+            Box::new(Migration { name: "0010_alerts", ddl: &[include_str!("migration/0010_alerts.sql")] }),
         ]
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn start(desk: Desk, asked: wire::ExportRequest) -> Result<Rece
     tokio::spawn(async move {
         if let Err(fault) = send(&desk, &ground, source, file, &sender).await {
             // Whoever has gone away hears nothing.
-            let _ = sender.send(Err(fault.into_status(&connection))).await;
+            let _ = sender.send(Err(fault.into_status(connection.as_str()))).await;
         }
     });
     Ok(ReceiverStream::new(receiver))

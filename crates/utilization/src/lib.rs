@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aggregator;
+mod alerts;
 mod basis;
 mod contract;
 mod export;

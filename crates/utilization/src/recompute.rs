@@ -202,9 +202,7 @@ async fn write(
     }
     // Under the head's lock: of two aggregators one tells.
     let turn = situation.turn(&tx.told_alerts(connection).await?);
-    let told: Vec<_> = turn.begun.iter().map(|alert| (alert.kind().to_owned(), alert.subject())).collect();
-    let told: Vec<_> = told.into_iter().chain(turn.silent).collect();
-    tx.turn_alerts(connection, &told, &turn.ended, head.computed_at).await?;
+    tx.turn_alerts(connection, &turn, head.computed_at).await?;
     for alert in turn.begun {
         tx.emit(&Event::new(clock, entropy, connection.clone(), alert.into())).await?;
     }

@@ -23,6 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     aggregator::{Aggregator, chain},
+    alerts,
     basis::Ground,
     contract, export, seats, summary, trend,
 };
@@ -82,7 +83,7 @@ impl UtilizationService {
                 desk.check_seen(&caller).await?;
                 work(desk, request.into_inner()).await
             };
-            answered.await.map(Response::new).map_err(|fault: Fault| fault.into_status(&id))
+            answered.await.map(Response::new).map_err(|fault: Fault| fault.into_status(id.as_str()))
         })
         .await
     }
@@ -152,13 +153,13 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// What the caller can do about it; the cause goes to the log.
-    pub(crate) fn into_status(self, connection: &ConnectionId) -> Status {
+    pub(crate) fn into_status(self, of: &str) -> Status {
         let error = match self {
             Self::Refused(refusal) => return refusal.into(),
             Self::Status(status) => return status,
             Self::Store(error) => error,
         };
-        tracing::error!(%connection, error = chain(&error), "a request failed at the database");
+        tracing::error!(of, error = chain(&error), "a request failed at the database");
         match error {
             Error::Unavailable(_) => {
                 Refusal::Unavailable { what: "the database".into(), retry_after: RETRY_AFTER }
@@ -317,6 +318,20 @@ impl generated::UtilizationService for UtilizationService {
     ) -> Result<Response<wire::GetCoverageResponse>, Status> {
         self.answer(request, |it| &it.connection_id, |desk, _| async move { trend::coverage(&desk).await })
             .await
+    }
+
+    async fn list_alerts(
+        &self,
+        request: Request<wire::ListAlertsRequest>,
+    ) -> Result<Response<wire::ListAlertsResponse>, Status> {
+        let (caller, store) = (Identity::of(&request)?, self.aggregator.store.clone());
+        let asked = request.into_inner();
+        detached(async move {
+            let organization = asked.organization_id.clone();
+            let listed = alerts::list(&store, &caller, asked).await;
+            listed.map(Response::new).map_err(|fault| fault.into_status(&organization))
+        })
+        .await
     }
 
     type ExportStream = ReceiverStream<Result<wire::ExportResponse, Status>>;

@@ -108,3 +108,24 @@ fn old_numbers_and_too_many_seats_are_told_until_they_end() {
     assert_eq!(watch.look(110, 105, &[], [90, 90]), ["data_stale", "over_allocated"]);
     assert!(watch.look(111, 105, &[], [90, 90]).is_empty());
 }
+
+#[test]
+fn an_alert_reads_back_and_says_what_it_is() {
+    let renewal = RenewalNear { renewal: day(200), days: 90, droppable_seats: Some(7) };
+    let stale = DataStale { as_of: day(100), reconnect_required: true };
+    for (alert, sentence) in [
+        (
+            Alert::RenewalNear(renewal),
+            "the contract renews on 2026-07-20, in at most 90 days; 7 seats fewer could be bought",
+        ),
+        (
+            Alert::DataStale(stale),
+            "the newest numbers are of 2026-04-11: the workspace has to be reconnected",
+        ),
+    ] {
+        let text = serde_json::to_string(&alert).unwrap();
+        assert!(text.contains(&format!("\"kind\":\"{}\"", alert.kind())), "{text}");
+        assert_eq!(serde_json::from_str::<Alert>(&text).unwrap(), alert);
+        assert_eq!(alert.sentence(), sentence);
+    }
+}

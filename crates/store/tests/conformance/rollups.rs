@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, TimeDelta};
 use tidemark_domain::{
+    alert::{Alert, DataStale, SeatIdle, Turn},
     contract::{Contract, Price},
     event::Changed,
     exemption::Exemption,
     member::{Role, Standing, Version},
     recommendation::{self, Recommendation},
-    rollup::{Coverage, Cut, DEFINITION_VERSION, Flag, Fold, MemberFacts, Rollup, WINDOWS},
+    rollup::{Coverage, Cut, DEFINITION_VERSION, Flag, Fold, MemberFacts, Rollup, SeatState, WINDOWS},
 };
-use tidemark_store::{RollupHead, RollupMark, RosterMember, Store, TeamRoster};
+use tidemark_store::{AlertFilter, RollupHead, RollupMark, RosterMember, Store, TeamRoster};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -25,7 +26,8 @@ on_both_databases! {
     a_mark_stays_where_something_was_added,
     a_connection_is_due_once_a_day_and_when_asked,
     older_days_are_told_in_two_dates,
-    contract_exemptions_and_alerts_read_back_as_written,
+    contract_and_exemptions_read_back_as_written,
+    alerts_are_listed_until_long_after_they_ended,
 }
 
 /// A real rollup of the days `first..=last` for that many members.
@@ -284,7 +286,7 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
     assert_eq!(store.roster_start(&connection_id(2)).await.unwrap(), None);
 }
 
-async fn contract_exemptions_and_alerts_read_back_as_written(database: &TestDatabase) {
+async fn contract_and_exemptions_read_back_as_written(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
     assert_eq!(store.contract(&id).await.unwrap(), Contract::default());
     let contract = Contract {
@@ -306,10 +308,6 @@ async fn contract_exemptions_and_alerts_read_back_as_written(database: &TestData
     tx.set_contract(&id, &contract, now()).await.unwrap();
     tx.set_exemption(&id, &exemption("on leave")).await.unwrap();
     tx.set_exemption(&id, &exemption("on parental leave")).await.unwrap();
-    let told = [("seat_idle".to_owned(), "a".to_owned()), ("data_stale".to_owned(), String::new())];
-    tx.turn_alerts(&id, &told, &[], now()).await.unwrap();
-    tx.turn_alerts(&id, &[], &told[..1], now()).await.unwrap();
-    assert_eq!(tx.told_alerts(&id).await.unwrap(), BTreeSet::from([told[1].clone()]));
     tx.commit().await.unwrap();
     assert_eq!(store.contract(&id).await.unwrap(), contract);
     assert_eq!(store.exemptions(&id).await.unwrap(), [exemption("on parental leave")]);
@@ -322,4 +320,63 @@ async fn contract_exemptions_and_alerts_read_back_as_written(database: &TestData
     assert!(!tx.end_exemption(&id, member(1), later).await.unwrap(), "it has ended already");
     tx.commit().await.unwrap();
     assert_eq!(store.exemptions(&id).await.unwrap()[0].ended_at, Some(later));
+}
+
+async fn alerts_are_listed_until_long_after_they_ended(database: &TestDatabase) {
+    let store = database.store();
+    let (one, other) = (connected(&store, 1).await, connected(&store, 2).await);
+    let organization = one.organization_id.clone();
+    assert_eq!(other.organization_id, organization);
+    let idle = |number: u128| {
+        Alert::SeatIdle(SeatIdle {
+            as_of: day(9),
+            member_id: member(number),
+            state: SeatState::Dormant,
+            last_active_day: None,
+        })
+    };
+    let stale = Alert::DataStale(DataStale { as_of: day(8), reconnect_required: false });
+    let key = |alert: &Alert| (alert.kind().to_owned(), alert.subject());
+    let later = |hours| now() + TimeDelta::hours(hours);
+    let tx = store.begin().await.unwrap();
+    let named = RosterMember { name: Some("Ada".to_owned()), ..listed([1]).remove(0) };
+    tx.apply_roster(&one.id, &[named], day(0)).await.unwrap();
+    let turn = |begun: &[&Alert], silent: &[&Alert], ended: &[&Alert]| Turn {
+        begun: begun.iter().map(|alert| (*alert).clone()).collect(),
+        silent: silent.iter().map(|alert| key(alert)).collect(),
+        ended: ended.iter().map(|alert| key(alert)).collect(),
+    };
+    tx.turn_alerts(&one.id, &turn(&[&idle(1)], &[&idle(2)], &[]), now()).await.unwrap();
+    tx.turn_alerts(&other.id, &turn(&[&stale], &[], &[]), later(1)).await.unwrap();
+    assert_eq!(tx.told_alerts(&one.id).await.unwrap(), BTreeSet::from([key(&idle(1)), key(&idle(2))]));
+    tx.turn_alerts(&one.id, &turn(&[], &[], &[&idle(1), &idle(2)]), later(2)).await.unwrap();
+    assert_eq!(tx.told_alerts(&one.id).await.unwrap(), BTreeSet::new());
+    tx.commit().await.unwrap();
+
+    let all = AlertFilter::default();
+    let page = store.alerts_of(&organization, &all, None, 1).await.unwrap();
+    assert_eq!((&page[0].alert, &page[0].connection_id), (&stale, &other.id), "the newest first");
+    let rest = store.alerts_of(&organization, &all, Some(&page[0].place()), 9).await.unwrap();
+    let [ended] = &rest[..] else { panic!("what was not told is not listed: {rest:?}") };
+    assert_eq!((&ended.alert, ended.member_name.as_deref()), (&idle(1), Some("Ada")));
+    assert_eq!((ended.told_at, ended.ended_at), (now(), Some(later(2))));
+    assert_eq!(store.alerts_of(&organization, &all, Some(&ended.place()), 9).await.unwrap(), []);
+    assert_eq!(store.open_alerts(&organization, &all).await.unwrap(), 1);
+
+    for (filter, count) in [
+        (AlertFilter { open_only: true, ..all.clone() }, 1),
+        (AlertFilter { kinds: ["seat_idle".to_owned()].into(), ..all.clone() }, 1),
+        (AlertFilter { connection: Some(one.id.clone()), open_only: true, ..all.clone() }, 0),
+    ] {
+        assert_eq!(
+            store.alerts_of(&organization, &filter, None, 9).await.unwrap().len(),
+            count,
+            "{filter:?}"
+        );
+    }
+    let tx = store.begin().await.unwrap();
+    tx.turn_alerts(&one.id, &turn(&[&idle(1)], &[], &[]), later(3)).await.unwrap();
+    tx.commit().await.unwrap();
+    let again = store.alerts_of(&organization, &all, None, 1).await.unwrap();
+    assert_eq!((&again[0].alert, again[0].ended_at), (&idle(1), None), "it began again");
 }

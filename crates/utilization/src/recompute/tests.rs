@@ -1,9 +1,11 @@
 use tidemark_domain::contract::Contract;
+use tidemark_rpc::{identity::Identity, utilization as wire};
 
 use super::*;
 use crate::{
+    alerts::list as alerts_list,
     sample::{DAYS, Sample, at, bare},
-    service::Desk,
+    service::{Desk, Fault},
     summary,
 };
 
@@ -208,6 +210,33 @@ async fn a_contract_is_followed_and_its_alerts_are_told_once() {
         assert_eq!(sample.announced(kind).await, 1, "{kind}");
     }
     assert_eq!(sample.announced("utilization.seat_idle").await, 0, "they were idle before anybody looked");
+    let organization = sample.store().organization_of(&sample.connection).await.unwrap().unwrap();
+    let listed = |asked: wire::ListAlertsRequest| {
+        let (store, caller) = (sample.store(), Identity::new("anybody", None));
+        let asked = wire::ListAlertsRequest { organization_id: organization.to_string(), ..asked };
+        async move { alerts_list(&store, &caller, asked).await }
+    };
+    let mut seen = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let page = listed(wire::ListAlertsRequest { page_size: 1, page_token, ..Default::default() });
+        let page = page.await.unwrap();
+        assert_eq!(page.open, 3, "what was not told is not listed");
+        seen.extend(page.alerts.into_iter().map(|alert| (alert.kind, alert.sentence)));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let kinds: Vec<_> = seen.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["renewal_near", "over_allocated", "below_target"]);
+    assert!(seen[0].1.contains("in at most 90 days"), "{seen:?}");
+    for wrong in [
+        wire::ListAlertsRequest { kinds: vec!["seats".to_owned()], ..Default::default() },
+        wire::ListAlertsRequest { page_token: "x".to_owned(), ..Default::default() },
+    ] {
+        assert!(matches!(listed(wrong).await, Err(Fault::Refused(_))));
+    }
 }
 
 #[tokio::test]

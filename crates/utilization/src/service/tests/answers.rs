@@ -303,7 +303,7 @@ async fn another_organizations_numbers_are_not_there() {
     let other = OrganizationId::generate(&sample.clock, &SeededEntropy::new(99));
     let caller = Identity::new("limited", Some(BTreeSet::from([other])));
     let refused = Desk::of(&sample).check_seen(&caller).await.unwrap_err();
-    assert_eq!(refused.into_status(&sample.connection).code(), Code::NotFound);
+    assert_eq!(refused.into_status(sample.connection.as_str()).code(), Code::NotFound);
     let own = sample.store().organization_of(&sample.connection).await.unwrap().unwrap();
     let caller = Identity::new("limited", Some(BTreeSet::from([own])));
     Desk::of(&sample).check_seen(&caller).await.unwrap();
