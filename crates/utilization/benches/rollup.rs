@@ -183,8 +183,9 @@ impl Bench {
     async fn fold_alone(&self) -> Duration {
         let mut members: Vec<FoldMember> = Vec::new();
         loop {
-            let after = members.last().map(|member| member.facts.member_id);
-            let page = self.store.fold_members(&self.connection, after, PAGE, day(0)).await.unwrap();
+            let after = members.last().map(|member| member.recent.member_id);
+            let days = (day(0), day(self.days - 1));
+            let page = self.store.fold_members(&self.connection, after, PAGE, days).await.unwrap();
             if page.is_empty() {
                 break;
             }

@@ -10,9 +10,14 @@ use tidemark_domain::{
     exemption::Exemption,
     member::{Role, Standing, Version},
     recommendation::{self, Recommendation},
-    rollup::{Coverage, Cut, DEFINITION_VERSION, Flag, Fold, MemberFacts, Rollup, SeatState, WINDOWS},
+    rollup::{
+        Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, MemberFacts, Recent, Rollup, SeatState,
+        WINDOWS,
+    },
 };
-use tidemark_store::{AlertFilter, RollupHead, RollupMark, RosterMember, Store, TeamRoster};
+use tidemark_store::{
+    AlertFilter, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, Store, TeamRoster,
+};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -26,6 +31,8 @@ on_both_databases! {
     a_mark_stays_where_something_was_added,
     a_connection_is_due_once_a_day_and_when_asked,
     older_days_are_told_in_two_dates,
+    what_is_kept_of_activity_reads_back_as_written,
+    flags_are_told_since_they_were_found,
     contract_and_exemptions_read_back_as_written,
     alerts_are_listed_until_long_after_they_ended,
 }
@@ -43,7 +50,7 @@ fn rollup(first: u64, last: u64, members: u128) -> Rollup {
         fold.member(MemberFacts {
             member_id: member(number),
             versions: &versions,
-            days,
+            days: &days.iter().map(DayUse::from).collect::<Vec<_>>(),
             teams: &[member(number % 3)],
             first_row: None,
             active_before: None,
@@ -66,12 +73,13 @@ fn head(last: u64, members: u64) -> RollupHead {
         computed_at: now(),
         revision: 0,
         flags: vec![Flag::RepeatedTotals],
+        kept_from: None,
     }
 }
 
 async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) -> Option<Changed> {
     let tx = store.begin().await.unwrap();
-    let changed = tx.write_rollup(&connection_id(1), head, rollup, &recommended(rollup)).await.unwrap();
+    let changed = tx.write_rollup(&connection_id(1), head, rollup, &recommended(rollup), None).await.unwrap();
     tx.commit().await.unwrap();
     changed
 }
@@ -278,12 +286,78 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
     };
     tx.replace_teams(&id, &[team]).await.unwrap();
     tx.commit().await.unwrap();
-    let page = store.fold_members(&id, None, 10, day(20)).await.unwrap();
-    let told: Vec<_> =
-        page.iter().map(|it| (it.facts.days.len(), it.first_row, it.active_before, it.teams.len())).collect();
-    assert_eq!(told, [(1, Some(day(1)), Some(day(4)), 1), (1, None, None, 0), (0, None, None, 1)]);
+    let page = store.fold_members(&id, None, 10, (day(20), day(30))).await.unwrap();
+    let told = page.iter().map(|it| {
+        let Recent { days, first_row, active_before, .. } = &it.recent;
+        (days.len(), *first_row, *active_before, it.standing.teams.len())
+    });
+    let expected = [(1, Some(day(1)), Some(day(4)), 1), (0, None, None, 0), (0, None, None, 1)];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let alone = store.fold_member(&id, member(1), (day(20), day(30))).await.unwrap();
+    assert_eq!(alone.as_ref(), Some(&page[0]));
+    let histories = store.histories(&id).await.unwrap();
+    assert!(page.iter().all(|it| histories[&it.recent.member_id] == it.standing));
+    let on = store.uses_on(&id, (day(4), day(30))).await.unwrap();
+    assert_eq!(on[&member(1)].iter().map(|use_of| use_of.day).collect::<Vec<_>>(), [4, 7, 30].map(day));
     assert_eq!(store.roster_start(&id).await.unwrap(), Some(day(0)));
     assert_eq!(store.roster_start(&connection_id(2)).await.unwrap(), None);
+}
+
+async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let recent = |number: u128, days: &[u64]| Recent {
+        member_id: member(number),
+        first_row: Some(day(1)),
+        active_before: None,
+        days: days.iter().map(|offset| DayUse::from(&member_day(number, *offset, 3))).collect(),
+    };
+    let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>, is_whole: bool| {
+        let packed = Packed { from: day(from), blocks, is_whole };
+        let head = RollupHead { revision, kept_from: Some(day(from)), ..head(110, 9) };
+        let tx = store.begin().await.unwrap();
+        let written = rollup(110, 110, 9);
+        tx.write_rollup(&id, &head, &written, &[], Some(&packed)).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        store.rollup_head(&id).await.unwrap().unwrap().kept_from
+    };
+    let days = |from: u64, to: u64| (from..=to).map(day);
+    let (first, second) = (vec![recent(2, &[20, 21]), recent(1, &[21, 23])], vec![recent(3, &[22])]);
+    let blocks =
+        || vec![PackedBlock::new(0, &first, days(20, 23)), PackedBlock::new(1, &second, days(20, 23))];
+    assert_eq!(write(1, 20, blocks(), true).await, Some(day(20)));
+    assert_eq!(store.recent_block(&id, 0).await.unwrap().as_ref(), Some(&first), "in its own order");
+    assert_eq!(store.recent_block(&id, 1).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(store.recent_block(&id, 2).await.unwrap(), None);
+    // A day more, a day less, and a day on which nobody did anything after all.
+    let later = vec![recent(2, &[24]), recent(1, &[23])];
+    let block = PackedBlock::new(0, &later, [21, 24].map(day));
+    assert_eq!(write(2, 21, vec![block], false).await, Some(day(21)));
+    let mut kept = store.recent_block(&id, 0).await.unwrap().unwrap();
+    kept[0].days.retain(|it| it.day > day(21));
+    assert_eq!(kept, later);
+    assert!(store.recent_block(&id, 1).await.unwrap().is_some());
+    write(3, 20, blocks().into_iter().take(1).collect(), true).await;
+    assert_eq!(store.recent_block(&id, 1).await.unwrap(), None, "a rebuild leaves nothing behind");
+
+    // Another program, which keeps nothing, writes a head.
+    let head = RollupHead { revision: 4, kept_from: None, ..head(110, 9) };
+    replace(&store, &head, &rollup(110, 110, 9)).await.unwrap();
+    assert_eq!(store.rollup_head(&id).await.unwrap().unwrap().kept_from, None);
+}
+
+async fn flags_are_told_since_they_were_found(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let written = rollup(110, 110, 9);
+    let later = now() + TimeDelta::days(1);
+    replace(&store, &head(110, 9), &written).await.unwrap();
+    replace(&store, &RollupHead { computed_at: later, ..head(110, 9) }, &written).await.unwrap();
+    let flags = store.data_flags(&id).await.unwrap();
+    assert_eq!(
+        flags.iter().map(|it| (&it.flag[..], it.since)).collect::<Vec<_>>(),
+        [("repeated_totals", now())]
+    );
+    replace(&store, &RollupHead { flags: Vec::new(), ..head(110, 9) }, &written).await.unwrap();
+    assert!(store.data_flags(&id).await.unwrap().is_empty());
 }
 
 async fn contract_and_exemptions_read_back_as_written(database: &TestDatabase) {
