@@ -69,7 +69,7 @@ fn read_use(row: &Row) -> Result<(Uuid, DayUse)> {
 }
 
 /// "Active" in SQL, by the domain's table of counters.
-fn active_condition() -> String {
+pub(crate) fn active_condition() -> String {
     let counted = COUNTER_TABLE.iter().filter(|counter| counter.kind != Kind::VendorTotal);
     let any = counted.map(|counter| format!("d.{} > 0", counter.column)).collect::<Vec<_>>().join(" or ");
     format!("(d.active_flag or {any})")

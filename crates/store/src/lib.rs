@@ -39,6 +39,7 @@ mod roster;
 mod runs;
 mod schedules;
 mod sealed;
+mod seat_lists;
 mod seats;
 mod statement;
 mod store;
@@ -73,6 +74,7 @@ pub use roster::{RosterChange, RosterMember, TeamRoster};
 pub use runs::{Effect, Run, StreamProgress};
 pub use schedules::{DueConnection, Schedule};
 pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
+pub use seat_lists::{SeatCount, SeatFilter, SeatList, SeatOrder};
 pub use seats::SeatRow;
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.

@@ -154,32 +154,15 @@ impl Store {
         let rows = rows(&self.db, "read recommendations", SELECT_RECOMMENDATIONS, values).await?;
         rows.iter().map(read_recommendation).collect()
     }
-
-    /// A page of seats by member, with names, recommendations and exemptions.
-    pub async fn seat_rows(
-        &self,
-        connection: &ConnectionId,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<SeatRow>> {
-        let columns: Vec<_> = SEATS.columns[1..].iter().map(|column| format!("s.{column}")).collect();
-        let start = if after.is_some() { "and s.member_id > $3" } else { "" };
-        let sql = format!(
-            "select {}, m.name, m.email, r.tier, r.action, x.reason, x.until_day, x.set_at, x.ended_at
-            from seats s
-            left join members m on m.connection_id = s.connection_id and m.member_id = s.member_id
-            left join recommendations r on r.connection_id = s.connection_id and r.member_id = s.member_id
-            left join exemptions x on x.connection_id = s.connection_id and x.member_id = s.member_id
-            where s.connection_id = $1 {start} order by s.member_id limit $2",
-            columns.join(", ")
-        );
-        let values = [connection.as_str().into(), int(limit)].into_iter().chain(after.map(Value::from));
-        let rows = rows(&self.db, "read seats", sql, values).await?;
-        rows.iter().map(read_seat_row).collect()
-    }
 }
 
-fn read_seat_row(row: &Row) -> Result<SeatRow> {
+/// The columns of a seat `s`, as [`read_seat_row`] wants them.
+pub(crate) fn seat_columns() -> String {
+    let columns: Vec<_> = SEATS.columns[1..].iter().map(|column| format!("s.{column}")).collect();
+    columns.join(", ")
+}
+
+pub(crate) fn read_seat_row(row: &Row) -> Result<SeatRow> {
     let tier: Option<String> = row.get("tier")?;
     let recommendation = match tier {
         Some(_) => read_recommendation(row).map(|it| Some((it.tier, it.action)))?,

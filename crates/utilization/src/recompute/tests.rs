@@ -107,7 +107,7 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
 }
 
 /// What a rebuild from nothing would give stands: numbers, seats, and what is kept for the next time.
-async fn assert_rebuilt(sample: &Sample) -> String {
+async fn assert_rebuilt(sample: &Sample) {
     let store = sample.store();
     let connection = &sample.connection;
     let head = store.rollup_head(connection).await.unwrap().unwrap();
@@ -123,7 +123,6 @@ async fn assert_rebuilt(sample: &Sample) -> String {
     let members = store.fold_members(connection, None, 10_000, days).await.unwrap();
     let facts: Vec<_> = members.into_iter().map(|member| member.recent).collect();
     assert_eq!(kept, facts);
-    store.facts_digest(connection).await.unwrap()
 }
 
 #[tokio::test]
@@ -137,7 +136,9 @@ async fn changes_are_followed_day_by_day_as_a_rebuild_would() {
         let before = sample.store().facts_digest(&sample.connection).await.unwrap();
         sample.add_activity(member, offset).await;
         recomputed(&sample, &sample.completed()).await;
-        assert_ne!(assert_rebuilt(&sample).await, before, "member {member} on day {offset}");
+        assert_rebuilt(&sample).await;
+        let after = sample.store().facts_digest(&sample.connection).await.unwrap();
+        assert_ne!(after, before, "member {member} on day {offset}");
     }
     // A rebuild of everything at any time changes nothing.
     sample.mark_everything().await;
@@ -155,7 +156,7 @@ async fn changes_are_followed_day_by_day_as_a_rebuild_would() {
 async fn weeks_of_small_steps_lead_where_a_rebuild_does() {
     let mut sample = Sample::new(0..DAYS).await;
     recomputed(&sample, &sample.completed()).await;
-    for step in 0..40 {
+    for step in 0..24 {
         sample.step(step).await;
         recomputed(&sample, &sample.completed()).await;
         assert_rebuilt(&sample).await;
@@ -166,7 +167,7 @@ async fn weeks_of_small_steps_lead_where_a_rebuild_does() {
         other => panic!("{other:?}"),
     });
     let small = first_days.filter(|first| *first > at(0)).count();
-    assert!(small > 20, "most steps look at the last days alone: {small}");
+    assert!(small > 12, "most steps look at the last days alone: {small}");
 }
 
 #[tokio::test]
