@@ -37,7 +37,7 @@ async fn no_page_shuts_anybody_out() {
     let globex = house.globex().await;
     // Of the same people, with its first sync on its way.
     let waiting = house.beside(&acme, GLOBEX).await;
-    house.slow("globex", Duration::from_secs(8));
+    house.slow("globex", Duration::from_secs(20));
     let member = decided(&house, &acme.connection).await;
     let usage = format!("/usage/{}", acme.connection);
     let [invitation, _] = invitations(&house, &acme.organization).await;

@@ -262,10 +262,12 @@ async fn a_file_says_what_the_screen_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_is_kept_and_what_comes_is_awaited() {
     let house = House::open(Wiring::Embedded, &[]).await;
-    let acme = house.acme().await;
-    house.slow("acme", Duration::from_secs(2));
+    let globex = house.globex().await;
+    let browser = entered(&house, &globex.organization, Taste::default()).await;
+    let acme = house.beside(&globex, super::house::ACME).await;
+    // Longer than it takes to open the page.
+    house.slow("acme", Duration::from_secs(15));
     let id = acme.connection.parse().unwrap();
-    let browser = entered(&house, &acme.organization, Taste::default()).await;
     browser.visit(&format!("/usage/{id}")).await;
     browser.reads("There are no numbers yet").await;
     browser.run("window.same = true").await;
