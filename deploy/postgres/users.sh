@@ -4,7 +4,7 @@
 set -euo pipefail
 
 for service in credentials worker aggregator; do
-  psql --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
     --set role="tidemark_${service}" --set user="tidemark_${service}_user" \
     --set password="$(cat "/run/secrets/${service}-database-password")" <<'SQL'
 create role :"role" nologin;

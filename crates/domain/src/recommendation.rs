@@ -231,8 +231,11 @@ impl Savings {
     /// Of those recommendations under that contract.
     pub fn of(recommendations: &[Recommendation], contract: &Contract) -> Self {
         let count = |tier| recommendations.iter().filter(|it| it.tier == tier).count();
-        let count = |tier| u32::try_from(count(tier)).unwrap_or(u32::MAX);
-        let [certain, probable, review] = Tier::ALL.map(count);
+        Self::of_counts(Tier::ALL.map(|tier| u32::try_from(count(tier)).unwrap_or(u32::MAX)), contract)
+    }
+
+    /// Of so many recommendations in each tier, surest first.
+    pub fn of_counts([certain, probable, review]: [u32; 3], contract: &Contract) -> Self {
         let free = certain + probable;
         let droppable = contract.droppable().map(|most| most.min(free));
         let cost = |seats: u32, months| contract.price.map(|price: Price| price.times(seats.into(), months));

@@ -7,8 +7,10 @@
 
 mod bits;
 mod cut;
+mod day;
 mod figures;
 mod quality;
+mod recent;
 mod seat;
 mod sums;
 #[cfg(test)]
@@ -20,12 +22,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
 
-use crate::{activity::MemberDay, member::Version};
+use crate::member::Version;
 use bits::Bits;
 pub use cut::Cut;
+pub use day::DayUse;
 pub use figures::{Ratio, Stickiness};
 pub use quality::Flag;
 use quality::Uniformity;
+pub use recent::{Recent, kept_from};
 pub use seat::{Seat, SeatState, SeatUse};
 use sums::{Changes, Number, Sums};
 use tracks::{Spell, Tracks, spells};
@@ -165,8 +169,8 @@ pub struct MemberFacts<'a> {
     pub member_id: Uuid,
     /// The roster history; empty for ids that the member list never had.
     pub versions: &'a [Version],
-    /// The member days, at least from the [`horizon`] of the first day that is folded.
-    pub days: &'a [MemberDay],
+    /// The days, at least from the [`horizon`] of the first day that is folded to the last one.
+    pub days: &'a [DayUse],
     /// The teams the member is in.
     pub teams: &'a [Uuid],
     /// The day of the first row there is, where it lies before the days given here.
@@ -182,9 +186,13 @@ pub struct Fold<'a> {
     last: NaiveDate,
     coverage: &'a Coverage,
     roster_start: NaiveDate,
+    /// The days whose facts matter, from the origin on.
+    length: usize,
     sums: BTreeMap<Cut, Sums>,
     seats: Vec<Seat>,
     uniformity: Uniformity,
+    /// Of the member in hand.
+    tracks: Tracks,
     changes: Changes,
 }
 
@@ -192,24 +200,20 @@ impl<'a> Fold<'a> {
     /// A fold for the windows that end on `first..=last`, of a workspace whose members were first listed as of
     /// `roster_start`.
     pub fn new(first: NaiveDate, last: NaiveDate, coverage: &'a Coverage, roster_start: NaiveDate) -> Self {
-        let mut fold = Self {
+        let days = (last - horizon(first)).num_days() + 1;
+        let length = usize::try_from(days).expect("the last day is not before the first");
+        Self {
             first,
             last,
             coverage,
             roster_start,
-            sums: BTreeMap::new(),
+            length,
+            sums: BTreeMap::from([(Cut::All, Sums::new(length))]),
             seats: Vec::new(),
             uniformity: Uniformity::new(last),
+            tracks: Tracks::new(length),
             changes: Changes::default(),
-        };
-        fold.sums.insert(Cut::All, Sums::new(fold.length()));
-        fold
-    }
-
-    /// The days whose facts matter, from the origin on.
-    fn length(&self) -> usize {
-        usize::try_from((self.last - self.origin()).num_days() + 1)
-            .expect("the last day is not before the first")
+        }
     }
 
     fn origin(&self) -> NaiveDate {
@@ -221,37 +225,49 @@ impl<'a> Fold<'a> {
         if facts.versions.is_empty() {
             return;
         }
-        let (origin, length) = (self.origin(), self.length());
-        let tracks = Tracks::new(origin, length, facts.days);
+        let (origin, length) = (self.origin(), self.length);
+        self.tracks.fill(origin, length, facts.days);
         let spells = spells(facts.versions, self.roster_start, origin, length);
-        let roles: BTreeSet<_> = spells.iter().map(|spell| spell.role).collect();
         // Most members have one role all the time, and count in its cut as they do everywhere.
-        let only = roles.first().filter(|_| roles.len() == 1).map(|role| Cut::Role((*role).clone()));
+        let only = spells.first().map(|spell| spell.role);
+        let only = only.filter(|role| spells.iter().all(|spell| spell.role == *role));
         let everywhere = std::iter::once(Cut::All)
             .chain(facts.teams.iter().copied().map(Cut::Team))
             .chain(seat::first_seen(&facts).map(Cut::cohort))
-            .chain(only);
-        self.count(&tracks, &spells, everywhere);
-        for role in roles.iter().filter(|_| roles.len() > 1) {
-            let own: Vec<_> = spells.iter().filter(|spell| spell.role == *role).cloned().collect();
-            self.count(&tracks, &own, std::iter::once(Cut::Role((*role).clone())));
+            .chain(only.cloned().map(Cut::Role));
+        self.count(&spells, everywhere);
+        if only.is_none() {
+            let roles: BTreeSet<_> = spells.iter().map(|spell| spell.role).collect();
+            for role in roles {
+                let own: Vec<_> = spells.iter().filter(|spell| spell.role == role).cloned().collect();
+                self.count(&own, std::iter::once(Cut::Role(role.clone())));
+            }
         }
         self.uniformity.member(facts.days);
         self.seats.extend(seat::judge(&facts, self.last, self.coverage, self.roster_start));
     }
 
     /// Counts the member's spells in those cuts.
-    fn count(&mut self, tracks: &Tracks, spells: &[Spell<'_>], cuts: impl Iterator<Item = Cut>) {
-        let (length, kept) = (self.length(), LONGEST as usize - 1);
-        let mut changes = std::mem::take(&mut self.changes);
-        changes.clear();
-        Counting { length, kept, changes: &mut changes }.member(tracks, spells);
-        if !changes.is_empty() {
-            for cut in cuts {
-                self.sums.entry(cut).or_insert_with(|| Sums::new(length)).apply(&changes);
+    fn count(&mut self, spells: &[Spell<'_>], cuts: impl Iterator<Item = Cut>) {
+        let (length, kept, tracks) = (self.length, LONGEST as usize - 1, &self.tracks);
+        // Whoever stands the same way on all days that are told counts with what was done day by day: a window's
+        // amounts are then those of its days. Everybody else counts run by run.
+        let steady = match spells {
+            [only] if only.from <= kept && only.to == length => Some(only.paid),
+            _ => None,
+        };
+        self.changes.clear();
+        Counting { length, kept, changes: &mut self.changes }.member(tracks, spells, steady.is_some());
+        if self.changes.is_empty() && (steady.is_none() || tracks.active.is_empty()) {
+            return;
+        }
+        for cut in cuts {
+            let sums = self.sums.entry(cut).or_insert_with(|| Sums::new(length));
+            sums.apply(&self.changes);
+            if let Some(paid) = steady {
+                sums.add_days(tracks, paid);
             }
         }
-        self.changes = changes;
     }
 
     /// The result.
@@ -284,7 +300,8 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    fn member(&mut self, tracks: &Tracks, spells: &[Spell<'_>]) {
+    /// With the amounts left out of a steady member, who counts with days.
+    fn member(&mut self, tracks: &Tracks, spells: &[Spell<'_>], steady: bool) {
         for spell in spells.iter().filter(|spell| spell.paid) {
             let run = (spell.from.max(self.kept), spell.to);
             self.changes.add(self.length, 0, Number::Assigned, run, 1);
@@ -299,10 +316,10 @@ impl Counting<'_> {
             scratch.smear(days);
             self.present(&scratch, spells, window, from, Number::ActiveMembers, false);
             self.present(&scratch, spells, window, self.kept, Number::ActiveSeats, true);
-            for day in tracks.active.days() {
-                self.amount(spells, window, Number::MemberDays, day, 1, false);
-            }
             self.areas(tracks, spells, window, &mut scratch);
+            if !steady {
+                self.amounts(tracks, spells, window);
+            }
         }
     }
 
@@ -321,6 +338,14 @@ impl Counting<'_> {
             scratch.or(&track.opened);
             scratch.smear(WINDOWS[window]);
             self.present(scratch, spells, window, self.kept, Number::AreaMembers(area), true);
+        }
+    }
+
+    fn amounts(&mut self, tracks: &Tracks, spells: &[Spell<'_>], window: usize) {
+        for day in tracks.active.days() {
+            self.amount(spells, window, Number::MemberDays, day, 1, false);
+        }
+        for (area, track) in tracks.areas.iter().enumerate() {
             for (day, actions) in &track.actions {
                 self.amount(spells, window, Number::AreaActions(area), *day, *actions, true);
             }

@@ -58,7 +58,7 @@ pub struct DayRange {
     pub count: u32,
 }
 
-/// What [`tidemark_domain::rollup::MemberFacts`] borrows from.
+/// A member with history and days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedMemberFacts {
     /// The member.
@@ -188,7 +188,7 @@ impl Store {
         Ok(facts.collect())
     }
 
-    async fn member_page(
+    pub(crate) async fn member_page(
         &self,
         connection: &ConnectionId,
         after: Option<Uuid>,
@@ -205,7 +205,7 @@ impl Store {
         rows.iter().map(|row| row.get("member_id")).collect()
     }
 
-    async fn versions_between(
+    pub(crate) async fn versions_between(
         &self,
         connection: &ConnectionId,
         first: Uuid,

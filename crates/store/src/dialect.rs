@@ -28,6 +28,8 @@ const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 const LONGEST_LIST: usize = 10_000;
 /// Of an insert into SQLite.
 const MOST_TUPLES: usize = 256;
+/// Of an upsert into SQLite.
+const MOST_UPSERTED: usize = 500;
 /// Names the migrators' lock among all advisory locks: "tidemark" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7469_6465_6d61_726b;
 
@@ -180,6 +182,7 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{bytes}", "bytea"),
             // The vendor's JSON is what costs: lz4 is twice as fast as the default.
             ("{document}", "text compression lz4"),
+            ("{packed}", "bytea compression lz4"),
             ("{serial}", "bigint generated always as identity primary key"),
         ],
         _ => [
@@ -189,6 +192,7 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{date}", "text"),
             ("{bytes}", "blob"),
             ("{document}", "text"),
+            ("{packed}", "blob"),
             ("{serial}", "integer primary key autoincrement"),
         ],
     };
@@ -214,6 +218,15 @@ pub(crate) fn insert_size(backend: DbBackend, rows: usize) -> Option<usize> {
     }
 }
 
+/// How many rows of that many columns an upsert takes.
+pub(crate) fn upsert_size(backend: DbBackend, columns: usize) -> usize {
+    match backend {
+        DbBackend::Postgres => LONGEST_LIST,
+        // At most 32,766 parameters; and more rows make it no faster.
+        _ => MOST_UPSERTED.min(30_000 / columns),
+    }
+}
+
 /// An insert of that many rows, whose columns are of the types of the first row's values.
 pub(crate) fn insert(
     backend: DbBackend,
@@ -231,12 +244,39 @@ pub(crate) fn insert(
     for row in rows {
         lists.iter_mut().zip(row).for_each(|(list, value)| list.push(value));
     }
-    let lists = lists.into_iter().map(|list| {
-        let kind = list.first().map_or(ArrayType::String, Value::array_type);
-        Value::Array(kind, Some(Box::new(list)))
-    });
-    let parameters = placeholders(1, columns.len());
-    (format!("insert into {table} ({names}) select * from unnest({parameters})"), lists.collect())
+    // A list knows no null: what is null is told beside it, by a list of its own.
+    let mut nulls: Vec<Vec<Value>> = Vec::new();
+    let mut shown = Vec::with_capacity(columns.len());
+    for (at, list) in lists.iter_mut().enumerate() {
+        let absent: Vec<bool> = list.iter().map(|value| *value == value.as_null()).collect();
+        if !absent.contains(&true) {
+            shown.push(format!("c{at}"));
+            continue;
+        }
+        let nullable = list.iter_mut().zip(&absent).filter(|(_, absent)| **absent);
+        nullable.for_each(|(value, _)| *value = value.dummy_value());
+        shown.push(format!("case when n{} then null else c{at} end", nulls.len()));
+        nulls.push(absent.into_iter().map(Value::from).collect());
+    }
+    let names_of_lists: Vec<_> = (0..lists.len())
+        .map(|at| format!("c{at}"))
+        .chain((0..nulls.len()).map(|at| format!("n{at}")))
+        .collect();
+    let lists: Vec<_> = lists
+        .into_iter()
+        .chain(nulls)
+        .map(|list| {
+            let kind = list.first().map_or(ArrayType::String, Value::array_type);
+            Value::Array(kind, Some(Box::new(list)))
+        })
+        .collect();
+    let sql = format!(
+        "insert into {table} ({names}) select {} from unnest({}) as rows ({})",
+        shown.join(", "),
+        placeholders(1, lists.len()),
+        names_of_lists.join(", ")
+    );
+    (sql, lists)
 }
 
 /// How a claiming `select` passes by rows that another claimer holds; SQLite has no second claimer.

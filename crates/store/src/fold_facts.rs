@@ -1,54 +1,75 @@
 //! Facts as the rollup wants them: pages of members, each with history, days, teams, and what older days have to say.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use chrono::NaiveDate;
 use sea_orm::Value;
 use tidemark_domain::{
-    activity::{COUNTER_TABLE, Kind},
+    activity::{COUNTER_TABLE, Counters, Kind},
     id::ConnectionId,
-    rollup::MemberFacts,
+    member::Version,
+    rollup::{DayUse, MemberFacts, Recent},
 };
 use uuid::Uuid;
 
 use crate::{
-    activity::OwnedMemberFacts,
     error::Result,
-    statement::{row, rows},
+    statement::{Row, corrupt, row, rows},
     store::Store,
 };
 
-/// What [`MemberFacts`] borrows from.
+/// A member as the fold takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldMember {
-    /// The member with history and days.
-    pub facts: OwnedMemberFacts,
+    /// The member's days.
+    pub recent: Recent,
+    /// The roster history and the teams.
+    pub standing: MemberHistory,
+}
+
+/// How a member stood and stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberHistory {
+    /// The roster history, oldest first.
+    pub versions: Vec<Version>,
     /// The teams the member is in.
     pub teams: Vec<Uuid>,
-    /// The day of the first row there is.
-    pub first_row: Option<NaiveDate>,
-    /// The last active day before the days that were asked for.
-    pub active_before: Option<NaiveDate>,
 }
 
 impl FoldMember {
     /// As the fold takes it.
     pub fn borrowed(&self) -> MemberFacts<'_> {
-        let OwnedMemberFacts { member_id, versions, days } = &self.facts;
-        let Self { teams, first_row, active_before, .. } = self;
-        MemberFacts {
-            member_id: *member_id,
-            versions,
-            days,
-            teams,
-            first_row: *first_row,
-            active_before: *active_before,
-        }
+        self.recent.facts(&self.standing.versions, &self.standing.teams)
     }
 }
 
+/// The columns of a member day that a rollup adds up, behind id, day and flag.
+static COUNTED: LazyLock<Vec<usize>> = LazyLock::new(|| {
+    let counted = COUNTER_TABLE.iter().enumerate().filter(|(_, counter)| counter.kind != Kind::VendorTotal);
+    counted.map(|(place, _)| place).collect()
+});
+
+fn use_columns() -> String {
+    let counted: Vec<_> = COUNTED.iter().map(|place| COUNTER_TABLE[*place].column).collect();
+    format!("member_id, day, active_flag, {}", counted.join(", "))
+}
+
+/// A row of [`use_columns`].
+fn read_use(row: &Row) -> Result<(Uuid, DayUse)> {
+    let mut counters = Counters::default();
+    for (at, place) in COUNTED.iter().enumerate() {
+        let value: Option<i64> = row.at(at + 3)?;
+        let value = value.map(u32::try_from).transpose();
+        counters.0[*place] = value.map_err(|_| corrupt(COUNTER_TABLE[*place].column))?;
+    }
+    Ok((row.at(0)?, DayUse::of(row.at(1)?, row.at(2)?, &counters)))
+}
+
 /// "Active" in SQL, by the domain's table of counters.
-fn active_condition() -> String {
+pub(crate) fn active_condition() -> String {
     let counted = COUNTER_TABLE.iter().filter(|counter| counter.kind != Kind::VendorTotal);
     let any = counted.map(|counter| format!("d.{} > 0", counter.column)).collect::<Vec<_>>().join(" or ");
     format!("(d.active_flag or {any})")
@@ -62,25 +83,108 @@ impl Store {
         found.map_or(Ok(None), |row| row.get("first"))
     }
 
-    /// A page of members by id, each with the member days from that day on, and two dates that tell of the days before.
+    /// A page of members by id, each with the days of a range, and two dates that tell of the days before.
     pub async fn fold_members(
         &self,
         connection: &ConnectionId,
         after: Option<Uuid>,
         limit: u64,
-        from: NaiveDate,
+        days: (NaiveDate, NaiveDate),
     ) -> Result<Vec<FoldMember>> {
-        let page = self.member_facts(connection, after, limit, from).await?;
-        let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
-        let (first, last) = (first.member_id, last.member_id);
-        let mut teams = self.teams_between(connection, first, last).await?;
-        let mut older = self.older_days(connection, first, last, from).await?;
-        let members = page.into_iter().map(|facts| {
-            let teams = teams.remove(&facts.member_id).unwrap_or_default();
-            let (first_row, active_before) = older.remove(&facts.member_id).unwrap_or_default();
-            FoldMember { facts, teams, first_row, active_before }
+        let ids = self.member_page(connection, after, limit).await?;
+        self.members_of(connection, ids, days).await
+    }
+
+    /// One member, in the same way.
+    pub async fn fold_member(
+        &self,
+        connection: &ConnectionId,
+        member: Uuid,
+        days: (NaiveDate, NaiveDate),
+    ) -> Result<Option<FoldMember>> {
+        Ok(self.members_of(connection, vec![member], days).await?.pop())
+    }
+
+    /// Members whose ids follow each other.
+    async fn members_of(
+        &self,
+        connection: &ConnectionId,
+        ids: Vec<Uuid>,
+        days: (NaiveDate, NaiveDate),
+    ) -> Result<Vec<FoldMember>> {
+        let (Some(first), Some(last)) = (ids.first().copied(), ids.last().copied()) else {
+            return Ok(Vec::new());
+        };
+        let mut uses = self.uses_between(connection, (first, last), days).await?;
+        let mut histories = self.histories_between(connection, first, last).await?;
+        let mut older = self.older_days(connection, first, last, days.0).await?;
+        let members = ids.into_iter().map(|member_id| {
+            let (first_row, active_before) = older.remove(&member_id).unwrap_or_default();
+            let days = uses.remove(&member_id).unwrap_or_default();
+            FoldMember {
+                recent: Recent { member_id, first_row, active_before, days },
+                standing: histories.remove(&member_id).unwrap_or_default(),
+            }
         });
         Ok(members.collect())
+    }
+
+    /// Histories and teams of everybody who ever stood on the member list.
+    pub async fn histories(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, MemberHistory>> {
+        self.histories_between(connection, Uuid::nil(), Uuid::max()).await
+    }
+
+    async fn histories_between(
+        &self,
+        connection: &ConnectionId,
+        first: Uuid,
+        last: Uuid,
+    ) -> Result<BTreeMap<Uuid, MemberHistory>> {
+        let mut teams = self.teams_between(connection, first, last).await?;
+        let versions = self.versions_between(connection, first, last).await?;
+        let histories = versions.into_iter().map(|(id, versions)| {
+            (id, MemberHistory { versions, teams: teams.remove(&id).unwrap_or_default() })
+        });
+        Ok(histories.collect())
+    }
+
+    /// What everybody did on those days, by member and oldest first; also of ids that the member list never had.
+    pub async fn uses_on(
+        &self,
+        connection: &ConnectionId,
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> Result<HashMap<Uuid, Vec<DayUse>>> {
+        let sql = format!(
+            "select {} from member_days where connection_id = $1 and day between $2 and $3 order by day",
+            use_columns()
+        );
+        let values = [connection.as_str().into(), from.into(), to.into()];
+        let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
+        for row in rows(&self.db, "read days of activity", sql, values).await? {
+            let (member, day) = read_use(&row)?;
+            days.entry(member).or_default().push(day);
+        }
+        Ok(days)
+    }
+
+    async fn uses_between(
+        &self,
+        connection: &ConnectionId,
+        (first, last): (Uuid, Uuid),
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> Result<HashMap<Uuid, Vec<DayUse>>> {
+        let sql = format!(
+            "select {} from member_days where connection_id = $1 and member_id between $2 and $3
+                and day between $4 and $5 order by member_id, day",
+            use_columns()
+        );
+        let values = [connection.as_str().into(), first.into(), last.into(), from.into(), to.into()];
+        let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
+        for row in rows(&self.db, "read activity of members", sql, values).await? {
+            let (member, day) = read_use(&row)?;
+            days.entry(member).or_default().push(day);
+        }
+        Ok(days)
     }
 
     async fn teams_between(

@@ -55,6 +55,10 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Migration { name: "0009_console", ddl: &[include_str!("migration/0009_console.sql")] }),
             Box::new(Migration { name: "0010_alerts", ddl: &[include_str!("migration/0010_alerts.sql")] }),
+            Box::new(Migration {
+                name: "0011_activity",
+                ddl: &[include_str!("migration/0011_activity.sql")],
+            }),
             Box::new(Migration { name: "0012_console", ddl: &[include_str!("migration/0012_console.sql")] }),
             Box::new(Migration { name: "0014_trace", ddl: &[include_str!("migration/0014_trace.sql")] }),
         ]

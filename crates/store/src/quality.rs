@@ -2,23 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use tidemark_domain::{
-    activity::{COUNTER_TABLE, Kind},
-    id::ConnectionId,
-    stream::Stream,
-};
+use chrono::{DateTime, Utc};
+use sea_orm::Value;
+use tidemark_domain::{id::ConnectionId, rollup::Flag, stream::Stream};
 
 use crate::{
     error::Result,
-    statement::{execute, int, row, rows},
+    statement::{execute, int, rows},
     store::{Store, Tx},
 };
-
-/// So many days with the same sums are no accident.
-const REPEATED_DAYS: u64 = 5;
-/// The name of the flag for repeated totals.
-const REPEATED_TOTALS: &str = "repeated_totals";
 
 /// A field that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,39 +93,24 @@ impl Tx {
         Ok(())
     }
 
-    /// Sets or takes away the flag for repeated totals, by the days from that one on: it is set where on each day with
-    /// two or more active members all of them carry the same sum.
-    pub async fn flag_repeated_totals(
+    /// Makes the flags what a rollup found. What was flagged before stays so since then.
+    pub(crate) async fn put_data_flags(
         &self,
         connection: &ConnectionId,
-        from: NaiveDate,
+        flags: &[Flag],
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let named = COUNTER_TABLE.iter().filter(|counter| counter.kind != Kind::VendorTotal);
-        let sum: Vec<_> = named.map(|counter| format!("coalesce({}, 0)", counter.column)).collect();
-        let sql = format!(
-            "select count(*) as days, coalesce(sum(case when least = most then 1 else 0 end), 0) as repeated from (
-                select min(total) as least, max(total) as most from (
-                    select day, {} as total from member_days where connection_id = $1 and day >= $2) as totals
-                where total > 0 group by day having count(*) >= 2) as sums",
-            sum.join(" + ")
-        );
-        let values = [connection.as_str().into(), from.into()];
-        let Some(row) = row(&self.tx, "look for repeated totals", sql, values).await? else { return Ok(()) };
-        let (days, repeated): (u64, u64) = (row.count("days")?, row.count("repeated")?);
-        if days < REPEATED_DAYS || repeated < days {
-            let sql = "delete from data_flags where connection_id = $1 and flag = $2";
-            let values = [connection.as_str().into(), REPEATED_TOTALS.into()];
-            return execute(&self.tx, "take a data flag away", sql, values).await.map(drop);
+        for flag in Flag::ALL {
+            let mut values: Vec<Value> = vec![connection.as_str().into(), flag.as_str().into()];
+            let sql = if flags.contains(&flag) {
+                values.extend([now.into(), flag.sentence().into()]);
+                "insert into data_flags (connection_id, flag, since, detail) values ($1, $2, $3, $4)
+                    on conflict (connection_id, flag) do nothing"
+            } else {
+                "delete from data_flags where connection_id = $1 and flag = $2"
+            };
+            execute(&self.tx, "write data flags", sql, values).await?;
         }
-        let detail = format!(
-            "On each of {days} days all active members carry the same sum of actions: these are the workspace's \
-             totals, repeated, and say nothing about one member."
-        );
-        let sql = "insert into data_flags (connection_id, flag, since, detail) values ($1, $2, $3, $4)
-            on conflict (connection_id, flag) do update set detail = excluded.detail
-            where data_flags.detail <> excluded.detail";
-        let values = [connection.as_str().into(), REPEATED_TOTALS.into(), now.into(), detail.into()];
-        execute(&self.tx, "set a data flag", sql, values).await.map(drop)
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use tidemark_domain::{
 
 use crate::{
     error::Result,
+    recent::Packed,
     statement::{Table, execute, int, row},
     store::{Store, Tx},
 };
@@ -31,6 +32,8 @@ const HEADS: Table<'static> = Table {
         "revision",
         "looked_on",
         "flags",
+        "kept_from",
+        "kept_revision",
     ]),
 };
 
@@ -53,16 +56,21 @@ pub struct RollupHead {
     pub revision: u64,
     /// What is wrong with the facts.
     pub flags: Vec<Flag>,
+    /// The first of the days whose activity is kept for the next rollup, where it is.
+    pub kept_from: Option<NaiveDate>,
 }
 
 impl Store {
     /// What the newest rollup speaks for.
     pub async fn rollup_head(&self, connection: &ConnectionId) -> Result<Option<RollupHead>> {
         let sql =
-            "select as_of, history_start, definition_version, run_id, members, computed_at, revision, flags
+            "select as_of, history_start, definition_version, run_id, members, computed_at, revision, flags,
+                kept_from, kept_revision
             from rollup_heads where connection_id = $1";
         let values = [connection.as_str().into()];
         let Some(row) = row(&self.db, "read a rollup's head", sql, values).await? else { return Ok(None) };
+        let (revision, kept_from): (i64, Option<NaiveDate>) = (row.get("revision")?, row.get("kept_from")?);
+        let kept: Option<i64> = row.get("kept_revision")?;
         Ok(Some(RollupHead {
             as_of: row.get("as_of")?,
             history_start: row.get("history_start")?,
@@ -72,13 +80,16 @@ impl Store {
             computed_at: row.get("computed_at")?,
             revision: row.count("revision")?,
             flags: row.json("flags")?,
+            // A program that keeps nothing may have written the head meanwhile.
+            kept_from: kept_from.filter(|_| kept == Some(revision)),
         }))
     }
 }
 
 impl Tx {
     /// Writes the rollup's numbers of its days over those that are there, and its seats and recommendations in the place
-    /// of the old ones; equal rows are left alone. Numbers of other days stay. Takes away the mark that it has seen.
+    /// of the old ones, and what is kept for the next one; equal rows are left alone. Numbers of other days stay. Takes
+    /// away the mark that it has seen.
     ///
     /// None, with nothing written, where a rollup of a newer day or of later facts stands already: the head goes first,
     /// so that of two writers the second waits for the first and then sees its day.
@@ -88,8 +99,9 @@ impl Tx {
         head: &RollupHead,
         rollup: &Rollup,
         recommendations: &[Recommendation],
+        packed: Option<&Packed>,
     ) -> Result<Option<Changed>> {
-        let upsert = HEADS.upsert(self.tx.get_database_backend(), 1);
+        let upsert = HEADS.upsert(self.tx.get_database_backend());
         let newest = format!(
             "{upsert} where rollup_heads.as_of <= excluded.as_of and rollup_heads.revision <= excluded.revision"
         );
@@ -106,6 +118,10 @@ impl Tx {
             seats: self.put_seats(connection, &rollup.seats).await?,
             recommendations: self.put_recommendations(connection, recommendations).await?,
         };
+        if let Some(packed) = packed {
+            self.put_packed(connection, packed).await?;
+        }
+        self.put_data_flags(connection, &head.flags, head.computed_at).await?;
         self.unmark(connection, head.revision).await?;
         Ok(Some(changed))
     }
@@ -123,5 +139,7 @@ fn head_values(connection: &ConnectionId, head: &RollupHead) -> Vec<Value> {
         int(head.revision),
         head.computed_at.date_naive().into(),
         serde_json::json!(head.flags).to_string().into(),
+        head.kept_from.into(),
+        head.kept_from.map(|_| i64::try_from(head.revision).unwrap_or(i64::MAX)).into(),
     ]
 }

@@ -182,14 +182,6 @@ impl Store {
         let rows = rows(&self.db, "list teams", sql, [connection.as_str().into()]).await?;
         rows.iter().map(|row| Ok((row.get("team_id")?, row.get("name")?))).collect()
     }
-
-    /// Who is in a team.
-    pub async fn team_members(&self, connection: &ConnectionId, team: Uuid) -> Result<BTreeSet<Uuid>> {
-        let sql = "select member_id from team_members where connection_id = $1 and team_id = $2";
-        let rows =
-            rows(&self.db, "list team members", sql, [connection.as_str().into(), team.into()]).await?;
-        rows.iter().map(|row| row.get("member_id")).collect()
-    }
 }
 
 impl Tx {

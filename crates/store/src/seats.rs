@@ -1,9 +1,6 @@
 //! Seats of the newest rollup with their evidence, and what is recommended for them.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use sea_orm::Value;
 use tidemark_domain::{
@@ -19,7 +16,7 @@ use crate::{
     acceptances,
     error::Result,
     exemptions,
-    statement::{Row, Table, execute, int, row, rows},
+    statement::{Row, Table, execute, int, rows},
     store::{Store, Tx},
 };
 
@@ -160,46 +157,15 @@ impl Store {
         let rows = rows(&self.db, "read recommendations", SELECT_RECOMMENDATIONS, values).await?;
         rows.iter().map(read_recommendation).collect()
     }
-
-    /// A page of seats by member, with names, recommendations and exemptions.
-    pub async fn seat_rows(
-        &self,
-        connection: &ConnectionId,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<SeatRow>> {
-        let start = if after.is_some() { "and s.member_id > $3" } else { "" };
-        let sql = format!("{} {start} order by s.member_id limit $2", select_seat_rows());
-        let values = [connection.as_str().into(), int(limit)].into_iter().chain(after.map(Value::from));
-        let rows = rows(&self.db, "read seats", sql, values).await?;
-        rows.iter().map(read_seat_row).collect()
-    }
-
-    /// One member's seat, with everything beside it.
-    pub async fn seat_row(&self, connection: &ConnectionId, member: Uuid) -> Result<Option<SeatRow>> {
-        let sql = format!("{} and s.member_id = $2", select_seat_rows());
-        let values = [connection.as_str().into(), member.into()];
-        row(&self.db, "read a seat", sql, values).await?.as_ref().map(read_seat_row).transpose()
-    }
 }
 
-fn select_seat_rows() -> String {
+/// The columns of a seat `s`, as [`read_seat_row`] wants them.
+pub(crate) fn seat_columns() -> String {
     let columns: Vec<_> = SEATS.columns[1..].iter().map(|column| format!("s.{column}")).collect();
-    format!(
-        "select {}, m.name, m.email, r.tier, r.action, a.accepted_by, a.accepted_at,
-            x.reason, x.until_day, x.set_at, x.ended_at
-        from seats s
-        left join members m on m.connection_id = s.connection_id and m.member_id = s.member_id
-        left join recommendations r on r.connection_id = s.connection_id and r.member_id = s.member_id
-        left join acceptances a on a.connection_id = r.connection_id and a.member_id = r.member_id
-            and a.action = r.action
-        left join exemptions x on x.connection_id = s.connection_id and x.member_id = s.member_id
-        where s.connection_id = $1",
-        columns.join(", ")
-    )
+    columns.join(", ")
 }
 
-fn read_seat_row(row: &Row) -> Result<SeatRow> {
+pub(crate) fn read_seat_row(row: &Row) -> Result<SeatRow> {
     let tier: Option<String> = row.get("tier")?;
     let recommendation = match tier {
         Some(_) => read_recommendation(row).map(|it| Some((it.tier, it.action)))?,
@@ -217,22 +183,18 @@ fn read_seat_row(row: &Row) -> Result<SeatRow> {
 }
 
 impl Tx {
-    /// Makes the seats what the rollup says; gives how many were not so already.
+    /// Makes the seats what the rollup says; gives how many were not so already. The database compares: nothing is read
+    /// but the ids of those that are there.
     pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
-        let there = rows(&self.tx, "read seats", select_seats(), [connection.as_str().into()]).await?;
-        let there = there.iter().map(|row| read_seat(row).map(|seat| (seat.member_id, seat)));
-        let there = there.collect::<Result<BTreeMap<Uuid, Seat>>>()?;
         let wanted: BTreeMap<_, _> = seats.iter().map(|seat| (seat.member_id, seat)).collect();
-        let changed: Vec<_> = wanted
-            .iter()
-            .filter(|(id, seat)| there.get(*id) != Some(**seat))
-            .map(|(_, seat)| *seat)
-            .collect();
-        let gone: Vec<_> = there.keys().filter(|id| !wanted.contains_key(id)).copied().collect();
-        let rows = changed.iter().map(|seat| seat_values(connection, seat));
-        SEATS.put(&self.tx, "write seats", rows).await?;
+        let sql = "select member_id from seats where connection_id = $1";
+        let there = rows(&self.tx, "list seats", sql, [connection.as_str().into()]).await?;
+        let there = there.iter().map(|row| row.at(0)).collect::<Result<Vec<Uuid>>>()?;
+        let gone: Vec<_> = there.into_iter().filter(|id| !wanted.contains_key(id)).collect();
+        let rows = wanted.values().map(|seat| seat_values(connection, seat));
+        let changed = SEATS.put(&self.tx, "write seats", rows).await?;
         self.delete_of_members("seats", connection, &gone).await?;
-        Ok((changed.len() + gone.len()) as u64)
+        Ok(changed + gone.len() as u64)
     }
 
     /// Makes the recommendations what the rollup says; gives how many were not so already.
@@ -241,21 +203,19 @@ impl Tx {
         connection: &ConnectionId,
         wanted: &[Recommendation],
     ) -> Result<u64> {
-        let values = [connection.as_str().into()];
-        let there = rows(&self.tx, "read recommendations", SELECT_RECOMMENDATIONS, values).await?;
-        let there = there.iter().map(read_recommendation).collect::<Result<Vec<_>>>()?;
-        let members: BTreeSet<_> = wanted.iter().map(|it| it.member_id).collect();
-        let gone: Vec<_> = there.iter().map(|it| it.member_id).filter(|id| !members.contains(id)).collect();
-        let mut changed: Vec<_> = wanted.iter().filter(|it| !there.contains(it)).collect();
-        changed.sort_by_key(|it| it.member_id);
-        let rows = changed.iter().map(|it| {
+        let wanted: BTreeMap<_, _> = wanted.iter().map(|it| (it.member_id, it)).collect();
+        let sql = "select member_id from recommendations where connection_id = $1";
+        let there = rows(&self.tx, "list recommendations", sql, [connection.as_str().into()]).await?;
+        let there = there.iter().map(|row| row.at(0)).collect::<Result<Vec<Uuid>>>()?;
+        let gone: Vec<_> = there.into_iter().filter(|id| !wanted.contains_key(id)).collect();
+        let rows = wanted.values().map(|it| {
             let (tier, action) = (it.tier.as_str(), it.action.as_str());
             vec![connection.as_str().into(), it.member_id.into(), tier.into(), action.into()]
         });
-        RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
+        let changed = RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
         self.delete_of_members("recommendations", connection, &gone).await?;
         self.end_acceptances(connection).await?;
-        Ok((changed.len() + gone.len()) as u64)
+        Ok(changed + gone.len() as u64)
     }
 
     async fn delete_of_members(

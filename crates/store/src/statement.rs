@@ -10,11 +10,6 @@ use crate::{
     error::{Error, Result, failed},
 };
 
-/// SQLite takes at most 32,766 parameters, PostgreSQL 65,535.
-const MAX_PARAMETERS: usize = 30_000;
-/// More rows than this make a statement no faster.
-const MAX_ROWS: usize = 500;
-
 /// Runs a statement; tells how many rows it touched.
 pub(crate) async fn execute(
     db: &impl ConnectionTrait,
@@ -120,20 +115,18 @@ pub(crate) struct Table<'a> {
 }
 
 impl Table<'_> {
-    pub(crate) fn upsert(&self, backend: DbBackend, rows: usize) -> String {
-        let width = self.columns.len();
-        let tuples: Vec<_> = (0..rows).map(|row| dialect::tuple(backend, row * width + 1, width)).collect();
+    /// An insert of one row that takes the place of the one with its key.
+    pub(crate) fn upsert(&self, backend: DbBackend) -> String {
+        let (columns, values) = (self.columns.join(", "), dialect::tuple(backend, 1, self.columns.len()));
+        format!("insert into {} ({columns}) values {values}{}", self.name, self.on_conflict())
+    }
+
+    fn on_conflict(&self) -> String {
         let (key, rest) = self.columns.split_at(self.key);
         let updates: Vec<_> = rest.iter().map(|column| format!("{column} = excluded.{column}")).collect();
         let action =
             if rest.is_empty() { "nothing".to_owned() } else { format!("update set {}", updates.join(", ")) };
-        format!(
-            "insert into {} ({}) values {} on conflict ({}) do {action}",
-            self.name,
-            self.columns.join(", "),
-            tuples.join(", "),
-            key.join(", "),
-        )
+        format!(" on conflict ({}) do {action}", key.join(", "))
     }
 
     /// An end of the upsert that lets rows alone which stay the same: on PostgreSQL, writing them would make new versions
@@ -147,18 +140,17 @@ impl Table<'_> {
     /// Inserts rows, or updates those whose key is there and which differ; tells how many those are. No key may come
     /// twice. In the order of their keys, two writers cannot deadlock.
     ///
-    /// The rows become values before the first wait, so that no caller's iterator has to cross it.
+    /// The rows become statements before the first wait, so that no caller's iterator has to cross it.
     pub(crate) fn put<'b>(
         &'b self,
         db: &'b impl ConnectionTrait,
         attempted: &'static str,
         rows: impl IntoIterator<Item = Vec<Value>>,
     ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
-        let batches = self.batches(rows);
+        let upserts = self.upserts(db.get_database_backend(), rows);
         Box::pin(async move {
             let mut written = 0;
-            for values in batches {
-                let sql = self.upsert_other(db.get_database_backend(), &values);
+            for (sql, values) in upserts {
                 written += execute(db, attempted, sql, values).await?;
             }
             Ok(written)
@@ -173,12 +165,11 @@ impl Table<'_> {
         tell: &'static str,
         rows: impl IntoIterator<Item = Vec<Value>>,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send + 'b>> {
-        let batches = self.batches(rows);
+        let upserts = self.upserts(db.get_database_backend(), rows);
         Box::pin(async move {
             let mut written = Vec::new();
-            for values in batches {
-                let upsert = self.upsert_other(db.get_database_backend(), &values);
-                let sql = format!("{upsert} returning {tell}");
+            for (sql, values) in upserts {
+                let sql = format!("{sql} returning {tell}");
                 let told = crate::statement::rows(db, attempted, sql, values).await?;
                 written.extend(told.iter().map(|row| row.get(tell)).collect::<Result<Vec<T>>>()?);
             }
@@ -186,19 +177,24 @@ impl Table<'_> {
         })
     }
 
-    /// The values of as many rows as one statement takes, again and again.
-    fn batches(&self, rows: impl IntoIterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
-        let batch = MAX_ROWS.min(MAX_PARAMETERS / self.columns.len());
+    /// Statements for all rows, with as many in each as one takes.
+    fn upserts(
+        &self,
+        backend: DbBackend,
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Vec<(String, Vec<Value>)> {
+        let batch = dialect::upsert_size(backend, self.columns.len());
         let mut rows = rows.into_iter();
         std::iter::from_fn(|| {
-            let values: Vec<Value> = rows.by_ref().take(batch).flatten().collect();
-            (!values.is_empty()).then_some(values)
+            let batch: Vec<_> = rows.by_ref().take(batch).collect();
+            (!batch.is_empty()).then(|| {
+                let size = batch.len();
+                let (insert, values) =
+                    dialect::insert(backend, self.name, &self.columns, size, batch.into_iter());
+                (insert + &self.on_conflict() + &self.where_other(), values)
+            })
         })
         .collect()
-    }
-
-    fn upsert_other(&self, backend: DbBackend, values: &[Value]) -> String {
-        self.upsert(backend, values.len() / self.columns.len()) + &self.where_other()
     }
 
     /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is

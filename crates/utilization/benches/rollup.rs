@@ -1,5 +1,5 @@
 //! A full rebuild and a one-day increment of a large workspace, beside the same numbers by plain SQL in PostgreSQL and by
-//! DuckDB on the same rows in the same run.
+//! DuckDB on the same rows in the same run; and how long pages of seats take of it.
 //!
 //! `cargo bench -p tidemark-utilization --bench rollup -- 50000 200` (seats, days). Needs PostgreSQL and `psql`; DuckDB is
 //! asked through `python3` where its module is installed (`pip install duckdb`), and is no part of this workspace.
@@ -12,7 +12,7 @@ mod sql;
 
 use std::{
     collections::BTreeMap,
-    process::{Command, Stdio},
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,13 +25,15 @@ use tidemark_domain::{
     event::{Data, Event, SyncCompleted},
     id::{ConnectionId, OrganizationId, RunId},
     member::{Role, Standing},
-    rollup::{Coverage, Cut, Fold},
+    rollup::{Coverage, Fold, SeatState},
     run,
 };
 use tidemark_inproc::InprocBus;
 use tidemark_ports::{Bus, Message, Route};
 use tidemark_runtime::{OsEntropy, Shutdown, SystemClock};
-use tidemark_store::{Connection, FoldMember, RosterMember, Store, TeamRoster};
+use tidemark_store::{
+    Connection, FoldMember, RosterMember, SeatFilter, SeatList, SeatOrder, Store, TeamRoster,
+};
 use tidemark_testkit::TestDatabase;
 use tidemark_utilization::UtilizationService;
 use uuid::Uuid;
@@ -83,16 +85,18 @@ async fn main() {
     tell("rebuild, PostgreSQL to PostgreSQL", rebuild, rows);
     println!("  peak memory of this process {} MiB", peak_mib());
     let checksum = bench.checksum();
-    bench.add_days(days, days);
-    bench.cover(days, days).await;
-    let increment = bench.sync(days).await;
-    tell("one day more", increment, seats);
-    println!("  {:.1} % of the rebuild", increment.as_secs_f64() / rebuild.as_secs_f64() * 100.0);
+    for day in [days, days + 1] {
+        bench.add_days(day, day);
+        bench.cover(day, day).await;
+        let increment = bench.sync(day).await;
+        tell("one day more", increment, seats);
+        println!("  {:.2} % of the rebuild", increment.as_secs_f64() / rebuild.as_secs_f64() * 100.0);
+    }
     shutdown.stop();
     aggregator.await.unwrap();
+    bench.pages().await;
 
-    let fold = bench.fold_alone().await;
-    tell("the fold alone, one core, rows in memory", fold, rows);
+    bench.fold_alone(rows).await;
     println!("  peak memory of this process {} MiB", peak_mib());
     bench.by_postgres(rows, &checksum);
     bench.by_duckdb(rows, &checksum);
@@ -117,8 +121,8 @@ impl Bench {
         let roles = [Role::Maker, Role::Maker, Role::Maker, Role::Admin, Role::Viewer, Role::Contributor];
         let member = |number: u128| RosterMember {
             member_id: Uuid::from_u128(number),
-            name: None,
-            email: None,
+            name: Some(format!("Member {number}")),
+            email: Some(format!("member.{number}@example.test")),
             standing: Standing {
                 role: roles[(number % 6) as usize].clone(),
                 disabled: false,
@@ -139,7 +143,7 @@ impl Bench {
         tx.commit().await.unwrap();
         let begun = Instant::now();
         self.add_days(0, self.days - 1);
-        self.psql("analyze member_days");
+        self.psql("vacuum analyze member_days");
         println!("made the rows in {:.1} s", begun.elapsed().as_secs_f64());
         self.cover(0, self.days - 1).await;
     }
@@ -180,11 +184,50 @@ impl Bench {
         }
     }
 
-    async fn fold_alone(&self) -> Duration {
+    /// What the service does for a page, without the wire: the list, the count, and the summary's counts.
+    async fn pages(&self) {
+        let text = SeatFilter { text: "member 77".to_owned(), ..SeatFilter::default() };
+        let idle =
+            SeatFilter { paid_only: true, states: vec![SeatState::Occasional], ..SeatFilter::default() };
+        let all = SeatFilter::default();
+        for (what, filter, order) in [
+            ("by name", all.clone(), SeatOrder::Name),
+            ("by last active day", all.clone(), SeatOrder::LastActive),
+            ("by state", all, SeatOrder::State),
+            ("by name, with a text", text, SeatOrder::Name),
+            ("paid and occasional", idle, SeatOrder::ActiveDays),
+        ] {
+            let list = SeatList { filter, order, descending: true };
+            let mut took = Vec::new();
+            let mut after = None;
+            for place in 0..9 {
+                let begun = Instant::now();
+                let page = self.store.seat_page(&self.connection, &list, after, 101).await.unwrap();
+                let total = self.store.seat_count(&self.connection, &list.filter).await.unwrap();
+                took.push(begun.elapsed());
+                let Some(last) = page.get(99).filter(|_| total > 100) else { break };
+                after = Some(((place + 1) * 100, last.seat.member_id));
+            }
+            took.sort();
+            let (median, most) = (took[took.len() / 2], took[took.len() - 1]);
+            println!("a page of 100 of {} seats {what}: {median:.1?}, at most {most:.1?}", self.seats);
+        }
+        let begun = Instant::now();
+        self.store.seat_counts(&self.connection).await.unwrap();
+        println!("seats by state: {:.1?}", begun.elapsed());
+        let members: Vec<_> = (1..=100).map(Uuid::from_u128).collect();
+        let begun = Instant::now();
+        let days = (day(self.days - 90), day(self.days));
+        self.store.active_days(&self.connection, &members, days).await.unwrap();
+        println!("13 weeks of 100 members: {:.1?}", begun.elapsed());
+    }
+
+    async fn fold_alone(&self, rows: u64) {
         let mut members: Vec<FoldMember> = Vec::new();
         loop {
-            let after = members.last().map(|member| member.facts.member_id);
-            let page = self.store.fold_members(&self.connection, after, PAGE, day(0)).await.unwrap();
+            let after = members.last().map(|member| member.recent.member_id);
+            let days = (day(0), day(self.days - 1));
+            let page = self.store.fold_members(&self.connection, after, PAGE, days).await.unwrap();
             if page.is_empty() {
                 break;
             }
@@ -195,39 +238,44 @@ impl Bench {
         let mut fold = Fold::new(day(0), day(self.days - 1), &coverage, day(0));
         members.iter().for_each(|member| fold.member(member.borrowed()));
         let rollup = fold.finish();
-        let took = begun.elapsed();
-        assert!(rollup.windows.contains_key(&(Cut::All, day(self.days - 1), 90)));
-        took
+        tell("the fold alone, one core, rows in memory", begun.elapsed(), rows);
+        let (first, last) = (day(self.days - 14), day(self.days - 1));
+        let stands = self.store.numbers_between(&self.connection, first, last, None).await.unwrap();
+        let folded: BTreeMap<_, _> = rollup.windows.into_iter().filter(|(key, _)| key.1 >= first).collect();
+        assert_eq!(stands, folded, "the fold alone says the same");
     }
 
     /// What must come out of each way: sums over all rows of the rebuild.
     fn checksum(&self) -> String {
-        self.psql(&sql::checksum("rollup_numbers", Some(self.connection.as_str())))
+        let connection = self.connection.as_str();
+        self.psql(&sql::checksum("rollup_numbers", &format!("and connection_id = '{connection}'")))
     }
 
     fn by_postgres(&self, rows: u64, expected: &str) {
-        self.psql("drop table if exists bench_facts, bench_rolled, bench_numbers");
         self.psql(&sql::facts(self.connection.as_str(), day(self.days - 1)));
         let begun = Instant::now();
-        self.psql(&sql::NUMBERS.replace("{settings}", "set work_mem = '512MB'; set jit = off;"));
+        self.psql(&format!("set work_mem = '512MB'; set jit = off; {}", sql::numbers()));
         tell("plain SQL in PostgreSQL, INSERT ... SELECT", begun.elapsed(), rows);
-        assert_eq!(self.psql(&sql::checksum("bench_numbers", None)), expected, "PostgreSQL says the same");
+        assert_eq!(self.psql(&sql::checksum("bench_numbers", "")), expected, "PostgreSQL says the same");
     }
 
     fn by_duckdb(&self, rows: u64, expected: &str) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        for table in ["bench_facts", "bench_roster", "bench_teams"] {
-            self.psql(&format!("\\copy {table} to '{}' csv header", path(&format!("{table}.csv"))));
-        }
-        let script = sql::duckdb(&path(""), sql::NUMBERS);
-        let output = Command::new("python3").args(["-c", &script]).stderr(Stdio::null()).output();
-        let told = output.ok().filter(|output| output.status.success());
-        let Some(told) = told.map(|output| String::from_utf8(output.stdout).unwrap()) else {
-            println!("DuckDB: not there (pip install duckdb)");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/rollup/by_duckdb.py");
+        let python = |arguments: &[&str]| Command::new("python3").args(arguments).output();
+        if !python(&["-c", "import duckdb"]).is_ok_and(|output| output.status.success()) {
+            println!("DuckDB: skipped, its Python module is not there (pip install duckdb)");
             return;
-        };
-        let (seconds, checksum) = told.trim().lines().last().unwrap().split_once(' ').unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().display().to_string();
+        for table in ["bench_facts", "bench_cuts"] {
+            self.psql(&format!("\\copy {table} to '{folder}/{table}.csv' csv header"));
+        }
+        let output =
+            python(&[script, &folder, &sql::numbers(), &sql::checksum("bench_numbers", "")]).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let told = String::from_utf8(output.stdout).unwrap();
+        let (seconds, checksum) = told.trim().split_once(' ').unwrap();
         let took = Duration::from_secs_f64(seconds.parse().unwrap());
         tell("DuckDB, one thread, its own file", took, rows);
         assert_eq!(checksum, expected, "DuckDB says the same");

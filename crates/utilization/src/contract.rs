@@ -4,7 +4,6 @@ use chrono::{Days, NaiveDate};
 use tidemark_domain::{
     contract::{Contract, Currency, Price, WhatIf},
     exemption::Exemption,
-    recommendation::Savings,
     rollup::Ratio,
 };
 use tidemark_rpc::{parse, status::Refusal, utilization as wire};
@@ -158,13 +157,7 @@ pub(crate) async fn preview(
     let windows = desk.store.windows_on(&desk.connection, ground.head.as_of).await?;
     let month =
         windows.into_iter().find(|(days, _)| *days == 28).map(|(_, window)| window).unwrap_or_default();
-    let found = desk.store.recommendations(&desk.connection).await?;
-    let seats = desk.store.seats(&desk.connection).await?;
-    // Disabled and pending members hold no assigned seat: only what somebody holds can be taken back.
-    let held: std::collections::BTreeSet<_> =
-        seats.iter().filter(|seat| seat.standing.is_paid_seat()).map(|seat| seat.member_id).collect();
-    let free: Vec<_> = found.into_iter().filter(|it| held.contains(&it.member_id)).collect();
-    let reclaimable = Savings::of(&free, &contract).reassignable_now;
+    let reclaimable = desk.store.reclaimable_seats(&desk.connection).await?;
     let what = WhatIf::new(&contract, asked.drop_seats, month.assigned, reclaimable).ok_or_else(|| {
         let sentence =
             "the purchased seats of this connection are not known; enter the contract first (SetContract)";

@@ -3,6 +3,7 @@
 //! nobody else needs.
 
 mod alerts;
+mod fold;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -14,15 +15,12 @@ use tidemark_domain::{
     exemption::Exemption,
     id::ConnectionId,
     recommendation::{Recommendation, recommend},
-    rollup::{Cut, DEFINITION_VERSION, Fold, Rollup, horizon},
+    rollup::{DEFINITION_VERSION, Rollup},
 };
 use tidemark_ports::topology::UTILIZATION_SYNCS;
-use tidemark_store::{Error, RollupHead, Store};
+use tidemark_store::{Error, Packed, RollupHead, Store};
 
 use plan::{Plan, Span};
-
-/// Members read at once.
-const PAGE: u64 = 500;
 
 /// Why a connection is looked at.
 #[derive(Debug, Clone)]
@@ -59,6 +57,7 @@ pub(crate) enum Outcome {
 struct Computed {
     head: RollupHead,
     rollup: Rollup,
+    packed: Option<Packed>,
     recommendations: Vec<Recommendation>,
     exemptions: Vec<Exemption>,
     /// There was no rollup before.
@@ -77,10 +76,10 @@ pub(crate) async fn recompute(
     let mark = store.rollup_mark(connection).await?;
     let Some(span) = Span::read(store, connection).await? else { return Ok(Outcome::NothingCovered) };
     let before = store.rollup_head(connection).await?;
-    let plan = Plan::new(&span, &mark, before.as_ref());
-    let rollup = match &before {
-        Some(before) if plan.is_nothing() => standing(store, connection, before).await?,
-        _ => fresh(store, connection, &span, &plan, before.is_some()).await?,
+    let (rollup, packed) = match (Plan::new(&span, &mark, before.as_ref()), &before) {
+        (Plan::Nothing, Some(before)) => (standing(store, connection, before).await?, None),
+        (Plan::Recent { read }, _) => fold::recent(store, connection, &span, read).await?,
+        _ => fold::whole(store, connection, &span).await?,
     };
     let exemptions = store.exemptions(connection).await?;
     let result = Computed {
@@ -94,8 +93,13 @@ pub(crate) async fn recompute(
             computed_at: clock.now(),
             revision: mark.revision,
             flags: rollup.flags.clone(),
+            kept_from: match &packed {
+                Some(packed) => Some(packed.from),
+                None => before.as_ref().and_then(|before| before.kept_from),
+            },
         },
         rollup,
+        packed,
         exemptions,
         first_look: before.is_none(),
     };
@@ -110,64 +114,6 @@ async fn standing(store: &Store, connection: &ConnectionId, before: &RollupHead)
         seats: store.seats(connection).await?,
         flags: before.flags.clone(),
     })
-}
-
-/// What is to be computed; everything, where a cohort turns out to be another one.
-async fn fresh(
-    store: &Store,
-    connection: &ConnectionId,
-    span: &Span,
-    plan: &Plan,
-    again: bool,
-) -> Result<Rollup, Error> {
-    let rollup = compute(store, connection, span, plan).await?;
-    if again && !plan.is_whole() && moves_cohorts(store, connection, &rollup).await? {
-        return compute(store, connection, span, &Plan::whole(span)).await;
-    }
-    Ok(rollup)
-}
-
-/// Page by page, so that memory does not grow with the workspace.
-async fn compute(
-    store: &Store,
-    connection: &ConnectionId,
-    span: &Span,
-    plan: &Plan,
-) -> Result<Rollup, Error> {
-    let fold = |(first, last)| Fold::new(first, last, &span.coverage, span.roster_start);
-    // Seats are judged by the last day, also where only older numbers changed.
-    let mut judged = fold(plan.judged);
-    let mut apart = plan.apart.map(fold);
-    let from = plan.apart.map_or(plan.judged.0, |(first, _)| first.min(plan.judged.0));
-    let mut after = None;
-    loop {
-        let page = store.fold_members(connection, after, PAGE, horizon(from)).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.facts.member_id);
-        for member in &page {
-            judged.member(member.borrowed());
-            if let Some(apart) = &mut apart {
-                apart.member(member.borrowed());
-            }
-        }
-    }
-    let mut rollup = judged.finish();
-    if let Some(apart) = apart {
-        let older = apart.finish();
-        // Days that lie between are not computed, and so must not be written.
-        rollup = Rollup { days: older.days, windows: older.windows, ..rollup };
-    }
-    Ok(rollup)
-}
-
-/// Whether a row that came late makes a member's first seen month another one. That changes the cohorts of all days.
-async fn moves_cohorts(store: &Store, connection: &ConnectionId, rollup: &Rollup) -> Result<bool, Error> {
-    let before = store.seats(connection).await?;
-    let before: BTreeMap<_, _> =
-        before.iter().map(|seat| (seat.member_id, Cut::cohort(seat.first_seen_day))).collect();
-    Ok(rollup.seats.iter().any(|seat| {
-        before.get(&seat.member_id).is_some_and(|cohort| *cohort != Cut::cohort(seat.first_seen_day))
-    }))
 }
 
 /// One transaction: the message is remembered, the rows written, the events on their way; or none of it.
@@ -186,7 +132,9 @@ async fn write(
     {
         return Ok(Outcome::Duplicate);
     }
-    let written = tx.write_rollup(connection, head, &result.rollup, &result.recommendations).await?;
+    let written = tx
+        .write_rollup(connection, head, &result.rollup, &result.recommendations, result.packed.as_ref())
+        .await?;
     let Some(changed) = written else {
         tx.commit().await?;
         return Ok(Outcome::Superseded { as_of: head.as_of });

@@ -21,6 +21,8 @@ use uuid::Uuid;
 const MEMBERS: u128 = 520;
 /// Days that are fetched; the last one is the as-of day.
 pub(crate) const DAYS: u64 = 121;
+/// The place of created notes among the counters.
+const NOTES: usize = 5;
 /// When the two rosters were seen.
 const ROSTERS: [u64; 2] = [40, 110];
 
@@ -81,6 +83,80 @@ impl Sample {
         let day = day(Uuid::from_u128(member), at(offset), [0; COUNTERS], true);
         tx.upsert_member_days(&self.connection, &[day]).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Replaces the rows of those days: everybody carries the same.
+    pub(crate) async fn repeat_totals(&self, days: std::ops::Range<u64>) {
+        for offset in days {
+            let mut counters = [0; COUNTERS];
+            counters[NOTES] = 1 + u8::try_from(offset % 100).unwrap();
+            let rows = (1..=MEMBERS).map(|member| day(Uuid::from_u128(member), at(offset), counters, true));
+            let rows: Vec<_> = rows.collect();
+            let tx = self.store().begin().await.unwrap();
+            tx.upsert_member_days(&self.connection, &rows).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
+    /// A member day with so many notes.
+    pub(crate) async fn add_notes(&self, member: u128, offset: u64, notes: u32) {
+        let mut row = day(Uuid::from_u128(member), at(offset), [0; COUNTERS], true);
+        row.counters.0[NOTES] = Some(notes);
+        let tx = self.store().begin().await.unwrap();
+        tx.upsert_member_days(&self.connection, &[row]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// What one more sync brings, by chance: new days, of which one may be missing, late rows, rows that went, and people
+    /// who came, left, or stand otherwise.
+    pub(crate) async fn step(&mut self, step: u64) {
+        let last = (*self.covered.last().unwrap() - at(0)).num_days().unsigned_abs();
+        let mut dice = [0; 6];
+        self.entropy.fill(&mut dice);
+        let fresh = u64::from(dice[0] % 4 > 0) + u64::from(dice[0] % 16 == 15);
+        let mut rows: Vec<_> = (last + 1..=last + fresh)
+            .flat_map(|offset| (0..60).map(move |_| offset))
+            .map(|offset| random_day(&self.entropy, self.somebody(), offset))
+            .collect();
+        let back = if dice[1] % 8 == 0 { 100 } else { 10 };
+        rows.extend(
+            (0..dice[1] % 6)
+                .map(|_| random_day(&self.entropy, self.somebody(), last - roll(&self.entropy, back))),
+        );
+        let known = self.rosters[1].clone();
+        if dice[2] % 3 == 0 {
+            self.rosters[1].remove(&self.somebody());
+            let role = if dice[3] % 2 == 0 { Role::Maker } else { Role::Viewer };
+            let standing = Standing { role, disabled: dice[3] % 7 == 0, pending: dice[3] % 5 == 0 };
+            self.rosters[1].insert(self.somebody(), standing.clone());
+            self.rosters[1].insert(Uuid::from_u128(u128::from(10_000 - step)), standing);
+        }
+        let covered: Vec<_> = (last + 1..=last + fresh).filter(|_| dice[4] % 9 > 0).map(at).collect();
+        self.covered.extend(&covered);
+        let on = self.store().uses_on(&self.connection, (at(0), at(last))).await.unwrap();
+        let mut present: BTreeMap<NaiveDate, BTreeSet<Uuid>> = BTreeMap::new();
+        for (member, day) in on.iter().flat_map(|(id, days)| days.iter().map(move |it| (*id, it.day))) {
+            present.entry(day).or_default().insert(member);
+        }
+        let tx = self.store().begin().await.unwrap();
+        tx.write_member_days(&self.connection, &rows).await.unwrap();
+        if dice[5] % 3 == 0 {
+            // Of one day, everybody but two is listed again.
+            let day = at(last - u64::from(dice[5] % 12));
+            let left = present.get(&day).into_iter().flatten().skip(2).copied().collect();
+            tx.remove_vanished(&self.connection, &BTreeMap::from([(day, left)]), true).await.unwrap();
+        }
+        tx.cover_days(&self.connection, &covered, at(last + fresh + 1), &self.run).await.unwrap();
+        if known != self.rosters[1] {
+            let members: Vec<_> = self.rosters[1].iter().map(|(id, it)| entry(*id, it)).collect();
+            tx.apply_roster(&self.connection, &members, at(last + fresh)).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// One of those who may be on the list, or may have been.
+    fn somebody(&self) -> Uuid {
+        Uuid::from_u128(1 + u128::from(roll(&self.entropy, 520)))
     }
 
     fn row(&self) -> Connection {

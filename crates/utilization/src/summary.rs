@@ -2,10 +2,11 @@
 
 use tidemark_domain::{
     contract::Contract,
-    recommendation::{Recommendation, Savings},
-    rollup::{Ratio, SHOWN_WINDOWS, Seat, SeatState, Stickiness, WindowUse},
+    recommendation::Savings,
+    rollup::{Ratio, SHOWN_WINDOWS, Stickiness, WindowUse},
 };
 use tidemark_rpc::utilization as wire;
+use tidemark_store::SeatCount;
 
 use crate::{
     basis::Ground,
@@ -20,8 +21,8 @@ const READS: u32 = 3;
 struct Parts {
     ground: Ground,
     windows: Vec<(u32, WindowUse)>,
-    seats: Vec<Seat>,
-    recommendations: Vec<Recommendation>,
+    seats: Vec<SeatCount>,
+    recommendations: [u32; 3],
     contract: Contract,
 }
 
@@ -32,8 +33,8 @@ pub(crate) async fn answer(desk: &Desk) -> Result<wire::Summary, Fault> {
     let mut reads = 1;
     loop {
         let windows = store.windows_on(connection, ground.head.as_of).await?;
-        let seats = store.seats(connection).await?;
-        let recommendations = store.recommendations(connection).await?;
+        let seats = store.seat_counts(connection).await?;
+        let recommendations = store.recommendation_counts(connection).await?;
         let contract = store.contract(connection).await?;
         // These are not one snapshot: a rollup that was written meanwhile shows in its head.
         let newer = desk.ground().await?;
@@ -60,7 +61,7 @@ fn summary(parts: &Parts) -> wire::Summary {
         run_id: head.run_id.to_string(),
         members: u32::try_from(head.members).unwrap_or(u32::MAX),
         windows: windows.iter().map(|(days, window)| window_use(*days, window, contract.purchased)).collect(),
-        seat_states: states(seats.iter()),
+        seat_states: states(seats, |count| count.seats),
         basis: Some(ground.wire()),
         allocation: Some(share(Ratio::of_known(assigned, contract.purchased))),
         stickiness: month.map(|window| share(Stickiness::of(window).ratio())),
@@ -70,26 +71,19 @@ fn summary(parts: &Parts) -> wire::Summary {
             .enumerate()
             .map(|(at, days)| idle(days, at, seats, contract))
             .collect(),
-        savings: Some(savings(&Savings::of(&parts.recommendations, contract), contract.price)),
+        savings: Some(savings(&Savings::of_counts(parts.recommendations, contract), contract.price)),
     }
 }
 
-fn idle(days: u32, at: usize, seats: &[Seat], contract: &Contract) -> wire::IdleSeats {
-    let idle = seats.iter().filter(|seat| seat.uses[at].active_days == 0);
-    let states = states(idle);
+fn idle(days: u32, at: usize, seats: &[SeatCount], contract: &Contract) -> wire::IdleSeats {
+    let states = states(seats, |count| count.idle[at]);
     let count = states.iter().map(|state| u64::from(state.seats)).sum();
     let cost = contract.price.map(|price| price.times(count, 1));
     wire::IdleSeats { days, states, cost_per_month: money(cost, contract.price) }
 }
 
-/// Paid seats per state, in order of precedence; states that nobody is in are left out.
-fn states<'a>(seats: impl Iterator<Item = &'a Seat>) -> Vec<wire::SeatStateCount> {
-    let mut counts = SeatState::ALL.map(|_| 0_u32);
-    for seat in seats.filter(|seat| seat.standing.is_paid_seat()) {
-        counts
-            [SeatState::ALL.iter().position(|state| *state == seat.state).expect("all states are listed")] +=
-            1;
-    }
-    let named = SeatState::ALL.into_iter().zip(counts).filter(|(_, seats)| *seats > 0);
-    named.map(|(state, seats)| wire::SeatStateCount { state: state.as_str().to_owned(), seats }).collect()
+/// Paid seats per state; states that nobody is in are left out.
+fn states(seats: &[SeatCount], number: impl Fn(&SeatCount) -> u32) -> Vec<wire::SeatStateCount> {
+    let counts = seats.iter().map(|count| (count.state, number(count))).filter(|(_, seats)| *seats > 0);
+    counts.map(|(state, seats)| wire::SeatStateCount { state: state.as_str().to_owned(), seats }).collect()
 }

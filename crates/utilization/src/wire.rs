@@ -85,7 +85,8 @@ pub(crate) fn cut(cut: &Cut, name: Option<String>) -> wire::Cut {
     wire::Cut { kind: cut.kind().to_owned(), key: cut.key(), name: name.unwrap_or_else(|| cut.key()) }
 }
 
-pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered_days_90: u32) -> wire::Seat {
+/// `weeks` are active days per week, where they were asked for.
+pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered_days_90: u32, weeks: &[u32]) -> wire::Seat {
     let (seat, tells) = (&row.seat, ground.tells_features());
     let day = |day: Option<chrono::NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
     let holding = row.exemption.as_ref().filter(|exemption| exemption.holds(ground.head.as_of));
@@ -107,6 +108,7 @@ pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered_days_90: u32) -> wire
         exemption: holding.map(|holding| exemption(holding, Some(ground))),
         covered_days_90,
         acceptance: row.acceptance.as_ref().map(acceptance),
+        active_days_by_week: weeks.to_vec(),
     }
 }
 

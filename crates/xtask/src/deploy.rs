@@ -121,9 +121,7 @@ fn compose() -> Result<()> {
         ensure!(secrets.join(secret).is_file(), "deploy/make-secrets does not make {secret}");
     }
     ensure!(named.len() > 8, "the secrets of docker-compose.yml were not found");
-    for file in
-        ["deploy/postgres/users.sh", "deploy/rabbitmq/definitions.json", "deploy/rabbitmq/rabbitmq.conf"]
-    {
+    for file in ["deploy/postgres/users.sh", "deploy/rabbitmq/rabbitmq.conf"] {
         ensure!(text.contains(file) && root.join(file).is_file(), "{file} is not mounted or not there");
     }
     if command::succeeds(command::program("docker").args(["compose", "version"])) {

@@ -1,6 +1,9 @@
 //! Every page, light and dark, before axe-core; and pictures of them, where `TIDEMARK_TEST_SCREENSHOTS` names a folder.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tidemark_rpc::{
@@ -29,11 +32,12 @@ async fn no_page_shuts_anybody_out() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..");
     let script = std::fs::read_to_string(root.join(AXE));
     let script = script.expect("`cargo xtask test` puts it there, or `npm ci` in tests/browser");
-    let settings = [("CONSOLE__RETURN_URLS", "https://platform.example.com"), ("WORKER__SYNC_EVERY_MS", "0")];
-    let (house, acme, _, run) = sprawling(&settings).await;
+    let returns = [("CONSOLE__RETURN_URLS", "https://platform.example.com")];
+    let (house, acme, _, run) = sprawling(&returns).await;
     let globex = house.globex().await;
-    // Of the same people, and not synced yet.
+    // Of the same people, with its first sync on its way.
     let waiting = house.beside(&acme, GLOBEX).await;
+    house.slow("globex", Duration::from_secs(20));
     let member = decided(&house, &acme.connection).await;
     let usage = format!("/usage/{}", acme.connection);
     let [invitation, _] = invitations(&house, &acme.organization).await;

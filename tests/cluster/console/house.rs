@@ -1,5 +1,7 @@
 //! A cluster with its console, and two organizations that know nothing of each other.
 
+use std::time::Duration;
+
 use tidemark_domain::id::OrganizationId;
 use tidemark_productboard_sim::{App, Workspace, WorkspaceSpec};
 use tidemark_rpc::connections::{ConsoleRole, CreateConnectionRequest, CreateConsoleLinkRequest};
@@ -65,6 +67,11 @@ impl House {
 
     pub(crate) async fn globex(&self) -> Tenant {
         self.tenant(GLOBEX).await
+    }
+
+    /// Makes the vendor answer late: a first sync takes a while, then.
+    pub(crate) fn slow(&self, domain: &str, latency: Duration) {
+        assert!(self.cluster.simulator.workspace_faults(domain, |faults| faults.latency = latency));
     }
 
     pub(crate) async fn tenant(&self, key: &str) -> Tenant {

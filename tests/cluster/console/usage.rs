@@ -1,7 +1,7 @@
 //! What a spend manager does on the dashboard, in a real browser: the numbers are those of the services, decisions can be
 //! undone, and a file says what the screen says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use fantoccini::Locator;
 use tidemark_domain::id::ConnectionId;
@@ -261,14 +261,17 @@ async fn a_file_says_what_the_screen_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_is_kept_and_what_comes_is_awaited() {
-    let by_hand = [("WORKER__SYNC_EVERY_MS", "0")];
-    let house = House::open(Wiring::Embedded, &by_hand).await;
-    let acme = house.acme().await;
+    let house = House::open(Wiring::Embedded, &[]).await;
+    let globex = house.globex().await;
+    let browser = entered(&house, &globex.organization, Taste::default()).await;
+    let acme = house.beside(&globex, super::house::ACME).await;
+    // Longer than it takes to open the page.
+    house.slow("acme", Duration::from_secs(15));
     let id = acme.connection.parse().unwrap();
-    let browser = entered(&house, &acme.organization, Taste::default()).await;
     browser.visit(&format!("/usage/{id}")).await;
-    browser.reads("Nothing was synced yet").await;
+    browser.reads("There are no numbers yet").await;
     browser.run("window.same = true").await;
+    house.slow("acme", Duration::ZERO);
     let run = house.cluster.sync(&id).await;
     house.cluster.summary(&id, &run).await;
     browser.reads("paid seats were used").await;

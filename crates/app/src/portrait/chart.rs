@@ -123,7 +123,7 @@ pub(super) fn stack(pieces: &[(String, u32)], whole: u32, width: f64) -> Vec<Pie
 }
 
 /// How strongly a week of so many active days is coloured.
-pub(super) fn level(days: u8) -> u8 {
+pub(super) fn level(days: u32) -> u8 {
     match days {
         0 => 0,
         1 => 1,

@@ -7,13 +7,13 @@ use chrono::{Days, NaiveDate};
 use tidemark_rpc::{
     client::Caller,
     utilization::{
-        ExportFormat, ExportRequest, ExportTable, GetTrendRequest, ListRecommendationsRequest,
-        ListSeatsRequest, Recommendation, Seat, SeatSort, Summary, TrendPoint,
+        GetTrendRequest, ListRecommendationsRequest, ListSeatsRequest, Recommendation, Seat, SeatSort,
+        Summary, TrendPoint,
     },
 };
 
-/// Weeks of the heatmap.
-pub(crate) const WEEKS: u64 = 13;
+/// Rows of the heatmap and of the list of recommendations; the exports have all of them.
+pub(crate) const ROWS: u32 = 60;
 const TREND_DAYS: u64 = 180;
 const PAGE: u32 = 1_000;
 
@@ -26,9 +26,9 @@ pub(crate) struct Evidence {
     pub(crate) trends: BTreeMap<u32, Vec<TrendPoint>>,
     /// Paid seats, the least used first.
     pub(crate) seats: Vec<Seat>,
+    /// Paid seats that are not among them.
+    pub(crate) seats_left_out: u32,
     pub(crate) recommendations: Vec<Recommendation>,
-    /// Active days per week and member, oldest week first.
-    pub(crate) weeks: BTreeMap<String, [u8; WEEKS as usize]>,
 }
 
 impl Evidence {
@@ -50,32 +50,26 @@ impl Evidence {
             trends.insert(window_days, points);
         }
         step("seats");
-        let seats = seats(caller, &id).await?;
+        let (seats, seats_left_out) = seats(caller, &id).await?;
         step("recommendations");
         let recommendations = recommendations(caller, &id).await?;
-        step("member days");
-        let weeks = weeks(caller, &id, as_of).await?;
-        Ok(Self { workspace, summary, trends, seats, recommendations, weeks })
+        Ok(Self { workspace, summary, trends, seats, seats_left_out, recommendations })
     }
 }
 
-async fn seats(caller: &Caller, id: &str) -> Result<Vec<Seat>> {
-    let mut request = ListSeatsRequest {
+/// The least used paid seats, and how many there are besides.
+async fn seats(caller: &Caller, id: &str) -> Result<(Vec<Seat>, u32)> {
+    let request = ListSeatsRequest {
         connection_id: id.to_owned(),
         paid_only: true,
         sort: SeatSort::LastActive.into(),
-        page_size: PAGE,
+        page_size: ROWS,
+        weeks: true,
         ..Default::default()
     };
-    let mut seats = Vec::new();
-    loop {
-        let page = caller.utilization().list_seats(request.clone()).await?.into_inner();
-        seats.extend(page.seats);
-        if page.next_page_token.is_empty() {
-            return Ok(seats);
-        }
-        request.page_token = page.next_page_token;
-    }
+    let page = caller.utilization().list_seats(request).await?.into_inner();
+    let shown = u32::try_from(page.seats.len()).unwrap_or(u32::MAX);
+    Ok((page.seats, page.total.saturating_sub(shown)))
 }
 
 async fn recommendations(caller: &Caller, id: &str) -> Result<Vec<Recommendation>> {
@@ -90,38 +84,4 @@ async fn recommendations(caller: &Caller, id: &str) -> Result<Vec<Recommendation
         }
         request.page_token = page.next_page_token;
     }
-}
-
-/// Counted as the export of member days comes in.
-async fn weeks(
-    caller: &Caller,
-    id: &str,
-    as_of: NaiveDate,
-) -> Result<BTreeMap<String, [u8; WEEKS as usize]>> {
-    let first = as_of - Days::new(WEEKS * 7 - 1);
-    let request = ExportRequest {
-        connection_id: id.to_owned(),
-        table: ExportTable::MemberDays.into(),
-        format: ExportFormat::Csv.into(),
-        from: first.to_string(),
-        to: as_of.to_string(),
-    };
-    let mut stream = caller.utilization().export(request).await?.into_inner();
-    let mut file = Vec::new();
-    while let Some(part) = stream.message().await? {
-        file.extend(part.chunk);
-    }
-    let mut weeks: BTreeMap<String, [u8; WEEKS as usize]> = BTreeMap::new();
-    for line in csv::Reader::from_reader(&file[..]).into_records() {
-        let line = line.context("the service sent a table that is not CSV")?;
-        let (Some(member), Some(day), Some("true")) = (line.get(0), line.get(1), line.get(3)) else {
-            continue;
-        };
-        let day: NaiveDate = day.parse().context("the service sent a day that is none")?;
-        let week = usize::try_from((day - first).num_days() / 7).unwrap_or(0);
-        if let Some(count) = weeks.entry(member.to_owned()).or_default().get_mut(week) {
-            *count += 1;
-        }
-    }
-    Ok(weeks)
 }

@@ -7,11 +7,9 @@ use tidemark_rpc::utilization::{Basis, Money, Savings, Seat, Share, Summary, Win
 
 use super::{
     chart::{Piece, Series, Trend, level, stack},
-    evidence::{Evidence, WEEKS},
+    evidence::{Evidence, ROWS},
 };
 
-/// Rows of the heatmap and of the list of recommendations; the exports have all of them.
-const ROWS: usize = 60;
 const BAR: f64 = 270.0;
 /// Letters of a name beside the heatmap.
 const NAME: usize = 22;
@@ -47,7 +45,7 @@ struct HeatRow {
 struct HeatCell {
     x: f64,
     level: u8,
-    days: u8,
+    days: u32,
 }
 
 struct Todo {
@@ -92,8 +90,8 @@ struct Page<'a> {
     idle: Vec<IdleBar>,
     heat: Vec<HeatRow>,
     heat_height: f64,
-    heat_left_out: usize,
-    heat_weeks: u64,
+    heat_left_out: u32,
+    heat_weeks: usize,
     savings: &'a Savings,
     now: String,
     now_width: f64,
@@ -132,16 +130,16 @@ pub(crate) fn render(evidence: &Evidence) -> Result<String> {
         areas: areas(month),
         idle: idle(summary),
         heat_height: heat.len() as f64 * 18.0 + 26.0,
-        heat_left_out: evidence.seats.len() - heat.len(),
-        heat_weeks: WEEKS,
+        heat_left_out: evidence.seats_left_out,
+        heat_weeks: heat.first().map_or(0, |row| row.cells.len()),
         heat,
         savings,
         now_width: wide(savings.reassignable_now),
         renewal_width: wide(savings.droppable_at_renewal.unwrap_or(0)),
         now,
         renewal,
-        lines: evidence.recommendations.iter().take(ROWS).filter_map(line).collect(),
-        lines_left_out: evidence.recommendations.len().saturating_sub(ROWS),
+        lines: evidence.recommendations.iter().take(ROWS as usize).filter_map(line).collect(),
+        lines_left_out: evidence.recommendations.len().saturating_sub(ROWS as usize),
         allocation: shown(summary.allocation.as_ref()),
         cost_per_active: money(summary.cost_per_active_seat.as_ref()),
         stickiness: percent(summary.stickiness.as_ref()),
@@ -263,17 +261,19 @@ fn short(name: &str) -> String {
 
 fn heat(evidence: &Evidence) -> Vec<HeatRow> {
     let row = |(at, seat): (usize, &Seat)| {
-        let weeks = evidence.weeks.get(&seat.member_id).copied().unwrap_or_default();
-        let cell =
-            |(week, days): (usize, u8)| HeatCell { x: 150.0 + week as f64 * 24.5, level: level(days), days };
+        let cell = |(week, days): (usize, &u32)| HeatCell {
+            x: 150.0 + week as f64 * 24.5,
+            level: level(*days),
+            days: *days,
+        };
         HeatRow {
             name: short(&who(seat)),
             state: seat.state.replace('_', " "),
-            cells: weeks.into_iter().enumerate().map(cell).collect(),
+            cells: seat.active_days_by_week.iter().enumerate().map(cell).collect(),
             y: at as f64 * 18.0,
         }
     };
-    evidence.seats.iter().take(ROWS).enumerate().map(row).collect()
+    evidence.seats.iter().enumerate().map(row).collect()
 }
 
 fn line(recommendation: &tidemark_rpc::utilization::Recommendation) -> Option<Line> {

@@ -81,10 +81,10 @@ pub(crate) async fn live_list(State(console): State<Console>, visitor: Visitor) 
     live::stream(&console, async move |page| {
         let mut events = Watch::of(&visitor);
         loop {
-            let event = events.next().await;
+            let news = events.news(None).await;
             let Ok(cards) = Cards::of(&visitor, String::new()).await else { continue };
             page.part("cards", &cards).await?;
-            let card = event.and_then(|event| cards.cards.iter().find(|card| card.id == event.subject));
+            let card = news.last().and_then(|event| cards.cards.iter().find(|card| card.id == event.subject));
             if let Some(card) = card {
                 page.say(format!("{}: {}", card.workspace, card.state)).await?;
             }
@@ -158,13 +158,10 @@ pub(crate) async fn live_one(
     Ok(live::stream(&console, async move |page| {
         let mut watch = Watch::of(&visitor);
         loop {
-            let event = watch.next().await;
-            if event.as_ref().is_some_and(|event| event.subject != id) {
-                continue;
-            }
+            let news = watch.news(Some(&id)).await;
             let Ok(state) = Standing::of(&visitor, &id).await else { continue };
             page.part("standing", &state).await?;
-            if event.is_some() {
+            if !news.is_empty() {
                 let Ok(events) = Newest::of(&visitor, &id).await else { continue };
                 page.part("events", &events).await?;
                 page.say(format!("{}: {}", state.card.workspace, state.card.state)).await?;

@@ -9,11 +9,14 @@ use tidemark_rpc::{
         events_service_client::EventsServiceClient,
     },
 };
+use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Streaming};
 
 use crate::visitor::Visitor;
 
 const COME_AGAIN: Duration = Duration::from_secs(2);
+/// A rollup may tell of a thousand seats at once: the page is made once for all of them.
+const TOGETHER: Duration = Duration::from_millis(250);
 
 /// What happens in an organization.
 pub(super) struct Watch {
@@ -33,8 +36,29 @@ impl Watch {
         }
     }
 
-    /// The next event. None is the beginning: from now on nothing is missed.
-    pub(super) async fn next(&mut self) -> Option<CloudEvent> {
+    /// What happened next, to one connection or to any; what comes together is told together. Nothing is the beginning:
+    /// from now on nothing is missed.
+    pub(super) async fn news(&mut self, connection: Option<&str>) -> Vec<CloudEvent> {
+        let is_asked_for = |event: &CloudEvent| connection.is_none_or(|id| event.subject == id);
+        let first = loop {
+            match self.next().await {
+                None => return Vec::new(),
+                Some(event) if is_asked_for(&event) => break event,
+                Some(_) => {}
+            }
+        };
+        let mut news = vec![first];
+        let end = Instant::now() + TOGETHER;
+        while let Ok(Some(event)) = timeout_at(end, self.next()).await {
+            if is_asked_for(&event) {
+                news.push(event);
+            }
+        }
+        news
+    }
+
+    /// The next event; none at the beginning.
+    async fn next(&mut self) -> Option<CloudEvent> {
         loop {
             let Some(stream) = &mut self.stream else {
                 if self.begin().await {

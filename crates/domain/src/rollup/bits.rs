@@ -17,6 +17,10 @@ impl Bits {
         self.words[at / 64] |= 1 << (at % 64);
     }
 
+    pub(super) fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::activity::MemberDay;
+use super::day::DayUse;
 
 /// Days that are looked at.
 const WINDOW: u64 = 28;
@@ -23,6 +23,9 @@ pub enum Flag {
 }
 
 impl Flag {
+    /// All flags.
+    pub const ALL: [Self; 1] = [Self::RepeatedTotals];
+
     /// The name on the wire and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,9 +33,14 @@ impl Flag {
         }
     }
 
-    /// The flag of that name.
-    pub fn parse(text: &str) -> Option<Self> {
-        (text == Self::RepeatedTotals.as_str()).then_some(Self::RepeatedTotals)
+    /// In words, for a person.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::RepeatedTotals => {
+                "On each day of the last weeks all active members carry the same sum of actions: these are the \
+                 workspace's totals, repeated, and say nothing about one member."
+            }
+        }
     }
 }
 
@@ -49,11 +57,11 @@ impl Uniformity {
         Self { first: last - Days::new(WINDOW - 1), days: vec![(BTreeSet::new(), 0); days] }
     }
 
-    pub(super) fn member(&mut self, days: &[MemberDay]) {
+    pub(super) fn member(&mut self, days: &[DayUse]) {
         for row in days {
             let at = usize::try_from((row.day - self.first).num_days()).ok();
             let Some((sums, members)) = at.and_then(|at| self.days.get_mut(at)) else { continue };
-            let sum = row.counters.actions().map(|(.., value)| u64::from(value)).sum::<u64>();
+            let sum = row.total();
             if sum > 0 {
                 *members += 1;
                 // Two different sums say no, however many more there are.
@@ -73,36 +81,27 @@ impl Uniformity {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::{activity::Counters, member::Role};
 
-    fn member(number: u128, amounts: &[u32]) -> Vec<MemberDay> {
+    fn member(amounts: &[u64]) -> Vec<DayUse> {
         let first = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
-        let row = |(day, amount): (NaiveDate, &u32)| {
-            let mut counters = Counters::default();
-            counters.0[14] = Some(*amount);
-            MemberDay {
-                member_id: Uuid::from_u128(number),
-                day,
-                role: Role::Maker,
-                active_flag: true,
-                counters,
-            }
+        let row = |(day, amount): (NaiveDate, &u64)| DayUse {
+            active: true,
+            actions: [0, 0, *amount, 0, 0],
+            ..DayUse::blank(day)
         };
         first.iter_days().zip(amounts).map(row).collect()
     }
 
-    fn flag(members: &[&[u32]]) -> Option<Flag> {
+    fn flag(members: &[&[u64]]) -> Option<Flag> {
         let mut uniformity = Uniformity::new(NaiveDate::from_ymd_opt(2026, 3, 28).unwrap());
-        members.iter().enumerate().for_each(|(at, amounts)| uniformity.member(&member(at as u128, amounts)));
+        members.iter().for_each(|amounts| uniformity.member(&member(amounts)));
         uniformity.flag()
     }
 
     #[test]
     fn the_same_sums_on_every_day_are_totals() {
-        let same: &[u32] = &[4, 7, 9, 1, 3, 5];
+        let same: &[u64] = &[4, 7, 9, 1, 3, 5];
         assert_eq!(flag(&[same, same]), Some(Flag::RepeatedTotals));
         assert_eq!(
             flag(&[same, same, &[0, 7, 0, 1]]),

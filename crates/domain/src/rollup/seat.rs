@@ -6,9 +6,13 @@ use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Coverage, MemberFacts, SHOWN_WINDOWS, horizon};
+use super::{
+    Coverage, MemberFacts, SHOWN_WINDOWS,
+    day::{DayUse, areas_of},
+    horizon,
+};
 use crate::{
-    activity::{Area, COUNTER_TABLE, Kind, MemberDay},
+    activity::Area,
     member::{Standing, Version, standing_on},
 };
 
@@ -159,7 +163,7 @@ pub(super) fn judge(
         state,
         first_seen_day,
         last_active_day,
-        uses: SHOWN_WINDOWS.map(|window| uses.within(window)),
+        uses: uses.shown(),
         areas_used: uses.areas_used(),
     })
 }
@@ -172,12 +176,13 @@ fn pending_since(versions: &[Version], as_of: NaiveDate) -> Option<NaiveDate> {
     spell.last().map(|version| version.valid_from)
 }
 
-/// A member's last 90 days as bits: bit 0 is the as-of day, and a window is a mask and a count.
-struct Uses<'a> {
+/// A member's last 90 days: what was active as bits, bit 0 being the as-of day, so that a window is a mask and a count;
+/// the rest added up per window.
+struct Uses {
     active: u128,
-    /// Days with an action, per area.
-    areas: [u128; 5],
-    days: Vec<(u32, &'a MemberDay)>,
+    sums: [SeatUse; 3],
+    /// Areas with an action, per window.
+    areas: [u8; 3],
     /// The last active day before them, where the rows reach further back.
     older: Option<NaiveDate>,
 }
@@ -186,19 +191,25 @@ fn mask(window: u32) -> u128 {
     (1 << window) - 1
 }
 
-impl<'a> Uses<'a> {
-    fn new(days: &'a [MemberDay], as_of: NaiveDate) -> Self {
+impl Uses {
+    fn new(days: &[DayUse], as_of: NaiveDate) -> Self {
         let start = horizon(as_of);
-        let mut uses = Self { active: 0, areas: [0; 5], days: Vec::new(), older: None };
-        for row in days.iter().filter(|row| row.day <= as_of && row.is_active()) {
+        let mut uses = Self { active: 0, sums: [SeatUse::default(); 3], areas: [0; 3], older: None };
+        for row in days.iter().filter(|row| row.active && row.day <= as_of) {
             if row.day < start {
                 uses.older = uses.older.max(Some(row.day));
                 continue;
             }
             let age = u32::try_from((as_of - row.day).num_days()).expect("within 90 days");
             uses.active |= 1 << age;
-            row.counters.actions().for_each(|(area, ..)| uses.areas[area as usize] |= 1 << age);
-            uses.days.push((age, row));
+            for (at, _) in SHOWN_WINDOWS.iter().enumerate().filter(|(_, window)| age < **window) {
+                let sum = &mut uses.sums[at];
+                uses.areas[at] |= row.areas();
+                sum.actions += row.total();
+                sum.views += row.views;
+                sum.maker_actions += row.maker_actions;
+                sum.notes += row.notes();
+            }
         }
         uses
     }
@@ -213,28 +224,15 @@ impl<'a> Uses<'a> {
     }
 
     fn areas_used(&self) -> BTreeSet<Area> {
-        Area::ALL.into_iter().filter(|area| self.areas[*area as usize] != 0).collect()
+        areas_of(self.areas[2]).collect()
     }
 
-    fn within(&self, window: u32) -> SeatUse {
-        let areas = self.areas.iter().filter(|days| *days & mask(window) != 0).count();
-        let mut seen = SeatUse {
-            active_days: self.active_days(window),
-            areas: u32::try_from(areas).expect("five at most"),
-            ..SeatUse::default()
-        };
-        for (_, row) in self.days.iter().filter(|(age, _)| *age < window) {
-            for (counter, value) in COUNTER_TABLE.iter().zip(row.counters.0) {
-                let value = u64::from(value.unwrap_or(0));
-                match counter.kind {
-                    Kind::VendorTotal => continue,
-                    Kind::View => seen.views += value,
-                    Kind::Edit if counter.needs_seat() => seen.maker_actions += value,
-                    Kind::Edit => seen.notes += value,
-                }
-                seen.actions += value;
-            }
-        }
-        seen
+    /// Per window, in the order of [`SHOWN_WINDOWS`].
+    fn shown(&self) -> [SeatUse; 3] {
+        std::array::from_fn(|at| SeatUse {
+            active_days: self.active_days(SHOWN_WINDOWS[at]),
+            areas: self.areas[at].count_ones(),
+            ..self.sums[at]
+        })
     }
 }

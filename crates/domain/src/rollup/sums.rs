@@ -1,10 +1,12 @@
 //! What the members of one cut add up to, as changes from day to day: who counts on a run of days adds one where the run
 //! begins and takes it away where it ends, whatever its length.
 
-use super::{AreaUse, WINDOWS, WindowUse};
+use super::{AreaUse, WINDOWS, WindowUse, tracks::Tracks};
 
 /// Numbers kept per day and window: four of the seats, four per area.
 const NUMBERS: usize = 4 + 5 * 4;
+/// Amounts kept per day alone: active members, and actions per area.
+const AMOUNTS: usize = 1 + 5;
 
 /// Which number.
 #[derive(Debug, Clone, Copy)]
@@ -65,16 +67,31 @@ impl Changes {
     }
 }
 
-/// The changes of all members of a cut.
+/// What the members of a cut add up to.
 #[derive(Debug)]
 pub(super) struct Sums {
     length: usize,
     slots: Vec<i64>,
+    /// What steady members did on each day: of a window, the sum of its days.
+    days: Vec<[i64; AMOUNTS]>,
 }
 
 impl Sums {
     pub(super) fn new(length: usize) -> Self {
-        Self { length, slots: vec![0; WINDOWS.len() * NUMBERS * (length + 1)] }
+        let slots = vec![0; WINDOWS.len() * NUMBERS * (length + 1)];
+        Self { length, slots, days: vec![[0; AMOUNTS]; length] }
+    }
+
+    /// Adds a member who stands the same way on all days that are told.
+    pub(super) fn add_days(&mut self, tracks: &Tracks, paid: bool) {
+        for day in tracks.active.days() {
+            self.days[day][0] += 1;
+        }
+        for (area, track) in tracks.areas.iter().enumerate().filter(|_| paid) {
+            for (day, actions) in &track.actions {
+                self.days[*day][1 + area] += actions;
+            }
+        }
     }
 
     pub(super) fn apply(&mut self, changes: &Changes) {
@@ -83,6 +100,11 @@ impl Sums {
 
     /// Turns changes into numbers. To be called once, when all members are in.
     pub(super) fn accumulate(&mut self) {
+        // Sums up to each day: a window's sum is the difference of two of them.
+        for at in 1..self.days.len() {
+            let before = self.days[at - 1];
+            self.days[at].iter_mut().zip(before).for_each(|(sum, before)| *sum += before);
+        }
         for row in self.slots.chunks_exact_mut(self.length + 1) {
             let mut sum = 0;
             row.iter_mut().for_each(|slot| {
@@ -94,7 +116,19 @@ impl Sums {
 
     fn number(&self, window: usize, number: Number, day: usize) -> u64 {
         let row = (window * NUMBERS + number.place()) * (self.length + 1);
-        u64::try_from(self.slots[row + day]).expect("what was added was added before it was taken away")
+        let amount = match number {
+            Number::MemberDays => self.amount(window, 0, day),
+            Number::AreaActions(area) => self.amount(window, 1 + area, day),
+            _ => 0,
+        };
+        let sum = self.slots[row + day] + amount;
+        u64::try_from(sum).expect("what was added was added before it was taken away")
+    }
+
+    /// Of the steady members, in the window that ends on that day.
+    fn amount(&self, window: usize, place: usize, day: usize) -> i64 {
+        let before = (day + 1).checked_sub(WINDOWS[window] as usize + 1);
+        self.days[day][place] - before.map_or(0, |before| self.days[before][place])
     }
 
     /// The numbers of a window that ends on that day, counted from the origin. Without its coverage.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    activity::{COUNTER_TABLE, Counters},
+    activity::{COUNTER_TABLE, Counters, MemberDay},
     member::{Role, Standing},
 };
 
@@ -28,8 +28,12 @@ pub(super) struct Person {
 }
 
 impl Person {
-    fn facts(&self) -> MemberFacts<'_> {
-        let Self { id, versions, days, teams } = self;
+    fn uses(&self) -> Vec<DayUse> {
+        self.days.iter().map(DayUse::from).collect()
+    }
+
+    fn facts<'a>(&'a self, days: &'a [DayUse]) -> MemberFacts<'a> {
+        let Self { id, versions, teams, .. } = self;
         MemberFacts { member_id: *id, versions, days, teams, first_row: None, active_before: None }
     }
 }
@@ -89,7 +93,7 @@ fn fold(
     start: NaiveDate,
 ) -> Rollup {
     let mut fold = Fold::new(first, last, coverage, start);
-    people.iter().for_each(|person| fold.member(person.facts()));
+    people.iter().for_each(|person| fold.member(person.facts(&person.uses())));
     fold.finish()
 }
 
@@ -157,16 +161,39 @@ proptest! {
         let mut short = Fold::new(last, last, &coverage, start);
         for person in &people {
             let (old, new): (Vec<_>, Vec<_>) =
-                person.days.iter().cloned().partition(|row| row.day < horizon(last));
+                person.uses().into_iter().partition(|row| row.day < horizon(last));
             let facts = MemberFacts {
-                days: &new,
                 first_row: old.iter().map(|row| row.day).min(),
-                active_before: old.iter().filter(|row| row.is_active()).map(|row| row.day).max(),
-                ..person.facts()
+                active_before: old.iter().filter(|row| row.active).map(|row| row.day).max(),
+                ..person.facts(&new)
             };
             short.member(facts);
         }
         prop_assert_eq!(short.finish(), whole);
+    }
+}
+
+proptest! {
+    /// What is kept, with days put in the place of others and old ones forgotten, is what the facts would give.
+    #[test]
+    fn what_is_kept_follows_the_facts(person in person(), other in person(), from in 0_u64..LAST, span in 0_u64..9) {
+        let kept = |days: &[DayUse], from: NaiveDate| {
+            let (first_row, active_before) = (None, None);
+            let mut kept = Recent { member_id: person.id, first_row, active_before, days: days.to_vec() };
+            kept.forget_before(from);
+            kept
+        };
+        let (from, to, start) = (at(from), at(from + span), at(from.saturating_sub(30)));
+        let changed = (from, to);
+        let within = |day: &&DayUse| (from..=to).contains(&day.day);
+        let late: Vec<_> = other.uses().iter().filter(within).copied().collect();
+        let mut all: Vec<_> = person.uses().iter().filter(|day| !within(day)).chain(&late).copied().collect();
+        all.sort_by_key(|day| day.day);
+        let mut follows = kept(&person.uses(), start);
+        follows.replace(changed, &late);
+        prop_assert_eq!(&follows, &kept(&all, start));
+        follows.forget_before(to);
+        prop_assert_eq!(follows, kept(&all, to));
     }
 }
 
@@ -179,7 +206,7 @@ fn each_seat_state_has_its_case() {
         let versions = vec![Version { valid_from: at(seen), standing: Some(standing) }];
         let days = active.iter().map(|offset| row(Uuid::nil(), *offset, true, &[])).collect();
         let person = Person { id: Uuid::nil(), versions, days, teams: Vec::new() };
-        seat::judge(&person.facts(), as_of, coverage, at(0)).unwrap()
+        seat::judge(&person.facts(&person.uses()), as_of, coverage, at(0)).unwrap()
     };
     let state = |standing, seen, active: &[u64], coverage| judged(standing, seen, active, coverage).state;
     let full = &coverage;

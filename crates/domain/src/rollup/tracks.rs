@@ -2,18 +2,17 @@
 
 use chrono::NaiveDate;
 
-use super::bits::Bits;
-use crate::{
-    activity::{Area, Kind, MemberDay},
-    member::{Role, Version},
-};
+use super::{bits::Bits, day::DayUse};
+use crate::member::{Role, Version};
 
-/// What a member did on each day of a range.
+/// What a member did on each day of a range. Filled anew for each member, so that nothing is allocated for one.
+#[derive(Debug)]
 pub(super) struct Tracks {
     pub(super) active: Bits,
     pub(super) areas: [AreaTrack; 5],
 }
 
+#[derive(Debug)]
 pub(super) struct AreaTrack {
     pub(super) created: Bits,
     pub(super) opened: Bits,
@@ -22,36 +21,44 @@ pub(super) struct AreaTrack {
 }
 
 impl Tracks {
-    pub(super) fn new(origin: NaiveDate, length: usize, days: &[MemberDay]) -> Self {
-        let mut tracks = Self {
-            active: Bits::new(length),
-            areas: Area::ALL.map(|_| AreaTrack {
-                created: Bits::new(length),
-                opened: Bits::new(length),
-                actions: Vec::new(),
-            }),
-        };
-        for row in days {
-            if let Some(at) = place(origin, length, row.day) {
-                tracks.add(at, row);
-            }
-        }
-        tracks
+    pub(super) fn new(length: usize) -> Self {
+        let area =
+            || AreaTrack { created: Bits::new(length), opened: Bits::new(length), actions: Vec::new() };
+        Self { active: Bits::new(length), areas: std::array::from_fn(|_| area()) }
     }
 
-    fn add(&mut self, at: usize, row: &MemberDay) {
-        let mut sums = [0_i64; 5];
-        for (area, kind, value) in row.counters.actions() {
-            let track = &mut self.areas[area as usize];
-            let seen = if kind == Kind::View { &mut track.opened } else { &mut track.created };
-            seen.set(at);
-            sums[area as usize] += i64::from(value);
+    /// Makes it the tracks of those days.
+    pub(super) fn fill(&mut self, origin: NaiveDate, length: usize, days: &[DayUse]) {
+        self.active.clear();
+        for track in &mut self.areas {
+            track.created.clear();
+            track.opened.clear();
+            track.actions.clear();
         }
-        for (track, sum) in self.areas.iter_mut().zip(sums).filter(|(_, sum)| *sum > 0) {
-            track.actions.push((at, sum));
+        for row in days {
+            if let Some(at) = place(origin, length, row.day) {
+                self.add(at, row);
+            }
         }
-        if row.active_flag || sums.iter().any(|sum| *sum > 0) {
+    }
+
+    fn add(&mut self, at: usize, row: &DayUse) {
+        if row.active {
             self.active.set(at);
+        }
+        let mut rest = row.areas();
+        while rest != 0 {
+            let (area, bit) = (rest.trailing_zeros() as usize, rest & rest.wrapping_neg());
+            rest ^= bit;
+            let track = &mut self.areas[area];
+            if row.created & bit != 0 {
+                track.created.set(at);
+            }
+            if row.opened & bit != 0 {
+                track.opened.set(at);
+            }
+            // A member day's actions are at most 17 counters of 32 bits.
+            track.actions.push((at, i64::try_from(row.actions[area]).unwrap_or(i64::MAX)));
         }
     }
 }

@@ -9,10 +9,16 @@ use tidemark_domain::{
     event::Changed,
     exemption::Exemption,
     member::{Role, Standing, Version},
-    recommendation::{self, Recommendation},
-    rollup::{Coverage, Cut, DEFINITION_VERSION, Flag, Fold, MemberFacts, Rollup, SeatState, WINDOWS},
+    recommendation::{self, Recommendation, Tier},
+    rollup::{
+        Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, MemberFacts, Recent, Rollup, Seat, SeatState,
+        WINDOWS,
+    },
 };
-use tidemark_store::{AlertFilter, RollupHead, RollupMark, RosterMember, Store, TeamRoster};
+use tidemark_store::{
+    AlertFilter, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, SeatCount, SeatFilter, SeatList,
+    SeatOrder, SeatRow, Store, TeamRoster,
+};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -23,10 +29,14 @@ on_both_databases! {
     a_rollup_takes_the_place_of_the_one_before,
     a_rollup_of_an_older_day_stays_out,
     equal_rows_are_left_alone_and_lost_ones_go,
+    lists_of_seats_are_filtered_sorted_and_cut_by_the_database,
+    seats_are_counted_by_the_database,
     changed_facts_are_marked_and_equal_ones_are_not,
     a_mark_stays_where_something_was_added,
     a_connection_is_due_once_a_day_and_when_asked,
     older_days_are_told_in_two_dates,
+    what_is_kept_of_activity_reads_back_as_written,
+    flags_are_told_since_they_were_found,
     contract_and_exemptions_read_back_as_written,
     alerts_are_listed_until_long_after_they_ended,
 }
@@ -44,7 +54,7 @@ fn rollup(first: u64, last: u64, members: u128) -> Rollup {
         fold.member(MemberFacts {
             member_id: member(number),
             versions: &versions,
-            days,
+            days: &days.iter().map(DayUse::from).collect::<Vec<_>>(),
             teams: &[member(number % 3)],
             first_row: None,
             active_before: None,
@@ -67,12 +77,13 @@ fn head(last: u64, members: u64) -> RollupHead {
         computed_at: now(),
         revision: 0,
         flags: vec![Flag::RepeatedTotals],
+        kept_from: None,
     }
 }
 
 async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) -> Option<Changed> {
     let tx = store.begin().await.unwrap();
-    let changed = tx.write_rollup(&connection_id(1), head, rollup, &recommended(rollup)).await.unwrap();
+    let changed = tx.write_rollup(&connection_id(1), head, rollup, &recommended(rollup), None).await.unwrap();
     tx.commit().await.unwrap();
     changed
 }
@@ -104,10 +115,9 @@ async fn a_rollup_reads_back_as_written(database: &TestDatabase) {
     let expected: Vec<_> =
         (100..=105).map(|at| (day(at), written.windows[&(team.clone(), day(at), 28)].clone())).collect();
     assert_eq!(trend, expected);
-    let mut paged = store.seat_rows(&id, None, 4).await.unwrap();
-    paged.extend(store.seat_rows(&id, Some(paged[3].seat.member_id), 99).await.unwrap());
-    assert_eq!(paged.iter().map(|row| row.seat.clone()).collect::<Vec<_>>(), written.seats);
-    let shown = paged.iter().filter_map(|row| row.recommendation).collect::<Vec<_>>();
+    let page = store.seat_page(&id, &SeatList::default(), None, 99).await.unwrap();
+    assert_eq!(page.iter().map(|row| row.seat.clone()).collect::<Vec<_>>(), written.seats);
+    let shown = page.iter().filter_map(|row| row.recommendation).collect::<Vec<_>>();
     assert_eq!(shown.len(), recommended.len());
 }
 
@@ -160,6 +170,172 @@ async fn a_rollup_takes_the_place_of_the_one_before(database: &TestDatabase) {
         (28, old.windows[&(Cut::All, day(104), 28)].clone()),
         "the charts keep their history"
     );
+}
+
+/// A workspace with names, teams and recommendations.
+async fn listed_seats(store: &Store) -> Vec<Seat> {
+    let id = connection_id(1);
+    let people: Vec<_> = (0..40)
+        .map(|number| RosterMember {
+            member_id: member(number),
+            name: (number % 5 > 0)
+                .then(|| format!("{} Member_{}", ["zoe", "Bob", "100%"][number as usize % 3], number)),
+            email: (number % 4 == 0).then(|| format!("M{number}@acme.test")),
+            standing: maker(),
+        })
+        .collect();
+    let team = TeamRoster {
+        team_id: member(900),
+        name: "a".to_owned(),
+        handle: "a".to_owned(),
+        members: (0..40).step_by(3).map(member).collect(),
+    };
+    let tx = store.begin().await.unwrap();
+    tx.apply_roster(&id, &people, day(3)).await.unwrap();
+    tx.replace_teams(&id, &[team]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut written = rollup(110, 120, 40);
+    for (number, seat) in written.seats.iter_mut().enumerate() {
+        seat.uses[1].active_days = (number % 7) as u32;
+        seat.first_seen_day = day(number as u64 % 4);
+        seat.last_active_day = (number % 6 > 0).then(|| day(90 + number as u64 % 6));
+    }
+    replace(store, &head(120, 40), &written).await.unwrap();
+    // Of the head's day: one that holds, one whose last day it is, and one that was ended.
+    let exempt = |number: u128, until: u64| Exemption {
+        member_id: member(number),
+        reason: "leave".to_owned(),
+        until: day(until),
+        set_at: now(),
+        ended_at: None,
+    };
+    let tx = store.begin().await.unwrap();
+    for exemption in [exempt(8, 121), exempt(9, 120), exempt(10, 130)] {
+        tx.set_exemption(&id, &exemption).await.unwrap();
+    }
+    assert!(tx.end_exemption(&id, member(10), now()).await.unwrap());
+    tx.commit().await.unwrap();
+    written.seats
+}
+
+async fn all_pages(store: &Store, list: &SeatList, size: u64) -> Vec<SeatRow> {
+    let mut all: Vec<SeatRow> = Vec::new();
+    loop {
+        let after = all.last().map(|row| (all.len() as u64, row.seat.member_id));
+        let page = store.seat_page(&connection_id(1), list, after, size).await.unwrap();
+        assert!(page.len() as u64 <= size);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+async fn lists_of_seats_are_filtered_sorted_and_cut_by_the_database(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let seats = listed_seats(&store).await;
+    let everybody = all_pages(&store, &SeatList::default(), 99).await;
+    assert_eq!(everybody.iter().map(|row| row.seat.clone()).collect::<Vec<_>>(), seats);
+    let rank = |row: &SeatRow| row.recommendation.map_or(9, |(_, action)| action as usize);
+    type Compare<'a> = &'a dyn Fn(&SeatRow, &SeatRow) -> std::cmp::Ordering;
+    let lower = |row: &SeatRow| row.name.as_deref().unwrap_or_default().to_lowercase();
+    let orders: [(SeatOrder, Compare<'_>); 6] = [
+        (SeatOrder::LastActive, &|a, b| a.seat.last_active_day.cmp(&b.seat.last_active_day)),
+        (SeatOrder::ActiveDays, &|a, b| a.seat.uses[1].active_days.cmp(&b.seat.uses[1].active_days)),
+        (SeatOrder::State, &|a, b| a.seat.state.cmp(&b.seat.state)),
+        (SeatOrder::FirstSeen, &|a, b| a.seat.first_seen_day.cmp(&b.seat.first_seen_day)),
+        (SeatOrder::Recommendation, &|a, b| rank(a).cmp(&rank(b))),
+        (SeatOrder::Member, &|_, _| std::cmp::Ordering::Equal),
+    ];
+    for (order, compare) in orders {
+        for descending in [false, true] {
+            let mut expected = everybody.clone();
+            expected.sort_by(|a, b| {
+                let order = compare(a, b).then(a.seat.member_id.cmp(&b.seat.member_id));
+                if descending { order.reverse() } else { order }
+            });
+            let list = SeatList { order, descending, ..SeatList::default() };
+            for size in [1, 7, 40] {
+                assert_eq!(all_pages(&store, &list, size).await, expected, "{list:?} by {size}");
+            }
+        }
+    }
+    // How a locale sorts is up to the database: those without a name first, and each once.
+    let by_name = all_pages(&store, &SeatList { order: SeatOrder::Name, ..SeatList::default() }, 7).await;
+    assert!(by_name[..8].iter().all(|row| row.name.is_none()) && by_name[8].name.is_some());
+    assert_eq!(by_name.iter().map(lower).collect::<BTreeSet<_>>().len(), 33);
+
+    let filters: [(SeatFilter, Admits<'_>); 9] = [
+        (SeatFilter { states: vec![SeatState::Disabled], ..Default::default() }, &|row| {
+            row.seat.state == SeatState::Disabled
+        }),
+        (SeatFilter { roles: vec!["guest".to_owned()], ..Default::default() }, &|row| {
+            row.seat.standing.role.as_str() == "guest"
+        }),
+        (SeatFilter { team: Some(member(900)), ..Default::default() }, &|row| {
+            (0..40).step_by(3).any(|number| member(number) == row.seat.member_id)
+        }),
+        (SeatFilter { member: Some(member(7)), ..Default::default() }, &|row| {
+            row.seat.member_id == member(7)
+        }),
+        (SeatFilter { exempt_only: true, ..Default::default() }, &|row| row.seat.member_id == member(8)),
+        (SeatFilter { paid_only: true, ..Default::default() }, &|row| row.seat.standing.is_paid_seat()),
+        (SeatFilter { tiers: vec![Tier::Certain], ..Default::default() }, &|row| {
+            row.recommendation.is_some_and(|(tier, _)| tier == Tier::Certain)
+        }),
+        (SeatFilter { recommended_only: true, ..Default::default() }, &|row| row.recommendation.is_some()),
+        (SeatFilter { text: "bOb member_1".to_owned(), paid_only: true, ..Default::default() }, &|row| {
+            lower(row).contains("bob member_1") && row.seat.standing.is_paid_seat()
+        }),
+    ];
+    for (filter, admits) in filters {
+        let expected: Vec<_> = everybody.iter().filter(|row| admits(row)).cloned().collect();
+        let list = SeatList { filter, ..SeatList::default() };
+        assert!(!expected.is_empty(), "{list:?}");
+        assert_eq!(all_pages(&store, &list, 3).await, expected, "{list:?}");
+        assert_eq!(store.seat_count(&id, &list.filter).await.unwrap(), expected.len() as u64);
+    }
+    for row in &everybody {
+        let holds = row.exemption.as_ref().is_some_and(|it| it.holds(day(120)));
+        assert_eq!(holds, row.seat.member_id == member(8), "the database says it as the domain does");
+    }
+    for (text, count) in [("100%", 10), ("0%_", 0), ("m4@ACME", 1), ("\\", 0), ("member_", 32)] {
+        let filter = SeatFilter { text: text.to_owned(), ..Default::default() };
+        assert_eq!(store.seat_count(&id, &filter).await.unwrap(), count, "{text}");
+    }
+    // Whoever is gone meanwhile leaves the place.
+    let gone = store.seat_page(&id, &SeatList::default(), Some((5, member(999))), 2).await.unwrap();
+    assert_eq!(gone, everybody[5..7]);
+}
+
+type Admits<'a> = &'a dyn Fn(&SeatRow) -> bool;
+
+async fn seats_are_counted_by_the_database(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let seats = listed_seats(&store).await;
+    let counts = store.seat_counts(&id).await.unwrap();
+    let paid: Vec<_> = seats.iter().filter(|seat| seat.standing.is_paid_seat()).collect();
+    for state in SeatState::ALL {
+        let of: Vec<_> = paid.iter().filter(|seat| seat.state == state).collect();
+        let idle = |at: usize| of.iter().filter(|seat| seat.uses[at].active_days == 0).count() as u32;
+        let expected = SeatCount { state, seats: of.len() as u32, idle: [idle(0), idle(1), idle(2)] };
+        let counted = counts.iter().find(|count| count.state == state);
+        assert_eq!(counted, Some(&expected).filter(|_| !of.is_empty()));
+    }
+    let recommended = store.recommendations(&id).await.unwrap();
+    let by_tier = Tier::ALL.map(|tier| recommended.iter().filter(|it| it.tier == tier).count() as u32);
+    assert_eq!(store.recommendation_counts(&id).await.unwrap(), by_tier);
+    assert!(by_tier[0] > 0);
+    let held = |it: &&Recommendation| paid.iter().any(|seat| seat.member_id == it.member_id);
+    let reclaimable = recommended.iter().filter(|it| it.tier != Tier::Review).filter(held).count();
+    assert_eq!(store.reclaimable_seats(&id).await.unwrap() as usize, reclaimable);
+
+    let rows = [(1, 5), (1, 6), (2, 6), (3, 6)].map(|(number, at)| member_day(number, at, 1));
+    let tx = store.begin().await.unwrap();
+    tx.upsert_member_days(&id, &rows).await.unwrap();
+    tx.commit().await.unwrap();
+    let active = store.active_days(&id, &[member(1), member(2), member(4)], (day(6), day(7))).await.unwrap();
+    assert_eq!(active, [(member(1), vec![day(6)]), (member(2), vec![day(6)])].into());
 }
 
 async fn equal_rows_are_left_alone_and_lost_ones_go(database: &TestDatabase) {
@@ -313,12 +489,78 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
     };
     tx.replace_teams(&id, &[team]).await.unwrap();
     tx.commit().await.unwrap();
-    let page = store.fold_members(&id, None, 10, day(20)).await.unwrap();
-    let told: Vec<_> =
-        page.iter().map(|it| (it.facts.days.len(), it.first_row, it.active_before, it.teams.len())).collect();
-    assert_eq!(told, [(1, Some(day(1)), Some(day(4)), 1), (1, None, None, 0), (0, None, None, 1)]);
+    let page = store.fold_members(&id, None, 10, (day(20), day(30))).await.unwrap();
+    let told = page.iter().map(|it| {
+        let Recent { days, first_row, active_before, .. } = &it.recent;
+        (days.len(), *first_row, *active_before, it.standing.teams.len())
+    });
+    let expected = [(1, Some(day(1)), Some(day(4)), 1), (0, None, None, 0), (0, None, None, 1)];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let alone = store.fold_member(&id, member(1), (day(20), day(30))).await.unwrap();
+    assert_eq!(alone.as_ref(), Some(&page[0]));
+    let histories = store.histories(&id).await.unwrap();
+    assert!(page.iter().all(|it| histories[&it.recent.member_id] == it.standing));
+    let on = store.uses_on(&id, (day(4), day(30))).await.unwrap();
+    assert_eq!(on[&member(1)].iter().map(|use_of| use_of.day).collect::<Vec<_>>(), [4, 7, 30].map(day));
     assert_eq!(store.roster_start(&id).await.unwrap(), Some(day(0)));
     assert_eq!(store.roster_start(&connection_id(2)).await.unwrap(), None);
+}
+
+async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let recent = |number: u128, days: &[u64]| Recent {
+        member_id: member(number),
+        first_row: Some(day(1)),
+        active_before: None,
+        days: days.iter().map(|offset| DayUse::from(&member_day(number, *offset, 3))).collect(),
+    };
+    let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>, is_whole: bool| {
+        let packed = Packed { from: day(from), blocks, is_whole };
+        let head = RollupHead { revision, kept_from: Some(day(from)), ..head(110, 9) };
+        let tx = store.begin().await.unwrap();
+        let written = rollup(110, 110, 9);
+        tx.write_rollup(&id, &head, &written, &[], Some(&packed)).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        store.rollup_head(&id).await.unwrap().unwrap().kept_from
+    };
+    let days = |from: u64, to: u64| (from..=to).map(day);
+    let (first, second) = (vec![recent(2, &[20, 21]), recent(1, &[21, 23])], vec![recent(3, &[22])]);
+    let blocks =
+        || vec![PackedBlock::new(0, &first, days(20, 23)), PackedBlock::new(1, &second, days(20, 23))];
+    assert_eq!(write(1, 20, blocks(), true).await, Some(day(20)));
+    assert_eq!(store.recent_block(&id, 0).await.unwrap().as_ref(), Some(&first), "in its own order");
+    assert_eq!(store.recent_block(&id, 1).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(store.recent_block(&id, 2).await.unwrap(), None);
+    // A day more, a day less, and a day on which nobody did anything after all.
+    let later = vec![recent(2, &[24]), recent(1, &[23])];
+    let block = PackedBlock::new(0, &later, [21, 24].map(day));
+    assert_eq!(write(2, 21, vec![block], false).await, Some(day(21)));
+    let mut kept = store.recent_block(&id, 0).await.unwrap().unwrap();
+    kept[0].days.retain(|it| it.day > day(21));
+    assert_eq!(kept, later);
+    assert!(store.recent_block(&id, 1).await.unwrap().is_some());
+    write(3, 20, blocks().into_iter().take(1).collect(), true).await;
+    assert_eq!(store.recent_block(&id, 1).await.unwrap(), None, "a rebuild leaves nothing behind");
+
+    // Another program, which keeps nothing, writes a head.
+    let head = RollupHead { revision: 4, kept_from: None, ..head(110, 9) };
+    replace(&store, &head, &rollup(110, 110, 9)).await.unwrap();
+    assert_eq!(store.rollup_head(&id).await.unwrap().unwrap().kept_from, None);
+}
+
+async fn flags_are_told_since_they_were_found(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let written = rollup(110, 110, 9);
+    let later = now() + TimeDelta::days(1);
+    replace(&store, &head(110, 9), &written).await.unwrap();
+    replace(&store, &RollupHead { computed_at: later, ..head(110, 9) }, &written).await.unwrap();
+    let flags = store.data_flags(&id).await.unwrap();
+    assert_eq!(
+        flags.iter().map(|it| (&it.flag[..], it.since)).collect::<Vec<_>>(),
+        [("repeated_totals", now())]
+    );
+    replace(&store, &RollupHead { flags: Vec::new(), ..head(110, 9) }, &written).await.unwrap();
+    assert!(store.data_flags(&id).await.unwrap().is_empty());
 }
 
 async fn contract_and_exemptions_read_back_as_written(database: &TestDatabase) {

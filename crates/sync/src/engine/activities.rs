@@ -23,8 +23,6 @@ use self::{
 use super::{Engine, Step};
 use crate::decision::Failure;
 
-/// Of so many days all must have the same sums before they are taken for repeated totals.
-const QUALITY_DAYS: u64 = 28;
 /// So many rows make a write worth its while.
 const ROWS_PER_WRITE: usize = 1_000;
 /// And so many make one, whatever else is there: they are held in memory.
@@ -149,8 +147,6 @@ async fn write(engine: &Engine, progress: &mut StreamProgress, fetched: &mut Fet
     write.add_drift(connection, progress.stream, &std::mem::take(&mut fetched.unknown), cx.now()).await?;
     let is_last = progress.done >= progress.total && fetched.doubted.is_empty();
     if is_last {
-        let from = cx.clock.today() - Days::new(QUALITY_DAYS);
-        write.flag_repeated_totals(connection, from, cx.now()).await?;
         write.forget_acceptance(connection, progress.stream).await?;
     }
     progress.state = if is_last { stream::State::Complete } else { stream::State::Running };

@@ -1,6 +1,6 @@
-//! The statements: how the rows are made, and how the numbers come out by SQL alone. `NUMBERS` is the same text for both
-//! databases. The roster never changes in it and each member has a row on every day, so that a window is so many rows:
-//! less than the fold has to know.
+//! The statements: how the rows are made, and how the numbers come out by SQL alone, by the same text for both databases.
+//! The roster never changes in it and each member has a row on every day, so that a window is so many rows: less than the
+//! fold has to know.
 
 use chrono::NaiveDate;
 
@@ -51,84 +51,89 @@ pub(crate) fn facts(connection: &str, last: NaiveDate) -> String {
     format!(
         "create table bench_facts as select member_id, day, (active_flag or ({}) > 0)::int as active, {}
             from member_days where connection_id = '{connection}' and day <= date '{last}';
-        create table bench_roster as select member_id, role, role in ('admin', 'maker') as paid
-            from member_versions where connection_id = '{connection}';
-        create table bench_teams as select member_id, team_id from team_members
-            where connection_id = '{connection}';
-        analyze bench_facts; analyze bench_roster; analyze bench_teams;",
+        create table bench_cuts as
+            with roster as (select member_id, role, role in ('admin', 'maker') as paid
+                from member_versions where connection_id = '{connection}')
+            select member_id, paid, 'all' as cut_kind, '' as cut_key from roster
+            union all select member_id, paid, 'role', role from roster
+            union all select member_id, paid, 'team', team_id::text from roster join team_members using (member_id)
+                where connection_id = '{connection}';
+        analyze bench_facts; analyze bench_cuts;",
         any.join(" + "),
         columns.join(", ")
     )
 }
 
-/// Windows per member by running frames, then cuts.
-pub(crate) const NUMBERS: &str = "{settings}
-create table bench_rolled as
-    select member_id, day, 1 as window_days, active, c0, o0, c1, o1, c2, o2, c3, o3, c4, o4, a0, a1, a2, a3, a4 from bench_facts
-    union all select member_id, day, 7, sum(active) over w, sum(c0) over w, sum(o0) over w, sum(c1) over w, sum(o1) over w,
-        sum(c2) over w, sum(o2) over w, sum(c3) over w, sum(o3) over w, sum(c4) over w, sum(o4) over w, sum(a0) over w,
-        sum(a1) over w, sum(a2) over w, sum(a3) over w, sum(a4) over w from bench_facts
-        window w as (partition by member_id order by day rows between 6 preceding and current row)
-    union all select member_id, day, 28, sum(active) over w, sum(c0) over w, sum(o0) over w, sum(c1) over w, sum(o1) over w,
-        sum(c2) over w, sum(o2) over w, sum(c3) over w, sum(o3) over w, sum(c4) over w, sum(o4) over w, sum(a0) over w,
-        sum(a1) over w, sum(a2) over w, sum(a3) over w, sum(a4) over w from bench_facts
-        window w as (partition by member_id order by day rows between 27 preceding and current row)
-    union all select member_id, day, 90, sum(active) over w, sum(c0) over w, sum(o0) over w, sum(c1) over w, sum(o1) over w,
-        sum(c2) over w, sum(o2) over w, sum(c3) over w, sum(o3) over w, sum(c4) over w, sum(o4) over w, sum(a0) over w,
-        sum(a1) over w, sum(a2) over w, sum(a3) over w, sum(a4) over w from bench_facts
-        window w as (partition by member_id order by day rows between 89 preceding and current row);
-create table bench_numbers as
-    with sums as (
-        select 'all' as cut_kind, '' as cut_key, r.*, m.paid from bench_rolled r join bench_roster m using (member_id)
-        union all select 'role', m.role, r.*, m.paid from bench_rolled r join bench_roster m using (member_id)
-        union all select 'team', cast(t.team_id as varchar), r.*, m.paid from bench_rolled r
-            join bench_roster m using (member_id) join bench_teams t using (member_id))
-    select cut_kind, cut_key, window_days, day,
-        count(*) filter (where paid) as assigned, count(*) filter (where paid and active > 0) as active_seats,
-        count(*) filter (where active > 0) as active_members, sum(active) as member_days,
-        count(*) filter (where paid and c0 + o0 > 0) as m0, count(*) filter (where paid and c0 > 0) as c0,
-        count(*) filter (where paid and o0 > 0) as o0, sum(a0) filter (where paid) as a0,
-        count(*) filter (where paid and c1 + o1 > 0) as m1, count(*) filter (where paid and c1 > 0) as c1,
-        count(*) filter (where paid and o1 > 0) as o1, sum(a1) filter (where paid) as a1,
-        count(*) filter (where paid and c2 + o2 > 0) as m2, count(*) filter (where paid and c2 > 0) as c2,
-        count(*) filter (where paid and o2 > 0) as o2, sum(a2) filter (where paid) as a2,
-        count(*) filter (where paid and c3 + o3 > 0) as m3, count(*) filter (where paid and c3 > 0) as c3,
-        count(*) filter (where paid and o3 > 0) as o3, sum(a3) filter (where paid) as a3,
-        count(*) filter (where paid and c4 + o4 > 0) as m4, count(*) filter (where paid and c4 > 0) as c4,
-        count(*) filter (where paid and o4 > 0) as o4, sum(a4) filter (where paid) as a4
-    from sums group by cut_kind, cut_key, window_days, day;
-";
+/// The numbers of an area and, before them, of the seats.
+const AREA: [&str; 3] = ["c", "o", "a"];
 
-/// Sums over everything but cohorts, which the statements leave out.
-pub(crate) fn checksum(table: &str, connection: Option<&str>) -> String {
-    let columns = match connection {
-        Some(_) => "sum(roadmaps_members), sum(insights_actions), sum(hierarchy_creators)",
-        None => "sum(m1), sum(a2), sum(c4)",
+/// Windows per member by running frames, then cuts.
+pub(crate) fn numbers() -> String {
+    let sums = |days: u32| {
+        let each = (0..5).flat_map(|area| AREA.map(|number| format!("sum({number}{area}) over w")));
+        format!(
+            "select member_id, day, {days}, sum(active) over w, {} from bench_facts
+            window w as (partition by member_id order by day rows between {} preceding and current row)",
+            each.collect::<Vec<_>>().join(", "),
+            days - 1
+        )
     };
-    let only = connection.map(|id| format!("and connection_id = '{id}'")).unwrap_or_default();
+    let columns = (0..5).flat_map(|area| AREA.map(|number| format!("{number}{area}")));
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let areas = (0..5).map(|area| {
+        format!(
+            "count(*) filter (where paid and c{area} + o{area} > 0), count(*) filter (where paid and c{area} > 0),
+            count(*) filter (where paid and o{area} > 0), sum(a{area}) filter (where paid)"
+        )
+    });
     format!(
-        "select count(*), sum(assigned), sum(active_seats), sum(active_members), sum(member_days), {columns}
-        from {table} where cut_kind <> 'cohort' {only}"
+        "create table bench_numbers (cut_kind text, cut_key text, window_days bigint, day date, {});
+        insert into bench_numbers
+        with rolled (member_id, day, window_days, active, {columns}) as (
+            select member_id, day, 1, active, {columns} from bench_facts union all {} union all {} union all {})
+        select cut_kind, cut_key, window_days, day, count(*) filter (where paid),
+            count(*) filter (where paid and active > 0), count(*) filter (where active > 0), sum(active), {}
+        from rolled join bench_cuts using (member_id) group by cut_kind, cut_key, window_days, day;",
+        NUMBERS.map(|name| format!("{name} bigint")).join(", "),
+        sums(7),
+        sums(28),
+        sums(90),
+        areas.collect::<Vec<_>>().join(", ")
     )
 }
 
-/// Loads the files into a database of its own, and times the statements alone.
-pub(crate) fn duckdb(folder: &str, numbers: &str) -> String {
-    let checksum = checksum("bench_numbers", None);
-    format!(
-        r#"
-import duckdb, time
-db = duckdb.connect("{folder}bench.duckdb")
-db.execute("set threads = 1")
-db.execute("set enable_progress_bar = false")
-for table in ["bench_facts", "bench_roster", "bench_teams"]:
-    db.execute(f"create table {{table}} as select * from read_csv('{folder}{{table}}.csv', header = true)")
-db.execute("checkpoint")
-begun = time.time()
-db.execute("""{}""")
-took = time.time() - begun
-print(took, "|".join(str(int(value)) for value in db.execute("""{checksum}""").fetchone()))
-"#,
-        numbers.replace("{settings}", "")
-    )
+/// The columns that are compared, as the rollup's table calls them.
+pub(crate) const NUMBERS: [&str; 24] = [
+    "assigned",
+    "active_seats",
+    "active_members",
+    "member_days",
+    "prioritization_members",
+    "prioritization_creators",
+    "prioritization_openers",
+    "prioritization_actions",
+    "roadmaps_members",
+    "roadmaps_creators",
+    "roadmaps_openers",
+    "roadmaps_actions",
+    "insights_members",
+    "insights_creators",
+    "insights_openers",
+    "insights_actions",
+    "documents_members",
+    "documents_creators",
+    "documents_openers",
+    "documents_actions",
+    "hierarchy_members",
+    "hierarchy_creators",
+    "hierarchy_openers",
+    "hierarchy_actions",
+];
+
+/// Sums over all rows but those of cohorts, which the statements leave out: of each number, and of each number weighted
+/// by its window and day, so that no two rows can be swapped.
+pub(crate) fn checksum(table: &str, condition: &str) -> String {
+    let weighted = "window_days * (day - date '2024-12-31')";
+    let sums = NUMBERS.map(|name| format!("sum({name}), sum({name} * {weighted})"));
+    format!("select count(*), {} from {table} where cut_kind <> 'cohort' {condition}", sums.join(", "))
 }

@@ -1,7 +1,5 @@
 //! Where the rows of each table come from, a page at a time.
 
-use std::collections::VecDeque;
-
 use chrono::{Days, NaiveDate};
 use tidemark_domain::{
     activity::{Area, COUNTER_TABLE, MemberDay},
@@ -9,6 +7,7 @@ use tidemark_domain::{
     rollup::{Cut, Key, WindowUse},
 };
 use tidemark_rpc::utilization::{self as wire, ExportTable};
+use tidemark_store::{SeatList, SeatRow};
 use uuid::Uuid;
 
 use super::table::{Cell, Column, Kind, Row};
@@ -35,8 +34,7 @@ pub(super) struct Source {
 enum Rest {
     Summary { from: NaiveDate, to: NaiveDate },
     MemberDays { days: (NaiveDate, NaiveDate), after: Option<(Uuid, NaiveDate)>, done: bool },
-    Seats { after: Option<Uuid>, done: bool },
-    Recommendations(VecDeque<tidemark_store::SeatRow>),
+    Seats { list: SeatList, after: Option<(u64, Uuid)>, done: bool },
 }
 
 impl Source {
@@ -49,8 +47,10 @@ impl Source {
         let rest = match table {
             ExportTable::Unspecified | ExportTable::Summary => Rest::Summary { from, to },
             ExportTable::MemberDays => Rest::MemberDays { days: (from, to), after: None, done: false },
-            ExportTable::Seats => Rest::Seats { after: None, done: false },
-            ExportTable::Recommendations => Rest::Recommendations(seats::recommended(desk).await?.into()),
+            ExportTable::Seats => Rest::Seats { list: SeatList::default(), after: None, done: false },
+            ExportTable::Recommendations => {
+                Rest::Seats { list: seats::recommended(&[]), after: None, done: false }
+            }
         };
         Ok(Self {
             ground: ground.clone(),
@@ -64,8 +64,8 @@ impl Source {
         match &self.rest {
             Rest::Summary { .. } => summary_columns(),
             Rest::MemberDays { .. } => member_day_columns(),
+            Rest::Seats { list, .. } if list.filter.recommended_only => recommendation_columns(),
             Rest::Seats { .. } => seat_columns(),
-            Rest::Recommendations(_) => recommendation_columns(),
         }
     }
 
@@ -86,27 +86,22 @@ impl Source {
                 *done = (page.len() as u64) < PAGE;
                 Ok(Some(page.iter().map(member_day_row).collect()))
             }
-            Rest::Seats { after, done: done @ false } => {
-                let page = store.seat_rows(connection, *after, SEATS).await?;
-                *after = page.last().map(|row| row.seat.member_id);
+            Rest::Seats { list, after, done: done @ false } => {
+                let page = store.seat_page(connection, list, *after, SEATS).await?;
+                let place = after.map_or(0, |(place, _)| place) + page.len() as u64;
+                *after = page.last().map(|row| (place, row.seat.member_id));
                 *done = (page.len() as u64) < SEATS;
                 let (ground, covered) = (&self.ground, self.covered_90);
-                Ok(Some(
-                    page.iter().map(|row| seat_row(&seat_message(row, ground, covered), ground)).collect(),
-                ))
-            }
-            Rest::Recommendations(rows) if !rows.is_empty() => {
-                let (ground, covered) = (&self.ground, self.covered_90);
-                let some = rows.drain(..rows.len().min(SEATS as usize));
-                let row = |row: tidemark_store::SeatRow| {
-                    let seat = seat_message(&row, ground, covered);
-                    let mut cells = vec![Cell::text(&seat.tier), Cell::text(&seat.action)];
-                    let sentence = row.recommendation.map(|(_, action)| action.sentence());
-                    cells.push(Cell::Text(sentence.map(str::to_owned)));
-                    cells.extend(seat_row(&seat, ground));
-                    cells
+                let cells = |row: &SeatRow| {
+                    let seat = seat_message(row, ground, covered, &[]);
+                    let what = row.recommendation.filter(|_| list.filter.recommended_only);
+                    let advice = what.map(|(_, action)| {
+                        let sentence = Cell::Text(Some(action.sentence().to_owned()));
+                        [Cell::text(&seat.tier), Cell::text(&seat.action), sentence]
+                    });
+                    advice.into_iter().flatten().chain(seat_row(&seat, ground)).collect()
                 };
-                Ok(Some(some.map(row).collect()))
+                Ok(Some(page.iter().map(cells).collect()))
             }
             _ => Ok(None),
         }

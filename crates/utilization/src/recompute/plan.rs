@@ -28,65 +28,42 @@ impl Span {
     }
 }
 
-/// The ranges of days to be folded.
+/// What is to be computed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    /// Ends on the as-of day, by which the seats are judged.
-    pub(super) judged: (NaiveDate, NaiveDate),
-    /// Where what changed lies so far back that it does not reach the as-of day.
-    pub(super) apart: Option<(NaiveDate, NaiveDate)>,
-    extent: Extent,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub(super) enum Plan {
+    /// All days, from the facts alone.
     Whole,
-    Part,
+    /// The days from the first of these on, from what is kept of activity and the facts of these days.
+    Recent {
+        /// The days whose facts are read again.
+        read: (NaiveDate, NaiveDate),
+    },
     /// No facts changed: numbers and seats are what they were.
     Nothing,
 }
 
 impl Plan {
-    /// All days.
-    pub(super) fn whole(span: &Span) -> Self {
-        Self { judged: (span.first, span.last), apart: None, extent: Extent::Whole }
-    }
-
     /// What changed since the rollup before. Without one, or by other definitions, or where the history reaches further
-    /// back than it did, that is everything.
+    /// back than it did, or what changed lies before what is kept, that is everything.
     pub(super) fn new(span: &Span, mark: &RollupMark, before: Option<&RollupHead>) -> Self {
         let comparable = before.filter(|before| {
             before.definition_version == DEFINITION_VERSION
                 && before.history_start == span.first
                 && before.as_of <= span.last
         });
-        let Some(before) = comparable else { return Self::whole(span) };
-        let fresh = (before.as_of < span.last).then(|| before.as_of + Days::new(1));
-        let dirty = mark.dirty.and_then(|(from, to)| {
-            let to = if to >= span.last { span.last } else { reach(to).min(span.last) };
-            let from = from.max(span.first);
-            (from <= to).then_some((from, to))
-        });
-        match (dirty, fresh) {
-            (None, None) => Self { judged: (span.last, span.last), apart: None, extent: Extent::Nothing },
-            (None, Some(fresh)) => Self { judged: (fresh, span.last), apart: None, extent: Extent::Part },
-            (Some((from, to)), None) if to < span.last => {
-                Self { judged: (span.last, span.last), apart: Some((from, to)), extent: Extent::Part }
-            }
-            (Some((from, _)), fresh) => {
-                let from = fresh.map_or(from, |fresh| fresh.min(from));
-                let extent = if from <= span.first { Extent::Whole } else { Extent::Part };
-                Self { judged: (from, span.last), apart: None, extent }
-            }
+        let Some(before) = comparable else { return Self::Whole };
+        let fresh = (before.as_of < span.last).then(|| (before.as_of + Days::new(1), span.last));
+        let dirty = mark.dirty.map(|(from, to)| (from, to.min(span.last))).filter(|(from, to)| from <= to);
+        let read = match (dirty, fresh) {
+            (None, None) => return Self::Nothing,
+            (Some(only), None) | (None, Some(only)) => only,
+            (Some((dirty, _)), Some((fresh, last))) => (dirty.min(fresh), last),
+        };
+        // Of every window that changes, all days have to be there.
+        match before.kept_from {
+            Some(kept) if read.0 >= reach(kept) => Self::Recent { read },
+            _ => Self::Whole,
         }
-    }
-
-    pub(super) fn is_whole(&self) -> bool {
-        self.extent == Extent::Whole
-    }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        self.extent == Extent::Nothing
     }
 }
 
@@ -100,10 +77,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + Days::new(offset)
     }
 
-    fn plan(
-        dirty: Option<(u64, u64)>,
-        before: Option<u64>,
-    ) -> ((NaiveDate, NaiveDate), Option<(NaiveDate, NaiveDate)>) {
+    fn plan(dirty: Option<(u64, u64)>, before: Option<u64>, kept: Option<u64>) -> Plan {
         let run_id: RunId = "run_01jd0000000000000000000000".parse().unwrap();
         let coverage = (0..=300).map(day).collect();
         let span =
@@ -117,21 +91,25 @@ mod tests {
             computed_at: DateTime::UNIX_EPOCH,
             revision: 1,
             flags: Vec::new(),
+            kept_from: kept.map(day),
         });
         let mark = RollupMark { dirty: dirty.map(|(from, to)| (day(from), day(to))), revision: 1 };
-        let plan = Plan::new(&span, &mark, head.as_ref());
-        (plan.judged, plan.apart)
+        Plan::new(&span, &mark, head.as_ref())
     }
 
     #[test]
-    fn what_changed_reaches_ninety_days_and_no_further() {
-        let days = |from, to| (day(from), day(to));
-        assert_eq!(plan(None, None), (days(0, 300), None), "the first time, everything");
-        assert_eq!(plan(None, Some(300)), (days(300, 300), None), "nothing changed: the seats alone");
-        assert_eq!(plan(None, Some(299)), (days(300, 300), None), "one day more");
-        assert_eq!(plan(Some((295, 300)), Some(299)), (days(295, 300), None), "late rows and a new day");
-        assert_eq!(plan(Some((250, 250)), Some(300)), (days(250, 300), None));
-        assert_eq!(plan(Some((100, 110)), Some(300)), (days(300, 300), Some(days(100, 199))), "far back");
-        assert_eq!(plan(Some((100, 110)), Some(298)), (days(100, 300), None), "far back, and new days");
+    fn what_changed_lately_is_read_again_and_what_changed_long_ago_is_a_rebuild() {
+        let recent = |from, to| Plan::Recent { read: (day(from), day(to)) };
+        let kept = Some(197);
+        assert_eq!(plan(None, None, None), Plan::Whole, "the first time");
+        assert_eq!(plan(None, Some(300), kept), Plan::Nothing);
+        assert_eq!(plan(Some((301, 400)), Some(300), kept), Plan::Nothing, "days that are not told yet");
+        assert_eq!(plan(None, Some(299), kept), recent(300, 300), "one day more");
+        assert_eq!(plan(Some((295, 297)), Some(300), kept), recent(295, 297), "late rows");
+        assert_eq!(plan(Some((295, 297)), Some(299), kept), recent(295, 300), "late rows and a new day");
+        assert_eq!(plan(Some((299, 9_999)), Some(299), kept), recent(299, 300), "the roster from a day on");
+        assert_eq!(plan(Some((286, 286)), Some(300), kept), recent(286, 286), "90 days before are kept");
+        assert_eq!(plan(Some((285, 285)), Some(300), kept), Plan::Whole, "one more is not");
+        assert_eq!(plan(None, Some(299), None), Plan::Whole, "nothing is kept");
     }
 }

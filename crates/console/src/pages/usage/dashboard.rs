@@ -236,13 +236,10 @@ pub(crate) async fn live(
     Ok(live::stream(&console, async move |page| {
         let mut watch = watch::Watch::of(&visitor);
         loop {
-            let event = watch.next().await;
-            if event.as_ref().is_some_and(|event| event.subject != id) {
-                continue;
-            }
+            let news = watch.news(Some(&id)).await;
             let Ok(board) = Board::of(&visitor, &id, days).await else { continue };
             page.part("board", &board).await?;
-            if event.is_some_and(|event| event.r#type == "utilization.updated") {
+            if news.iter().any(|event| event.r#type == "utilization.updated") {
                 page.say("The numbers were updated".to_owned()).await?;
             }
         }

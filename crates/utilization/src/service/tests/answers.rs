@@ -126,11 +126,30 @@ async fn seats_come_filtered_sorted_and_each_once() {
 
     let ask = async |request| process.client.clone().list_seats(request).await.map(Response::into_inner);
     let first = ask(dormant.clone()).await.unwrap();
-    let other = wire::ListSeatsRequest { page_token: first.next_page_token, ..asked() };
-    assert_eq!(field(&ask(other).await.unwrap_err()), "page_token", "of another question");
+    let token = || first.next_page_token.clone();
+    for other in [
+        asked(),
+        wire::ListSeatsRequest { exempt_only: true, ..dormant.clone() },
+        wire::ListSeatsRequest { member_id: all[0].member_id.clone(), ..dormant.clone() },
+        wire::ListSeatsRequest { descending: false, ..dormant.clone() },
+    ] {
+        let other = wire::ListSeatsRequest { page_token: token(), ..other };
+        assert_eq!(field(&ask(other).await.unwrap_err()), "page_token", "of another question");
+    }
+
+    let active = all.iter().find(|seat| seat.uses[0].active_days > 0).unwrap();
+    let one = wire::ListSeatsRequest { member_id: active.member_id.clone(), weeks: true, ..asked() };
+    let one = ask(one).await.unwrap();
+    let [seat] = &one.seats[..] else { panic!("{one:?}") };
+    assert_eq!(one.total, 1);
+    assert_eq!(wire::Seat { active_days_by_week: Vec::new(), ..seat.clone() }, *active);
+    let weeks = &seat.active_days_by_week;
+    assert_eq!((weeks.len(), weeks[12]), (13, seat.uses[0].active_days));
+    assert_eq!(weeks[9..].iter().sum::<u32>(), seat.uses[1].active_days);
     for (name, wrong) in [
         ("states", wire::ListSeatsRequest { states: vec!["lazy".to_owned()], ..asked() }),
         ("tiers", wire::ListSeatsRequest { tiers: vec!["maybe".to_owned()], ..asked() }),
+        ("member_id", wire::ListSeatsRequest { member_id: "x".to_owned(), ..asked() }),
         ("team_id", wire::ListSeatsRequest { team_id: "x".to_owned(), ..asked() }),
         ("sort", wire::ListSeatsRequest { sort: 99, ..asked() }),
         ("page_token", wire::ListSeatsRequest { page_token: "x".to_owned(), ..asked() }),

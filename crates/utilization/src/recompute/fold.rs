@@ -1,0 +1,120 @@
+//! Facts → rollup, in two ways with one result: everything from the facts, or the last days from what is kept of activity.
+
+use chrono::NaiveDate;
+use tidemark_domain::{
+    id::ConnectionId,
+    rollup::{Fold, Recent, Rollup, horizon, kept_from},
+};
+use tidemark_store::{BLOCK, Error, Packed, PackedBlock, Store};
+
+use super::plan::Span;
+
+/// Members read at once.
+const PAGE: u64 = 500;
+/// Members who may be new on one day. Each is read alone; of more, everybody is read.
+const NEWCOMERS: usize = 500;
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// All days. Member by member and page by page, so that memory does not grow with the history.
+pub(super) async fn whole(
+    store: &Store,
+    connection: &ConnectionId,
+    span: &Span,
+) -> Result<(Rollup, Option<Packed>)> {
+    let mut fold = Fold::new(span.first, span.last, &span.coverage, span.roster_start);
+    let mut keeping = Keeping::new(span);
+    let (mut after, mut block) = (None, Vec::with_capacity(BLOCK));
+    loop {
+        let days = (horizon(span.first), span.last);
+        let page = store.fold_members(connection, after, PAGE, days).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.recent.member_id);
+        for mut member in page {
+            fold.member(member.borrowed());
+            member.recent.forget_before(keeping.from);
+            block.push(member.recent);
+            if block.len() == BLOCK {
+                keeping.keep(&block, (keeping.from, span.last));
+                block.clear();
+            }
+        }
+    }
+    keeping.keep(&block, (keeping.from, span.last));
+    Ok((fold.finish(), Some(keeping.packed(true))))
+}
+
+/// The windows from the first of the days `read` on: what is kept, with the facts of those days in the place of what they
+/// were. Everything, where that is not enough.
+pub(super) async fn recent(
+    store: &Store,
+    connection: &ConnectionId,
+    span: &Span,
+    read: (NaiveDate, NaiveDate),
+) -> Result<(Rollup, Option<Packed>)> {
+    let fresh = store.uses_on(connection, read).await?;
+    let mut histories = store.histories(connection).await?;
+    let first = read.0.max(span.first);
+    let mut fold = Fold::new(first, span.last, &span.coverage, span.roster_start);
+    let mut keeping = Keeping::new(span);
+    loop {
+        let mut block = store.recent_block(connection, keeping.count()).await?.unwrap_or_default();
+        for member in &mut block {
+            let history = histories.remove(&member.member_id).unwrap_or_default();
+            let cohort = member.cohort(&history.versions);
+            member.replace(read, fresh.get(&member.member_id).map_or(&[], Vec::as_slice));
+            if member.cohort(&history.versions) != cohort {
+                // The first row of somebody is another one: that changes cohorts on all days.
+                return whole(store, connection, span).await;
+            }
+            member.forget_before(keeping.from);
+            fold.member(member.facts(&history.versions, &history.teams));
+        }
+        // All blocks but the last are full.
+        let mut changed = read;
+        if block.len() < BLOCK && !histories.is_empty() {
+            if histories.len() > NEWCOMERS {
+                return whole(store, connection, span).await;
+            }
+            changed = (keeping.from, span.last);
+            while block.len() < BLOCK
+                && let Some((id, _)) = histories.pop_first()
+            {
+                let Some(member) = store.fold_member(connection, id, changed).await? else { continue };
+                fold.member(member.borrowed());
+                block.push(member.recent);
+            }
+        }
+        let is_last = block.len() < BLOCK;
+        keeping.keep(&block, changed);
+        if is_last {
+            return Ok((fold.finish(), Some(keeping.packed(false))));
+        }
+    }
+}
+
+/// What is kept for the next rollup.
+struct Keeping {
+    from: NaiveDate,
+    blocks: Vec<PackedBlock>,
+}
+
+impl Keeping {
+    fn new(span: &Span) -> Self {
+        Self { from: kept_from(span.last), blocks: Vec::new() }
+    }
+
+    fn count(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+
+    /// A block whose pages of those days may be other than before.
+    fn keep(&mut self, block: &[Recent], (from, to): (NaiveDate, NaiveDate)) {
+        let days = from.max(self.from).iter_days().take_while(|day| *day <= to);
+        self.blocks.push(PackedBlock::new(self.count(), block, days));
+    }
+
+    fn packed(self, is_whole: bool) -> Packed {
+        Packed { from: self.from, blocks: self.blocks, is_whole }
+    }
+}
