@@ -2,8 +2,9 @@
 //!
 //! # How it is computed
 //! A pure function of facts and days: computing any range again gives the same rows. One member at a time goes through
-//! [`Fold::member`], so that memory does not grow with the workspace. Activity is held as bits, so that a window is a
-//! mask and a count. An equal, naive computation in the tests keeps it honest.
+//! [`Fold::member`], so that memory does not grow with the workspace. Days are added up once, as [`DayUse`]; activity is
+//! held as bits, so that a window is a mask and a count. With [`Recent`] days, a day more needs no older facts. An equal,
+//! naive computation in the tests keeps it honest.
 
 mod bits;
 mod cut;

@@ -184,6 +184,7 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{document}", "text compression lz4"),
             ("{packed}", "bytea compression lz4"),
             ("{serial}", "bigint generated always as identity primary key"),
+            ("{postgres}", ""),
         ],
         _ => [
             ("{id}", "text"),
@@ -194,6 +195,7 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{document}", "text"),
             ("{packed}", "blob"),
             ("{serial}", "integer primary key autoincrement"),
+            ("{postgres}", "-- PostgreSQL only:"),
         ],
     };
     names.iter().fold(template, |sql, (name, meaning)| sql.replace(name, meaning))

@@ -1,6 +1,9 @@
 //! Seats of the newest rollup with their evidence, and what is recommended for them.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use sea_orm::Value;
 use tidemark_domain::{
@@ -16,7 +19,7 @@ use crate::{
     acceptances,
     error::Result,
     exemptions,
-    statement::{Row, Table, execute, int, rows},
+    statement::{Row, Table, execute, int, row, rows},
     store::{Store, Tx},
 };
 
@@ -187,14 +190,10 @@ impl Tx {
     /// but the ids of those that are there.
     pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
         let wanted: BTreeMap<_, _> = seats.iter().map(|seat| (seat.member_id, seat)).collect();
-        let sql = "select member_id from seats where connection_id = $1";
-        let there = rows(&self.tx, "list seats", sql, [connection.as_str().into()]).await?;
-        let there = there.iter().map(|row| row.at(0)).collect::<Result<Vec<Uuid>>>()?;
-        let gone: Vec<_> = there.into_iter().filter(|id| !wanted.contains_key(id)).collect();
         let rows = wanted.values().map(|seat| seat_values(connection, seat));
         let changed = SEATS.put(&self.tx, "write seats", rows).await?;
-        self.delete_of_members("seats", connection, &gone).await?;
-        Ok(changed + gone.len() as u64)
+        let gone = self.delete_others("seats", connection, wanted.keys()).await?;
+        Ok(changed + gone)
     }
 
     /// Makes the recommendations what the rollup says; gives how many were not so already.
@@ -204,31 +203,42 @@ impl Tx {
         wanted: &[Recommendation],
     ) -> Result<u64> {
         let wanted: BTreeMap<_, _> = wanted.iter().map(|it| (it.member_id, it)).collect();
-        let sql = "select member_id from recommendations where connection_id = $1";
-        let there = rows(&self.tx, "list recommendations", sql, [connection.as_str().into()]).await?;
-        let there = there.iter().map(|row| row.at(0)).collect::<Result<Vec<Uuid>>>()?;
-        let gone: Vec<_> = there.into_iter().filter(|id| !wanted.contains_key(id)).collect();
         let rows = wanted.values().map(|it| {
             let (tier, action) = (it.tier.as_str(), it.action.as_str());
             vec![connection.as_str().into(), it.member_id.into(), tier.into(), action.into()]
         });
         let changed = RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
-        self.delete_of_members("recommendations", connection, &gone).await?;
+        let gone = self.delete_others("recommendations", connection, wanted.keys()).await?;
         self.end_acceptances(connection).await?;
-        Ok(changed + gone.len() as u64)
+        Ok(changed + gone)
     }
 
-    async fn delete_of_members(
+    /// Deletes the rows of members who are not among those that were just written; gives how many.
+    async fn delete_others(
         &self,
         table: &'static str,
         connection: &ConnectionId,
-        gone: &[Uuid],
-    ) -> Result<()> {
-        for member in gone {
-            let sql = format!("delete from {table} where connection_id = $1 and member_id = $2");
-            let values = [connection.as_str().into(), (*member).into()];
-            execute(&self.tx, "delete what is no more", sql, values).await?;
+        written: impl Iterator<Item = &Uuid> + Send,
+    ) -> Result<u64> {
+        let written: BTreeSet<_> = written.copied().collect();
+        let of = || [connection.as_str().into()];
+        let sql = format!("select count(*) as count from {table} where connection_id = $1");
+        let counted = row(&self.tx, "count what is there", sql, of()).await?;
+        let there: u64 = counted.map_or(Ok(0), |row| row.count("count"))?;
+        if there == written.len() as u64 {
+            return Ok(0);
         }
-        Ok(())
+        let sql = format!("select member_id from {table} where connection_id = $1");
+        let there = rows(&self.tx, "list what is there", sql, of()).await?;
+        let mut gone = 0;
+        for row in there {
+            let member: Uuid = row.at(0)?;
+            if !written.contains(&member) {
+                let sql = format!("delete from {table} where connection_id = $1 and member_id = $2");
+                let values = [connection.as_str().into(), member.into()];
+                gone += execute(&self.tx, "delete what is no more", sql, values).await?;
+            }
+        }
+        Ok(gone)
     }
 }

@@ -6,6 +6,7 @@ use tidemark_domain::{
     rollup::{Fold, Recent, Rollup, horizon, kept_from},
 };
 use tidemark_store::{BLOCK, Error, Packed, PackedBlock, Store};
+use tokio::task::JoinSet;
 
 use super::plan::Span;
 
@@ -52,13 +53,16 @@ pub(super) async fn recent(
     span: &Span,
     read: (NaiveDate, NaiveDate),
 ) -> Result<(Rollup, Option<Packed>)> {
-    let fresh = store.uses_on(connection, read).await?;
-    let mut histories = store.histories(connection).await?;
+    // The next block is read while one is folded.
+    let mut ahead = Ahead::read(store, connection, 0);
+    let (fresh, mut histories) =
+        tokio::try_join!(store.uses_on(connection, read), store.histories(connection))?;
     let first = read.0.max(span.first);
     let mut fold = Fold::new(first, span.last, &span.coverage, span.roster_start);
     let mut keeping = Keeping::new(span);
     loop {
-        let mut block = store.recent_block(connection, keeping.count()).await?.unwrap_or_default();
+        let next = Ahead::read(store, connection, keeping.count() + 1);
+        let mut block = std::mem::replace(&mut ahead, next).block().await?;
         for member in &mut block {
             let history = histories.remove(&member.member_id).unwrap_or_default();
             let cohort = member.cohort(&history.versions);
@@ -90,6 +94,24 @@ pub(super) async fn recent(
         if is_last {
             return Ok((fold.finish(), Some(keeping.packed(false))));
         }
+    }
+}
+
+/// A block that is on its way, in a task of its own. Dropped, it is not read.
+struct Ahead(JoinSet<Result<Option<Vec<Recent>>>>);
+
+impl Ahead {
+    fn read(store: &Store, connection: &ConnectionId, number: u64) -> Self {
+        let (store, connection) = (store.clone(), connection.clone());
+        let mut reading = JoinSet::new();
+        reading.spawn(async move { store.recent_block(&connection, number).await });
+        Self(reading)
+    }
+
+    /// Empty where there is no such block.
+    async fn block(mut self) -> Result<Vec<Recent>> {
+        let read = self.0.join_next().await.expect("one task was spawned");
+        Ok(read.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))?.unwrap_or_default())
     }
 }
 
