@@ -89,14 +89,10 @@ impl Vitals {
     async fn record(&self) {
         let asked = Instant::now();
         // Apart from the counts: one that is slow must not make the process unready.
-        let answer = timeout(PATIENCE, self.store.check()).await;
-        let found = match answer {
+        let found = match timeout(PATIENCE, self.store.clock()).await {
             Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
             Ok(Err(error)) => Err(chain(&error)),
-            Ok(Ok(info)) if info.pending_migrations.is_empty() => Ok(info.version),
-            Ok(Ok(info)) => {
-                Err(format!("{} migration(s) missing: run `tidemark migrate`", info.pending_migrations.len()))
-            }
+            Ok(Ok(_)) => Ok("it answers".to_owned()),
         };
         metrics::record::answered(found.is_ok().then(|| asked.elapsed()));
         let pool = self.store.pool();
