@@ -96,7 +96,10 @@ async fn connect(store: &Store, organization: &OrganizationId) -> ConnectionId {
 
 async fn relay(store: Store, bus: InprocBus) {
     loop {
-        let claimed = store.claim_outgoing(SystemClock.now(), 100, Duration::from_secs(30)).await.unwrap();
+        // The world has ended.
+        let Ok(claimed) = store.claim_outgoing(SystemClock.now(), 100, Duration::from_secs(30)).await else {
+            return;
+        };
         for outgoing in claimed {
             let route = match outgoing.kind {
                 OutgoingKind::Command => Route::Command(outgoing.name),
