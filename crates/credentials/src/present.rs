@@ -1,9 +1,8 @@
 //! The connections and sealed credentials that were just read: a release of a secret then needs no read of its own.
 //!
 //! What is kept is as it was in the database at most [`KEPT`] ago, and sealed but for the secret that was released last.
-//! Whoever changes a connection in this
-//! process calls [`Parts::done`] after the commit and before the answer: from then on, nobody here gets the old
-//! credential. Other processes see the change when their time is over.
+//! Whoever changes a connection in this process calls [`Parts::done`] after the commit and before the answer: from then
+//! on, nobody here gets the old credential. Other processes see the change when their time is over.
 
 use std::{
     collections::HashMap,
