@@ -3,6 +3,7 @@
 
 mod plan;
 mod readers;
+mod related;
 mod row;
 mod source;
 mod sweep;
