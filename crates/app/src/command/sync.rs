@@ -1,4 +1,6 @@
-//! `tidemark sync`: starts, watches and stops syncs, at the sync service.
+//! `tidemark sync`: starts, watches and stops syncs, and says what is synced, at the sync service.
+
+mod data;
 
 use std::process::ExitCode;
 
@@ -73,12 +75,18 @@ enum What {
         #[arg(long)]
         usual: bool,
     },
+    #[command(flatten)]
+    Data(data::What),
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
+fn told(status: tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("{}", status.message())
 }
 
 pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
     let caller = wiring::sync_caller(config, args.url.as_ref())?;
     let mut client = caller.syncs();
-    let told = |status: tonic::Status| anyhow::anyhow!("{}", status.message());
     match args.what {
         What::Start { connection, watch: follow } => {
             let request = StartSyncRequest { connection_id: connection, ..StartSyncRequest::default() };
@@ -104,6 +112,7 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
             let run = client.cancel_sync(request).await.map_err(told)?.into_inner().run;
             print(&run.unwrap_or_default(), args.json);
         }
+        What::Data(what) => data::run(&caller, what, args.json).await?,
         What::Schedule { connection, every: None, usual: false } => {
             let request = GetScheduleRequest { connection_id: connection };
             let found = client.get_schedule(request).await.map_err(told)?.into_inner().schedule;
@@ -124,7 +133,7 @@ async fn watch(caller: &Caller, run_id: String, as_json: bool) -> Result<ExitCod
         let request = WatchSyncRequest { run_id: run_id.clone() };
         let mut steps = match caller.syncs().watch_sync(request).await {
             Ok(steps) => steps.into_inner(),
-            Err(status) => anyhow::bail!("{}", status.message()),
+            Err(status) => return Err(told(status)),
         };
         while let Some(Ok(step)) = steps.next().await {
             let run = step.run.unwrap_or_default();
