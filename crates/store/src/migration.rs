@@ -61,6 +61,10 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Migration { name: "0012_console", ddl: &[include_str!("migration/0012_console.sql")] }),
             Box::new(Migration { name: "0014_trace", ddl: &[include_str!("migration/0014_trace.sql")] }),
+            Box::new(Migration {
+                name: "0020_partitions",
+                ddl: &[include_str!("migration/0020_partitions.sql")],
+            }),
         ]
     }
 }
