@@ -38,7 +38,8 @@ impl Bars {
             let style = style("  {prefix:<18} {bar:30} {pos:>4}/{len:<4} {msg}");
             self.all.add(ProgressBar::new(0).with_style(style).with_prefix(stream.stream.clone()))
         });
-        bar.set_length(stream.total);
+        // A bar of no length looks full.
+        bar.set_length(stream.total.max(1));
         bar.set_position(stream.done);
         let state = word(stream.state().as_str_name(), "STREAM_STATE_");
         let (rows, requests) = (stream.rows, stream.requests);
