@@ -65,6 +65,7 @@ impl MigratorTrait for Migrator {
                 name: "0020_partitions",
                 ddl: &[include_str!("migration/0020_partitions.sql")],
             }),
+            Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
         ]
     }
 }
