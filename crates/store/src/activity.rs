@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    roster::read_standing,
+    fold_facts::Whose,
     runs::Effect,
     statement::{Row, Table, corrupt, count, execute, placeholders, row, rows},
     store::{Store, Tx},
@@ -189,7 +189,7 @@ impl Store {
     ) -> Result<Vec<OwnedMemberFacts>> {
         let ids = self.member_page(connection, after, limit).await?;
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
-        let mut versions = self.versions_between(connection, *first, *last).await?;
+        let mut versions = self.versions_of(connection, &Whose::Between(*first, *last)).await?;
         let mut days = self.days_between(connection, *first, *last, from).await?;
         let facts = ids.into_iter().map(|member_id| OwnedMemberFacts {
             member_id,
@@ -215,23 +215,6 @@ impl Store {
         let values = values.into_iter().chain(after.map(Value::from));
         let rows = rows(&self.db, "list members", sql, values).await?;
         rows.iter().map(|row| row.get("member_id")).collect()
-    }
-
-    pub(crate) async fn versions_between(
-        &self,
-        connection: &ConnectionId,
-        first: Uuid,
-        last: Uuid,
-    ) -> Result<BTreeMap<Uuid, Vec<Version>>> {
-        let sql = "select member_id, valid_from, role, disabled, pending from member_versions
-            where connection_id = $1 and member_id between $2 and $3 order by member_id, valid_from";
-        let values = [connection.as_str().into(), first.into(), last.into()];
-        let mut versions: BTreeMap<Uuid, Vec<Version>> = BTreeMap::new();
-        for row in rows(&self.db, "read member versions", sql, values).await? {
-            let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
-            versions.entry(row.get("member_id")?).or_default().push(version);
-        }
-        Ok(versions)
     }
 
     async fn days_between(

@@ -185,6 +185,8 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{packed}", "bytea compression lz4"),
             ("{serial}", "bigint generated always as identity primary key"),
             ("{postgres}", ""),
+            ("{sqlite}", "-- SQLite only:"),
+            ("{or_replace}", "or replace"),
         ],
         _ => [
             ("{id}", "text"),
@@ -196,6 +198,8 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
             ("{packed}", "blob"),
             ("{serial}", "integer primary key autoincrement"),
             ("{postgres}", "-- PostgreSQL only:"),
+            ("{sqlite}", ""),
+            ("{or_replace}", ""),
         ],
     };
     names.iter().fold(template, |sql, (name, meaning)| sql.replace(name, meaning))

@@ -1,7 +1,7 @@
 //! Facts as the rollup wants them: pages of members, each with history, days, teams, and what older days have to say.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::LazyLock,
 };
 
@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    statement::{Row, corrupt, row, rows},
+    roster::read_standing,
+    statement::{Row, corrupt, placeholders, row, rows},
     store::Store,
 };
 
@@ -75,6 +76,28 @@ pub(crate) fn active_condition() -> String {
     format!("(d.active_flag or {any})")
 }
 
+/// Whose facts are read.
+pub(crate) enum Whose<'a> {
+    /// Everybody from one id to another.
+    Between(Uuid, Uuid),
+    These(&'a [Uuid]),
+}
+
+impl Whose<'_> {
+    /// The condition on a column, whose first parameter is of that number, and its values.
+    fn condition(&self, column: &str, first: usize) -> (String, Vec<Value>) {
+        match self {
+            Self::Between(from, to) => {
+                (format!("{column} between ${first} and ${}", first + 1), vec![(*from).into(), (*to).into()])
+            }
+            Self::These(ids) => (
+                format!("{column} in ({})", placeholders(first, ids.len())),
+                ids.iter().map(|id| Value::from(*id)).collect(),
+            ),
+        }
+    }
+}
+
 impl Store {
     /// The day of the first listing of members, if there was one.
     pub async fn roster_start(&self, connection: &ConnectionId) -> Result<Option<NaiveDate>> {
@@ -92,33 +115,34 @@ impl Store {
         days: (NaiveDate, NaiveDate),
     ) -> Result<Vec<FoldMember>> {
         let ids = self.member_page(connection, after, limit).await?;
-        self.members_of(connection, ids, days).await
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+        self.facts_of(connection, &Whose::Between(*first, *last), &ids, days).await
     }
 
-    /// One member, in the same way.
-    pub async fn fold_member(
+    /// These members, in the same way.
+    pub async fn fold_these(
         &self,
         connection: &ConnectionId,
-        member: Uuid,
-        days: (NaiveDate, NaiveDate),
-    ) -> Result<Option<FoldMember>> {
-        Ok(self.members_of(connection, vec![member], days).await?.pop())
-    }
-
-    /// Members whose ids follow each other.
-    async fn members_of(
-        &self,
-        connection: &ConnectionId,
-        ids: Vec<Uuid>,
+        ids: &[Uuid],
         days: (NaiveDate, NaiveDate),
     ) -> Result<Vec<FoldMember>> {
-        let (Some(first), Some(last)) = (ids.first().copied(), ids.last().copied()) else {
+        if ids.is_empty() {
             return Ok(Vec::new());
-        };
-        let mut uses = self.uses_between(connection, (first, last), days).await?;
-        let mut histories = self.histories_between(connection, first, last).await?;
-        let mut older = self.older_days(connection, first, last, days.0).await?;
-        let members = ids.into_iter().map(|member_id| {
+        }
+        self.facts_of(connection, &Whose::These(ids), ids, days).await
+    }
+
+    async fn facts_of(
+        &self,
+        connection: &ConnectionId,
+        whose: &Whose<'_>,
+        ids: &[Uuid],
+        days: (NaiveDate, NaiveDate),
+    ) -> Result<Vec<FoldMember>> {
+        let mut uses = self.uses_of(connection, whose, days).await?;
+        let mut histories = self.histories_of(connection, whose).await?;
+        let mut older = self.older_days(connection, whose, days.0).await?;
+        let members = ids.iter().copied().map(|member_id| {
             let (first_row, active_before) = older.remove(&member_id).unwrap_or_default();
             let days = uses.remove(&member_id).unwrap_or_default();
             FoldMember {
@@ -131,17 +155,16 @@ impl Store {
 
     /// Histories and teams of everybody who ever stood on the member list.
     pub async fn histories(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, MemberHistory>> {
-        self.histories_between(connection, Uuid::nil(), Uuid::max()).await
+        self.histories_of(connection, &Whose::Between(Uuid::nil(), Uuid::max())).await
     }
 
-    async fn histories_between(
+    async fn histories_of(
         &self,
         connection: &ConnectionId,
-        first: Uuid,
-        last: Uuid,
+        whose: &Whose<'_>,
     ) -> Result<BTreeMap<Uuid, MemberHistory>> {
-        let mut teams = self.teams_between(connection, first, last).await?;
-        let versions = self.versions_between(connection, first, last).await?;
+        let mut teams = self.teams_of(connection, whose).await?;
+        let versions = self.versions_of(connection, whose).await?;
         let histories = versions.into_iter().map(|(id, versions)| {
             (id, MemberHistory { versions, teams: teams.remove(&id).unwrap_or_default() })
         });
@@ -167,18 +190,19 @@ impl Store {
         Ok(days)
     }
 
-    async fn uses_between(
+    async fn uses_of(
         &self,
         connection: &ConnectionId,
-        (first, last): (Uuid, Uuid),
+        whose: &Whose<'_>,
         (from, to): (NaiveDate, NaiveDate),
     ) -> Result<HashMap<Uuid, Vec<DayUse>>> {
+        let (condition, of) = whose.condition("member_id", 4);
         let sql = format!(
-            "select {} from member_days where connection_id = $1 and member_id between $2 and $3
-                and day between $4 and $5 order by member_id, day",
+            "select {} from member_days where connection_id = $1 and day between $2 and $3 and {condition}
+                order by member_id, day",
             use_columns()
         );
-        let values = [connection.as_str().into(), first.into(), last.into(), from.into(), to.into()];
+        let values = [connection.as_str().into(), from.into(), to.into()].into_iter().chain(of);
         let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
         for row in rows(&self.db, "read activity of members", sql, values).await? {
             let (member, day) = read_use(&row)?;
@@ -187,16 +211,52 @@ impl Store {
         Ok(days)
     }
 
-    async fn teams_between(
+    /// Who is in one of these teams, by id.
+    pub async fn members_of_teams(
         &self,
         connection: &ConnectionId,
-        first: Uuid,
-        last: Uuid,
+        teams: &BTreeSet<Uuid>,
+    ) -> Result<BTreeSet<Uuid>> {
+        let sql = format!(
+            "select member_id from team_members where connection_id = $1 and team_id in ({})",
+            placeholders(2, teams.len())
+        );
+        let values = std::iter::once(connection.as_str().into()).chain(teams.iter().map(|id| (*id).into()));
+        let rows = rows(&self.db, "list members of teams", sql, values.collect::<Vec<_>>()).await?;
+        rows.iter().map(|row| row.get("member_id")).collect()
+    }
+
+    /// The roster history of each, oldest first.
+    pub(crate) async fn versions_of(
+        &self,
+        connection: &ConnectionId,
+        whose: &Whose<'_>,
+    ) -> Result<BTreeMap<Uuid, Vec<Version>>> {
+        let (condition, of) = whose.condition("member_id", 2);
+        let sql = format!(
+            "select member_id, valid_from, role, disabled, pending from member_versions
+            where connection_id = $1 and {condition} order by member_id, valid_from"
+        );
+        let values = std::iter::once(connection.as_str().into()).chain(of);
+        let mut versions: BTreeMap<Uuid, Vec<Version>> = BTreeMap::new();
+        for row in rows(&self.db, "read member versions", sql, values).await? {
+            let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
+            versions.entry(row.get("member_id")?).or_default().push(version);
+        }
+        Ok(versions)
+    }
+
+    async fn teams_of(
+        &self,
+        connection: &ConnectionId,
+        whose: &Whose<'_>,
     ) -> Result<BTreeMap<Uuid, Vec<Uuid>>> {
-        let sql = "select member_id, team_id from team_members
-            where connection_id = $1 and member_id between $2 and $3 order by team_id";
+        let (condition, of) = whose.condition("member_id", 2);
+        let sql = format!(
+            "select member_id, team_id from team_members where connection_id = $1 and {condition} order by team_id"
+        );
         let mut teams: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
-        let values = [connection.as_str().into(), first.into(), last.into()];
+        let values = std::iter::once(connection.as_str().into()).chain(of);
         for row in rows(&self.db, "read teams of members", sql, values).await? {
             teams.entry(row.get("member_id")?).or_default().push(row.get("team_id")?);
         }
@@ -208,20 +268,19 @@ impl Store {
     async fn older_days(
         &self,
         connection: &ConnectionId,
-        first: Uuid,
-        last: Uuid,
+        whose: &Whose<'_>,
         before: NaiveDate,
     ) -> Result<BTreeMap<Uuid, (Option<NaiveDate>, Option<NaiveDate>)>> {
-        let active = active_condition();
+        let (active, (condition, of)) = (active_condition(), whose.condition("m.member_id", 3));
         let sql = format!(
             "select m.member_id,
                 (select d.day from member_days d where d.connection_id = $1 and d.member_id = m.member_id
-                    and d.day < $4 order by d.day limit 1) as first_row,
+                    and d.day < $2 order by d.day limit 1) as first_row,
                 (select d.day from member_days d where d.connection_id = $1 and d.member_id = m.member_id
-                    and d.day < $4 and {active} order by d.day desc limit 1) as active_before
-            from members m where m.connection_id = $1 and m.member_id between $2 and $3"
+                    and d.day < $2 and {active} order by d.day desc limit 1) as active_before
+            from members m where m.connection_id = $1 and {condition}"
         );
-        let values: [Value; 4] = [connection.as_str().into(), first.into(), last.into(), before.into()];
+        let values = [connection.as_str().into(), before.into()].into_iter().chain(of);
         let rows = rows(&self.db, "read older activity", sql, values).await?;
         let days = rows
             .iter()

@@ -72,7 +72,7 @@ pub use outbox::{Outgoing, OutgoingKind};
 pub use quality::{DataFlag, Drift};
 pub use recent::{BLOCK, Packed, PackedBlock};
 pub use resources::{Missing, Resource};
-pub use rollups::RollupHead;
+pub use rollups::{NewRollup, RollupHead, TeamNumbers};
 pub use roster::{RosterChange, RosterMember, TeamRoster};
 pub use runs::{Effect, Run, StreamProgress};
 pub use schedules::{DueConnection, Schedule};

@@ -1,13 +1,22 @@
 //! Which days of a connection are to be computed again. Whoever changes facts marks their days in the same transaction,
 //! so that no change is ever missed; a rollup takes the mark away only if nothing was added since it looked.
 
+use std::{borrow::Cow, collections::BTreeSet};
+
 use chrono::NaiveDate;
 use tidemark_domain::id::ConnectionId;
+use uuid::Uuid;
 
 use crate::{
     error::Result,
-    statement::{execute, int, row, rows},
+    statement::{Table, execute, int, row, rows},
     store::{Store, Tx},
+};
+
+const TEAM_MARKS: Table<'static> = Table {
+    name: "rollup_team_marks",
+    key: 2,
+    columns: Cow::Borrowed(&["connection_id", "team_id", "revision"]),
 };
 
 /// Before all days.
@@ -16,10 +25,12 @@ pub(crate) const BEGINNING: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expe
 pub(crate) const END: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).expect("a date");
 
 /// What changed since the newest rollup.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollupMark {
     /// The first and the last day whose facts changed; may lie far outside of what is known.
     pub dirty: Option<(NaiveDate, NaiveDate)>,
+    /// Teams with other members than before.
+    pub teams: BTreeSet<Uuid>,
     /// Grows with every change.
     pub revision: u64,
 }
@@ -32,7 +43,13 @@ impl Store {
         let Some(row) = found else { return Ok(RollupMark::default()) };
         let (from, to): (Option<NaiveDate>, Option<NaiveDate>) =
             (row.get("dirty_from")?, row.get("dirty_to")?);
-        Ok(RollupMark { dirty: from.zip(to), revision: row.count("revision")? })
+        let sql = "select team_id from rollup_team_marks where connection_id = $1";
+        let teams = rows(&self.db, "read marked teams", sql, [connection.as_str().into()]).await?;
+        Ok(RollupMark {
+            dirty: from.zip(to),
+            teams: teams.iter().map(|row| row.get("team_id")).collect::<Result<_>>()?,
+            revision: row.count("revision")?,
+        })
     }
 
     /// Connections whose rollup somebody waits for, or that have not had their turn today.
@@ -73,6 +90,21 @@ impl Tx {
             .map(drop)
     }
 
+    /// Marks all days of these teams.
+    pub(crate) async fn mark_teams(&self, connection: &ConnectionId, teams: &BTreeSet<Uuid>) -> Result<()> {
+        if teams.is_empty() {
+            return Ok(());
+        }
+        let sql = "insert into rollup_marks (connection_id, revision, asked_revision) values ($1, 1, 0)
+            on conflict (connection_id) do update set revision = rollup_marks.revision + 1
+            returning revision";
+        let id = || connection.as_str().into();
+        let marked = row(&self.tx, "mark a connection", sql, [id()]).await?;
+        let revision: i64 = marked.map_or(Ok(1), |row| row.get("revision"))?;
+        let rows = teams.iter().map(|team| vec![id(), (*team).into(), revision.into()]);
+        TEAM_MARKS.put(&self.tx, "mark teams", rows).await.map(drop)
+    }
+
     /// Asks for a new look at the connection, without any changed facts.
     pub(crate) async fn ask_for_rollup(&self, connection: &ConnectionId) -> Result<()> {
         let sql = "insert into rollup_marks (connection_id, revision, asked_revision) values ($1, 1, 1)
@@ -81,12 +113,13 @@ impl Tx {
         execute(&self.tx, "ask for a rollup", sql, [connection.as_str().into()]).await.map(drop)
     }
 
-    /// Takes the mark away, if it is still the one that was seen.
+    /// Takes the mark away, if it is still the one that was seen, and those of teams that were.
     pub(crate) async fn unmark(&self, connection: &ConnectionId, revision: u64) -> Result<()> {
         let sql = "update rollup_marks set dirty_from = null, dirty_to = null
             where connection_id = $1 and revision = $2";
-        execute(&self.tx, "take a mark away", sql, [connection.as_str().into(), int(revision)])
-            .await
-            .map(drop)
+        let seen = || [connection.as_str().into(), int(revision)];
+        execute(&self.tx, "take a mark away", sql, seen()).await?;
+        let sql = "delete from rollup_team_marks where connection_id = $1 and revision <= $2";
+        execute(&self.tx, "take marks of teams away", sql, seen()).await.map(drop)
     }
 }

@@ -62,10 +62,17 @@ impl MigratorTrait for Migrator {
             Box::new(Migration { name: "0012_console", ddl: &[include_str!("migration/0012_console.sql")] }),
             Box::new(Migration { name: "0014_trace", ddl: &[include_str!("migration/0014_trace.sql")] }),
             Box::new(Migration {
+<<<<<<< HEAD
                 name: "0020_partitions",
                 ddl: &[include_str!("migration/0020_partitions.sql")],
             }),
             Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
+=======
+                name: "0015_team_marks",
+                ddl: &[include_str!("migration/0015_team_marks.sql")],
+            }),
+            Box::new(Migration { name: "0016_views", ddl: &[include_str!("migration/0016_views.sql")] }),
+>>>>>>> u6
         ]
     }
 }
@@ -89,5 +96,41 @@ impl MigrationTrait for Migration {
             manager.get_connection().execute_unprepared(&sql).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_runtime::config::Database;
+
+    use crate::{statement::rows, store::Store};
+
+    const COMMENTS: [&str; 2] =
+        [include_str!("migration/0008_comments.sql"), include_str!("migration/0016_views.sql")];
+
+    /// What is described can be asked for, and of the views everything is. PostgreSQL refuses a description of what is not
+    /// there; SQLite reads none.
+    #[tokio::test]
+    async fn every_column_of_the_views_is_described() {
+        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let store = Store::connect(&settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let lines = || COMMENTS.into_iter().flat_map(str::lines);
+        let described =
+            || lines().filter_map(|line| line.strip_prefix("comment on column ")?.split_once(' '));
+        for (name, _) in described() {
+            let (table, column) = name.split_once('.').unwrap();
+            rows(&store.db, "a test", format!("select {column} from {table}"), []).await.unwrap();
+        }
+        for view in ["daily", "areas", "seats", "recommendations"] {
+            let view = format!("utilization_{view}_v1");
+            assert!(lines().any(|line| line.starts_with(&format!("comment on view {view} is"))), "{view}");
+            let columns = rows(&store.db, "a test", format!("pragma table_info({view})"), []).await.unwrap();
+            assert!(columns.len() > 10, "{view}");
+            for column in columns {
+                let name = format!("{view}.{}", column.get::<String>("name").unwrap());
+                assert_eq!(described().filter(|(it, _)| *it == name).count(), 1, "{name}");
+            }
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! The numbers per cut, window and day: one row each, with five areas side by side.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use chrono::{Days, NaiveDate};
 use sea_orm::Value;
@@ -9,10 +13,11 @@ use tidemark_domain::{
     id::ConnectionId,
     rollup::{AreaUse, Cut, Key, WindowUse},
 };
+use uuid::Uuid;
 
 use crate::{
     error::Result,
-    statement::{Row, Table, corrupt, execute, int, rows},
+    statement::{Row, Table, corrupt, execute, int, placeholders, rows},
     store::{Store, Tx},
 };
 
@@ -147,11 +152,13 @@ impl Store {
 }
 
 impl Tx {
-    /// Makes the rows of those days what the rollup says; gives how many were not so already.
+    /// Makes the rows of those days what the rollup says, of all cuts or of these teams; gives how many were not so
+    /// already.
     pub(crate) async fn put_numbers(
         &self,
         connection: &ConnectionId,
         (first, last): (NaiveDate, NaiveDate),
+        teams: Option<&BTreeSet<Uuid>>,
         wanted: &BTreeMap<Key, WindowUse>,
     ) -> Result<u64> {
         let mut by_day: BTreeMap<NaiveDate, Vec<(&Key, &WindowUse)>> = BTreeMap::new();
@@ -162,7 +169,7 @@ impl Tx {
         while from <= last {
             let to = last.min(from + Days::new(BLOCK - 1));
             let block = by_day.range(from..=to).flat_map(|(_, rows)| rows.iter().copied()).collect();
-            changed += self.put_block(connection, (from, to), &block).await?;
+            changed += self.put_block(connection, (from, to), teams, &block).await?;
             from = to + Days::new(1);
         }
         Ok(changed)
@@ -172,13 +179,22 @@ impl Tx {
         &self,
         connection: &ConnectionId,
         (from, to): (NaiveDate, NaiveDate),
+        teams: Option<&BTreeSet<Uuid>>,
         wanted: &BTreeMap<&Key, &WindowUse>,
     ) -> Result<u64> {
+        let keys: Vec<_> = teams.into_iter().flatten().map(|team| Cut::Team(*team).key()).collect();
+        let only = if teams.is_some() {
+            format!("and cut_kind = 'team' and cut_key in ({})", placeholders(4, keys.len()))
+        } else {
+            String::new()
+        };
         let sql = format!(
-            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3",
+            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 {only}",
             columns()
         );
-        let there = rows(&self.tx, "read numbers", sql, [connection.as_str().into(), from.into(), to.into()]);
+        let mut of: Vec<Value> = vec![connection.as_str().into(), from.into(), to.into()];
+        of.extend(keys.into_iter().map(Value::from));
+        let there = rows(&self.tx, "read numbers", sql, of);
         let there = there.await?.iter().map(read).collect::<Result<BTreeMap<Key, WindowUse>>>()?;
         let (mut fresh, mut other) = (Vec::new(), Vec::new());
         for (key, numbers) in wanted {
@@ -205,35 +221,5 @@ impl Tx {
             execute(&self.tx, "delete numbers", sql, values).await?;
         }
         Ok(changed as u64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tidemark_runtime::config::Database;
-
-    use super::*;
-
-    /// What is described can be asked for. PostgreSQL refuses a description of what is not there; SQLite reads none.
-    #[tokio::test]
-    async fn every_described_column_can_be_asked_for() {
-        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
-        let store = Store::connect(&settings).await.unwrap();
-        store.migrate().await.unwrap();
-        let comments = include_str!("migration/0008_comments.sql");
-        let described =
-            comments.lines().filter_map(|line| line.strip_prefix("comment on column ")?.split_once(' '));
-        let mut count = 0;
-        for (name, _) in described {
-            let (table, column) = name.split_once('.').unwrap();
-            rows(&store.db, "a test", format!("select {column} from {table}"), []).await.unwrap();
-            count += 1;
-        }
-        for view in ["daily", "areas", "seats", "recommendations"] {
-            let view = format!("utilization_{view}_v1");
-            assert!(comments.contains(&format!("comment on view {view} is")), "{view}");
-            rows(&store.db, "a test", format!("select * from {view}"), []).await.unwrap();
-        }
-        assert!(count > 30);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every table of facts, with what makes its rows one of a kind within a connection.
-const FACTS: [(&str, &str); 26] = [
+const FACTS: [(&str, &str); 27] = [
     ("alerts", "kind, subject"),
     ("acceptances", "member_id"),
     ("recommendations", "member_id"),
@@ -18,6 +18,7 @@ const FACTS: [(&str, &str); 26] = [
     ("contracts", "connection_id"),
     ("rollup_numbers", "cut_kind, cut_key, window_days, day"),
     ("rollup_marks", "connection_id"),
+    ("rollup_team_marks", "team_id"),
     ("seats", "member_id"),
     ("activity_pages", "block, day"),
     ("activity_blocks", "block"),

@@ -1,6 +1,9 @@
 //! Rollups: what the newest one speaks for, and writing one whole.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ConnectionTrait, Value};
@@ -8,8 +11,9 @@ use tidemark_domain::{
     event::Changed,
     id::{ConnectionId, RunId},
     recommendation::Recommendation,
-    rollup::{Flag, Rollup},
+    rollup::{Flag, Key, Rollup, WindowUse},
 };
+use uuid::Uuid;
 
 use crate::{
     error::Result,
@@ -60,6 +64,32 @@ pub struct RollupHead {
     pub kept_from: Option<NaiveDate>,
 }
 
+/// What is to be written of a rollup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRollup {
+    /// What it speaks for.
+    pub head: RollupHead,
+    /// The numbers of its days, and all seats.
+    pub rollup: Rollup,
+    /// Numbers of teams on all days, where some had to be computed again.
+    pub teams: Option<TeamNumbers>,
+    /// What is recommended.
+    pub recommendations: Vec<Recommendation>,
+    /// What is kept for the next one, where it is other than before.
+    pub packed: Option<Packed>,
+}
+
+/// All numbers of some teams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamNumbers {
+    /// Which teams; those without any numbers too.
+    pub teams: BTreeSet<Uuid>,
+    /// The first and the last day.
+    pub days: (NaiveDate, NaiveDate),
+    /// The numbers.
+    pub windows: BTreeMap<Key, WindowUse>,
+}
+
 impl Store {
     /// What the newest rollup speaks for.
     pub async fn rollup_head(&self, connection: &ConnectionId) -> Result<Option<RollupHead>> {
@@ -88,19 +118,13 @@ impl Store {
 
 impl Tx {
     /// Writes the rollup's numbers of its days over those that are there, and its seats and recommendations in the place
-    /// of the old ones, and what is kept for the next one; equal rows are left alone. Numbers of other days stay. Takes
-    /// away the mark that it has seen.
+    /// of the old ones, and what is kept for the next one; equal rows are left alone. Numbers of other days stay, but for
+    /// those of teams that were computed again. Takes away the mark that it has seen.
     ///
     /// None, with nothing written, where a rollup of a newer day or of later facts stands already: the head goes first,
     /// so that of two writers the second waits for the first and then sees its day.
-    pub async fn write_rollup(
-        &self,
-        connection: &ConnectionId,
-        head: &RollupHead,
-        rollup: &Rollup,
-        recommendations: &[Recommendation],
-        packed: Option<&Packed>,
-    ) -> Result<Option<Changed>> {
+    pub async fn write_rollup(&self, connection: &ConnectionId, new: &NewRollup) -> Result<Option<Changed>> {
+        let NewRollup { head, rollup, teams, recommendations, packed } = new;
         let upsert = HEADS.upsert(self.tx.get_database_backend());
         let newest = format!(
             "{upsert} where rollup_heads.as_of <= excluded.as_of and rollup_heads.revision <= excluded.revision"
@@ -109,12 +133,20 @@ impl Tx {
         if execute(&self.tx, "write a rollup's head", newest, values).await? == 0 {
             return Ok(None);
         }
-        let (first, last) = rollup.days;
-        let some = !rollup.windows.is_empty();
+        let mut numbers = 0;
+        let days = (!rollup.windows.is_empty()).then_some(rollup.days);
+        if let Some(days) = days {
+            numbers += self.put_numbers(connection, days, None, &rollup.windows).await?;
+        }
+        if let Some(TeamNumbers { teams, days, windows }) = teams {
+            numbers += self.put_numbers(connection, *days, Some(teams), windows).await?;
+        }
+        // Those of teams are of all days.
+        let days = teams.as_ref().map(|teams| teams.days).or(days);
         let changed = Changed {
-            first_day: some.then_some(first),
-            last_day: some.then_some(last),
-            numbers: if some { self.put_numbers(connection, rollup.days, &rollup.windows).await? } else { 0 },
+            first_day: days.map(|(first, _)| first),
+            last_day: days.map(|(_, last)| last),
+            numbers,
             seats: self.put_seats(connection, &rollup.seats).await?,
             recommendations: self.put_recommendations(connection, recommendations).await?,
         };

@@ -250,7 +250,7 @@ impl Tx {
             .flat_map(|team| team.members.iter().map(|member| (team.team_id, *member)))
             .collect();
         let count = (teams.len() + members.len()) as u64;
-        let removed = self.remove_teams(connection, &teams, &members).await?;
+        let (removed, mut changed) = self.remove_teams(connection, &teams, &members).await?;
         let rows = teams.values().map(|team| -> Vec<Value> {
             let (name, handle) = (team.name.as_str(), team.handle.as_str());
             vec![connection.as_str().into(), team.team_id.into(), name.into(), handle.into()]
@@ -259,21 +259,22 @@ impl Tx {
         let rows = members.into_iter().map(|(team, member)| -> Vec<Value> {
             vec![connection.as_str().into(), team.into(), member.into()]
         });
-        let joined = TEAM_MEMBERS.put(&self.tx, "write team members", rows).await?;
-        written += joined;
-        if joined + removed > 0 {
-            self.mark(connection, [marks::BEGINNING, marks::END]).await?;
-        }
+        let joined: Vec<Uuid> =
+            TEAM_MEMBERS.put_changed(&self.tx, "write team members", "team_id", rows).await?;
+        written += joined.len() as u64;
+        changed.extend(joined);
+        self.mark_teams(connection, &changed).await?;
         Ok(Effect { written, unchanged: count - written, removed, late: 0 })
     }
 
+    /// How many rows went, and the teams that lost members.
     async fn remove_teams(
         &self,
         connection: &ConnectionId,
         teams: &BTreeMap<Uuid, &TeamRoster>,
         members: &BTreeSet<(Uuid, Uuid)>,
-    ) -> Result<u64> {
-        let mut removed = 0;
+    ) -> Result<(u64, BTreeSet<Uuid>)> {
+        let (mut removed, mut changed) = (0, BTreeSet::new());
         let sql = "select team_id, member_id from team_members where connection_id = $1";
         for row in rows(&self.tx, "read team members", sql, [connection.as_str().into()]).await? {
             let (team, member): (Uuid, Uuid) = (row.get("team_id")?, row.get("member_id")?);
@@ -282,6 +283,7 @@ impl Tx {
                     "delete from team_members where connection_id = $1 and team_id = $2 and member_id = $3";
                 let values = [connection.as_str().into(), team.into(), member.into()];
                 removed += execute(&self.tx, "remove a team member", sql, values).await?;
+                changed.insert(team);
             }
         }
         let sql = "select team_id from teams where connection_id = $1";
@@ -293,6 +295,6 @@ impl Tx {
                 removed += execute(&self.tx, "remove a team", sql, values).await?;
             }
         }
-        Ok(removed)
+        Ok((removed, changed))
     }
 }

@@ -14,11 +14,11 @@ use tidemark_domain::{
     event::{Data, Event, UtilizationUpdated},
     exemption::Exemption,
     id::ConnectionId,
-    recommendation::{Recommendation, recommend},
+    recommendation::recommend,
     rollup::{DEFINITION_VERSION, Rollup},
 };
 use tidemark_ports::topology::UTILIZATION_SYNCS;
-use tidemark_store::{Error, Packed, RollupHead, Store};
+use tidemark_store::{Error, NewRollup, RollupHead, Store};
 
 use plan::{Plan, Span};
 
@@ -53,12 +53,9 @@ pub(crate) enum Outcome {
     Duplicate,
 }
 
-/// What is to be written.
+/// What is to be written, and what alerts are judged by besides.
 struct Computed {
-    head: RollupHead,
-    rollup: Rollup,
-    packed: Option<Packed>,
-    recommendations: Vec<Recommendation>,
+    new: NewRollup,
     exemptions: Vec<Exemption>,
     /// There was no rollup before.
     first_look: bool,
@@ -81,8 +78,14 @@ pub(crate) async fn recompute(
         (Plan::Recent { read }, _) => fold::recent(store, connection, &span, read).await?,
         _ => fold::whole(store, connection, &span).await?,
     };
+    // A rebuild has them.
+    let teams = if mark.teams.is_empty() || is_whole(&rollup, &span) {
+        None
+    } else {
+        Some(fold::teams(store, connection, &span, mark.teams).await?)
+    };
     let exemptions = store.exemptions(connection).await?;
-    let result = Computed {
+    let new = NewRollup {
         recommendations: recommend(&rollup, &span.coverage, &exemptions),
         head: RollupHead {
             as_of: span.last,
@@ -99,11 +102,16 @@ pub(crate) async fn recompute(
             },
         },
         rollup,
+        teams,
         packed,
-        exemptions,
-        first_look: before.is_none(),
     };
+    let result = Computed { new, exemptions, first_look: before.is_none() };
     write(store, clock, entropy, cause, &result).await
+}
+
+/// Whether the rollup has the numbers of all days.
+fn is_whole(rollup: &Rollup, span: &Span) -> bool {
+    !rollup.windows.is_empty() && rollup.days == (span.first, span.last)
 }
 
 /// What stands already, where no facts changed: a turn of the day, a new contract.
@@ -124,7 +132,7 @@ async fn write(
     cause: &Cause,
     result: &Computed,
 ) -> Result<Outcome, Error> {
-    let (connection, head) = (cause.connection(), &result.head);
+    let (connection, head) = (cause.connection(), &result.new.head);
     let situation = alerts::Facts::read(store, connection, clock, result).await?;
     let tx = store.begin().await?;
     if let Cause::Sync(event) = cause
@@ -132,10 +140,7 @@ async fn write(
     {
         return Ok(Outcome::Duplicate);
     }
-    let written = tx
-        .write_rollup(connection, head, &result.rollup, &result.recommendations, result.packed.as_ref())
-        .await?;
-    let Some(changed) = written else {
+    let Some(changed) = tx.write_rollup(connection, &result.new).await? else {
         tx.commit().await?;
         return Ok(Outcome::Superseded { as_of: head.as_of });
     };

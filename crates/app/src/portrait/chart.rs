@@ -1,6 +1,6 @@
 //! The geometry of the charts: from numbers to places. How they look is up to the page's CSS.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 
 /// A place on an axis with its text.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,6 @@ pub(super) struct Trend {
     pub(super) height: f64,
     pub(super) left: f64,
     pub(super) right: f64,
-    pub(super) bottom: f64,
     pub(super) lines: Vec<Line>,
     pub(super) values: Vec<Tick>,
     pub(super) months: Vec<Tick>,
@@ -38,11 +37,11 @@ pub(super) struct Series {
     pub(super) points: Vec<(NaiveDate, u32)>,
 }
 
-const LABEL_GAP: f64 = 15.0;
+const LABEL_GAP: f64 = 10.5;
 
 impl Trend {
     pub(super) fn new(series: &[Series], width: f64, height: f64) -> Self {
-        let (left, right, top, bottom) = (34.0, width - 92.0, 10.0, height - 24.0);
+        let (left, right, top, bottom) = (32.0, width - 66.0, 8.0, height - 20.0);
         let days = series.iter().flat_map(|series| series.points.iter().map(|(day, _)| *day));
         let (first, last) = (days.clone().min().unwrap_or_default(), days.max().unwrap_or_default());
         let most = series.iter().flat_map(|series| series.points.iter().map(|(_, value)| *value)).max();
@@ -63,7 +62,7 @@ impl Trend {
         let values = values.map(|value| Tick { at: y(value), text: value.to_string() }).collect();
         let starts = first.iter_days().take_while(|day| *day <= last).filter(|day| day.day() == 1);
         let months = starts.map(|day| Tick { at: x(day), text: day.format("%b").to_string() }).collect();
-        Self { width, height, left, right, bottom, lines, values, months }
+        Self { width, height, left, right, lines, values, months }
     }
 }
 
@@ -91,11 +90,14 @@ fn spread(lines: &mut [Line], bottom: f64) {
     }
 }
 
+/// Percent of a bar that a number needs.
+const TOLD: f64 = 4.0;
+
 /// A piece of a stacked bar.
 #[derive(Debug, PartialEq)]
 pub(super) struct Piece {
     pub(super) class: String,
-    pub(super) x: f64,
+    /// In percent of the bar.
     pub(super) width: f64,
     pub(super) count: u32,
     pub(super) name: String,
@@ -103,23 +105,46 @@ pub(super) struct Piece {
     pub(super) told: bool,
 }
 
-/// A bar of pieces side by side, over a common whole.
-pub(super) fn stack(pieces: &[(String, u32)], whole: u32, width: f64) -> Vec<Piece> {
-    let mut x = 0.0;
-    let mut stacked = Vec::new();
-    for (name, count) in pieces.iter().filter(|(_, count)| *count > 0) {
-        let wide = f64::from(*count) / f64::from(whole.max(1)) * width;
-        stacked.push(Piece {
+/// A part of a whole in percent, with one decimal.
+pub(super) fn percent_of(part: u32, whole: u32) -> f64 {
+    (f64::from(part) / f64::from(whole.max(1)) * 1_000.0).round() / 10.0
+}
+
+/// The pieces of a bar side by side, over a common whole.
+pub(super) fn stack(pieces: &[(String, u32)], whole: u32) -> Vec<Piece> {
+    let piece = |(name, count): &(String, u32)| {
+        let width = percent_of(*count, whole);
+        Piece {
             class: name.clone(),
-            x,
-            width: (wide - 2.0).max(1.0),
+            width,
             count: *count,
             name: name.replace('_', " "),
-            told: wide >= 8.0 + 8.0 * count.to_string().len() as f64,
-        });
-        x += wide;
+            told: width >= TOLD * (1.0 + count.to_string().len() as f64),
+        }
+    };
+    pieces.iter().filter(|(_, count)| *count > 0).map(piece).collect()
+}
+
+/// A month over a chart of weeks.
+#[derive(Debug, PartialEq)]
+pub(super) struct Month {
+    pub(super) name: String,
+    /// Weeks that begin in it.
+    pub(super) weeks: usize,
+}
+
+/// The months of so many weeks, the last of which ends on a day.
+pub(super) fn months(last: NaiveDate, weeks: usize) -> Vec<Month> {
+    let starts = (1..=weeks as u64).rev().map(|back| last + Days::new(1) - Days::new(7 * back));
+    let mut months: Vec<Month> = Vec::new();
+    for start in starts {
+        let name = start.format("%b").to_string();
+        match months.last_mut() {
+            Some(month) if month.name == name => month.weeks += 1,
+            _ => months.push(Month { name, weeks: 1 }),
+        }
     }
-    stacked
+    months
 }
 
 /// How strongly a week of so many active days is coloured.
@@ -168,9 +193,17 @@ mod tests {
     #[test]
     fn pieces_lie_side_by_side() {
         let pieces = [("dormant".to_owned(), 3), ("unknown".to_owned(), 0), ("never_seen".to_owned(), 1)];
-        let stacked = stack(&pieces, 8, 400.0);
-        assert_eq!(stacked.len(), 2);
-        assert_eq!((stacked[0].x, stacked[1].x), (0.0, 150.0));
+        let stacked = stack(&pieces, 80);
+        assert_eq!(stacked.iter().map(|piece| piece.width).collect::<Vec<_>>(), [3.8, 1.3]);
         assert_eq!(stacked[1].name, "never seen");
+        assert!(!stacked[1].told && stack(&pieces, 8)[1].told);
+        assert_eq!(stack(&pieces, 0)[1].width, 100.0, "of nothing, and still a number");
+    }
+
+    #[test]
+    fn weeks_are_told_by_the_month_they_begin_in() {
+        let told = months(day(41), 13);
+        let told: Vec<_> = told.iter().map(|month| (month.name.as_str(), month.weeks)).collect();
+        assert_eq!(told, [("Dec", 5), ("Jan", 4), ("Feb", 4)], "the last week begins on 24 February");
     }
 }

@@ -2,19 +2,15 @@
 
 use anyhow::{Context, Result};
 use askama::Template;
-use tidemark_domain::{contract::Currency, recommendation::Action};
+use tidemark_domain::{contract::Currency, recommendation::Action, rollup::Flag};
 use tidemark_rpc::utilization::{Basis, Money, Savings, Seat, Share, Summary, WindowUse};
 
 use super::{
-    chart::{Piece, Series, Trend, level, stack},
+    chart::{Month, Piece, Series, Trend, level, months, percent_of, stack},
     evidence::{Evidence, ROWS},
 };
 
-const BAR: f64 = 270.0;
-/// Letters of a name beside the heatmap.
-const NAME: usize = 22;
-
-/// An area's bar.
+/// An area's bar. Widths are in percent.
 struct AreaBar {
     name: String,
     members: u32,
@@ -24,7 +20,6 @@ struct AreaBar {
     percent: String,
     width: f64,
     creators_width: f64,
-    y: f64,
 }
 
 struct IdleBar {
@@ -32,18 +27,16 @@ struct IdleBar {
     idle: u32,
     pieces: Vec<Piece>,
     cost: String,
-    y: f64,
 }
 
 struct HeatRow {
     name: String,
     state: String,
+    last_active: String,
     cells: Vec<HeatCell>,
-    y: f64,
 }
 
 struct HeatCell {
-    x: f64,
     level: u8,
     days: u32,
 }
@@ -54,11 +47,16 @@ struct Todo {
     tier: &'static str,
 }
 
+/// Seats that the same is recommended for.
+struct Group {
+    sentence: String,
+    tier: String,
+    lines: Vec<Line>,
+}
+
 struct Line {
     who: String,
     role: String,
-    tier: String,
-    what: String,
     last_active: String,
     active_days_28: u32,
     active_days_90: u32,
@@ -72,15 +70,24 @@ struct TrendRow {
     active: Vec<u32>,
 }
 
+/// Something wrong with the facts.
+struct Doubt {
+    name: String,
+    sentence: &'static str,
+}
+
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
     workspace: &'a str,
     summary: &'a Summary,
     basis: &'a Basis,
+    flags: Vec<Doubt>,
     paid: u32,
     used: u32,
     used_percent: String,
+    used_width: f64,
+    not_used: Vec<Piece>,
     coverage: String,
     full: bool,
     todos: Vec<Todo>,
@@ -89,15 +96,15 @@ struct Page<'a> {
     areas: Vec<AreaBar>,
     idle: Vec<IdleBar>,
     heat: Vec<HeatRow>,
-    heat_height: f64,
     heat_left_out: u32,
-    heat_weeks: usize,
+    months: Vec<Month>,
+    weeks: usize,
     savings: &'a Savings,
     now: String,
     now_width: f64,
     renewal: String,
     renewal_width: f64,
-    lines: Vec<Line>,
+    groups: Vec<Group>,
     lines_left_out: usize,
     allocation: String,
     cost_per_active: String,
@@ -110,41 +117,49 @@ pub(crate) fn render(evidence: &Evidence) -> Result<String> {
     let basis = summary.basis.as_ref().context("the summary says not what it stands on")?;
     let savings = summary.savings.as_ref().context("the summary has no savings")?;
     let month = window(summary, 28).context("the summary has no window of 28 days")?;
-    let (now, renewal) =
-        (money(savings.reassignable_per_month.as_ref()), money(savings.saving_at_renewal.as_ref()));
-    let most = savings.reassignable_now.max(savings.droppable_at_renewal.unwrap_or(0)).max(1);
-    let wide = |seats: u32| f64::from(seats) / f64::from(most) * BAR;
+    let as_of = summary.as_of.parse().context("the summary tells no day")?;
+    let most = savings.reassignable_now.max(savings.droppable_at_renewal.unwrap_or(0));
     let heat = heat(evidence);
+    let weeks = heat.first().map_or(0, |row| row.cells.len());
     let page = Page {
         workspace: &evidence.workspace,
         summary,
         basis,
+        flags: basis.flags.iter().map(|flag| doubt(flag)).collect(),
         paid: month.assigned_seats,
         used: month.active_seats,
         used_percent: percent(month.seat_utilization.as_ref()),
+        used_width: percent_of(month.active_seats, month.assigned_seats),
+        not_used: pieces(summary, 28, month.assigned_seats),
         coverage: format!("{} of {} days known", month.covered_days, month.days),
         full: month.covered_days == month.days,
         todos: todos(evidence),
         trend: trend(evidence),
         trend_rows: trend_rows(evidence),
         areas: areas(month),
-        idle: idle(summary),
-        heat_height: heat.len() as f64 * 18.0 + 26.0,
+        idle: idle(summary, month.assigned_seats),
         heat_left_out: evidence.seats_left_out,
-        heat_weeks: heat.first().map_or(0, |row| row.cells.len()),
+        months: months(as_of, weeks),
+        weeks,
         heat,
         savings,
-        now_width: wide(savings.reassignable_now),
-        renewal_width: wide(savings.droppable_at_renewal.unwrap_or(0)),
-        now,
-        renewal,
-        lines: evidence.recommendations.iter().take(ROWS as usize).filter_map(line).collect(),
+        now: money(savings.reassignable_per_month.as_ref()),
+        now_width: percent_of(savings.reassignable_now, most),
+        renewal: money(savings.saving_at_renewal.as_ref()),
+        renewal_width: percent_of(savings.droppable_at_renewal.unwrap_or(0), most),
+        groups: groups(evidence),
         lines_left_out: evidence.recommendations.len().saturating_sub(ROWS as usize),
         allocation: shown(summary.allocation.as_ref()),
         cost_per_active: money(summary.cost_per_active_seat.as_ref()),
         stickiness: percent(summary.stickiness.as_ref()),
     };
     page.render().context("the page could not be written")
+}
+
+/// A flag of a newer service is told by its name.
+fn doubt(flag: &str) -> Doubt {
+    let known = Flag::ALL.into_iter().find(|known| known.as_str() == flag);
+    Doubt { name: flag.replace('_', " "), sentence: known.map(Flag::sentence).unwrap_or_default() }
 }
 
 fn window(summary: &Summary, days: u32) -> Option<&WindowUse> {
@@ -197,7 +212,7 @@ fn trend(evidence: &Evidence) -> Trend {
         Series { class: "w28", name: "in 28 days", points: points(28, used) },
         Series { class: "w7", name: "in 7 days", points: points(7, used) },
     ];
-    Trend::new(&series, 560.0, 250.0)
+    Trend::new(&series, 560.0, 190.0)
 }
 
 /// The same as a table: one row a week, ending on the as-of day.
@@ -216,34 +231,34 @@ fn trend_rows(evidence: &Evidence) -> Vec<TrendRow> {
 }
 
 fn areas(month: &WindowUse) -> Vec<AreaBar> {
-    let wide = |members: u32| f64::from(members) / f64::from(month.active_seats.max(1)) * BAR;
-    let bar = |(at, area): (usize, &tidemark_rpc::utilization::AreaUse)| AreaBar {
+    let bar = |area: &tidemark_rpc::utilization::AreaUse| AreaBar {
         name: area.area.clone(),
         members: area.members,
         creators: area.creators,
         openers: area.openers,
         actions: area.actions,
         percent: percent(area.adoption.as_ref()),
-        width: wide(area.members),
-        creators_width: wide(area.creators),
-        y: at as f64 * 34.0,
+        width: percent_of(area.members, month.active_seats),
+        creators_width: percent_of(area.creators, month.active_seats),
     };
-    month.areas.iter().enumerate().map(bar).collect()
+    month.areas.iter().map(bar).collect()
 }
 
-fn idle(summary: &Summary) -> Vec<IdleBar> {
-    let paid = window(summary, 28).map_or(0, |window| window.assigned_seats);
-    let bar = |(at, idle): (usize, &tidemark_rpc::utilization::IdleSeats)| {
-        let states: Vec<_> = idle.states.iter().map(|state| (state.state.clone(), state.seats)).collect();
-        IdleBar {
-            days: idle.days,
-            idle: states.iter().map(|(_, seats)| seats).sum(),
-            pieces: stack(&states, paid, BAR),
-            cost: money(idle.cost_per_month.as_ref()),
-            y: at as f64 * 44.0,
-        }
+fn idle(summary: &Summary, paid: u32) -> Vec<IdleBar> {
+    let bar = |idle: &tidemark_rpc::utilization::IdleSeats| IdleBar {
+        days: idle.days,
+        idle: idle.states.iter().map(|state| state.seats).sum(),
+        pieces: pieces(summary, idle.days, paid),
+        cost: money(idle.cost_per_month.as_ref()),
     };
-    summary.idle.iter().enumerate().map(bar).collect()
+    summary.idle.iter().map(bar).collect()
+}
+
+/// The idle seats of a window by state, as parts of all paid ones.
+fn pieces(summary: &Summary, days: u32, paid: u32) -> Vec<Piece> {
+    let idle = summary.idle.iter().find(|idle| idle.days == days);
+    let states = idle.into_iter().flat_map(|idle| &idle.states);
+    stack(&states.map(|state| (state.state.clone(), state.seats)).collect::<Vec<_>>(), paid)
 }
 
 fn who(seat: &Seat) -> String {
@@ -252,47 +267,52 @@ fn who(seat: &Seat) -> String {
     named.unwrap_or_else(|| format!("member {}", seat.member_id.chars().take(8).collect::<String>()))
 }
 
-fn short(name: &str) -> String {
-    if name.chars().count() <= NAME {
-        return name.to_owned();
-    }
-    name.chars().take(NAME - 1).chain(['…']).collect()
+fn last_active(seat: &Seat) -> String {
+    let never = seat.last_active_day.is_empty();
+    if never { "never".to_owned() } else { seat.last_active_day.clone() }
 }
 
 fn heat(evidence: &Evidence) -> Vec<HeatRow> {
-    let row = |(at, seat): (usize, &Seat)| {
-        let cell = |(week, days): (usize, &u32)| HeatCell {
-            x: 150.0 + week as f64 * 24.5,
-            level: level(*days),
-            days: *days,
-        };
-        HeatRow {
-            name: short(&who(seat)),
-            state: seat.state.replace('_', " "),
-            cells: seat.active_days_by_week.iter().enumerate().map(cell).collect(),
-            y: at as f64 * 18.0,
-        }
+    let row = |seat: &Seat| HeatRow {
+        name: who(seat),
+        state: seat.state.replace('_', " "),
+        last_active: last_active(seat),
+        cells: seat
+            .active_days_by_week
+            .iter()
+            .map(|days| HeatCell { level: level(*days), days: *days })
+            .collect(),
     };
-    evidence.seats.iter().enumerate().map(row).collect()
+    evidence.seats.iter().map(row).collect()
 }
 
-fn line(recommendation: &tidemark_rpc::utilization::Recommendation) -> Option<Line> {
-    let seat = recommendation.seat.as_ref()?;
+/// The first recommendations, surest first, those of the same together.
+fn groups(evidence: &Evidence) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for it in evidence.recommendations.iter().take(ROWS as usize) {
+        let Some(seat) = &it.seat else { continue };
+        match groups.last_mut() {
+            Some(group) if group.sentence == it.sentence => group.lines.push(line(seat)),
+            _ => groups.push(Group {
+                sentence: it.sentence.clone(),
+                tier: it.tier.clone(),
+                lines: vec![line(seat)],
+            }),
+        }
+    }
+    groups
+}
+
+fn line(seat: &Seat) -> Line {
     let active =
         |days: u32| seat.uses.iter().find(|used| used.days == days).map_or(0, |used| used.active_days);
-    Some(Line {
+    Line {
         who: who(seat),
         role: seat.role.clone(),
-        tier: recommendation.tier.clone(),
-        what: recommendation.sentence.clone(),
-        last_active: if seat.last_active_day.is_empty() {
-            "never".to_owned()
-        } else {
-            seat.last_active_day.clone()
-        },
+        last_active: last_active(seat),
         active_days_28: active(28),
         active_days_90: active(90),
         areas: seat.areas_used.join(", "),
         covered: seat.covered_days_90,
-    })
+    }
 }

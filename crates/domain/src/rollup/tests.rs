@@ -1,16 +1,19 @@
 //! The fold against a naive computation that follows the definitions word by word, on random workspaces: members who
-//! change role, leave, return, come later; gaps in the coverage; rows that come late; several teams.
+//! change role, leave, return, come later, are exempt; gaps in the coverage; rows that come late; several teams.
 
 mod naive;
 
 use std::collections::BTreeSet;
 
+use chrono::DateTime;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     activity::{COUNTER_TABLE, Counters, MemberDay},
+    exemption::Exemption,
     member::{Role, Standing},
+    recommendation::recommend,
 };
 
 const LAST: u64 = 200;
@@ -25,6 +28,7 @@ pub(super) struct Person {
     pub(super) versions: Vec<Version>,
     pub(super) days: Vec<MemberDay>,
     pub(super) teams: Vec<Uuid>,
+    pub(super) exemption: Option<Exemption>,
 }
 
 impl Person {
@@ -73,14 +77,23 @@ fn person() -> impl Strategy<Value = Person> {
     let versions = prop::collection::btree_map(0_u64..LAST, version(), 0..4);
     let days = prop::collection::btree_map(0_u64..LAST, day(), 0..40);
     let teams = prop::collection::btree_set(1_u128..4, 0..4);
-    (any::<u128>(), versions, days, teams).prop_map(|(id, versions, days, teams)| {
+    let exempt = prop::option::weighted(0.3, (0_u64..LAST, prop::bool::weighted(0.2)));
+    (any::<u128>(), versions, days, teams, exempt).prop_map(|(id, versions, days, teams, exempt)| {
         let id = Uuid::from_u128(id);
+        let exemption = |(until, ended): (u64, bool)| Exemption {
+            member_id: id,
+            reason: "on leave".to_owned(),
+            until: at(until),
+            set_at: DateTime::UNIX_EPOCH,
+            ended_at: ended.then_some(DateTime::UNIX_EPOCH),
+        };
         let version = |(from, standing)| Version { valid_from: at(from), standing };
         Person {
             id,
             versions: versions.into_iter().map(version).collect(),
             days: days.into_iter().map(|(offset, (flag, set))| row(id, offset, flag, &set)).collect(),
             teams: teams.into_iter().map(Uuid::from_u128).collect(),
+            exemption: exempt.map(exemption),
         }
     })
 }
@@ -109,7 +122,7 @@ proptest! {
     fn the_fold_equals_the_naive_computation(
         people in prop::collection::vec(person(), 0..8),
         first in 0_u64..150, span in 0_u64..40,
-        covered in prop::collection::btree_set(0_u64..LAST, 0..200),
+        covered in prop_oneof![prop::collection::btree_set(0_u64..LAST, 0..200), Just((0..LAST).collect())],
     ) {
         let coverage: Coverage = covered.into_iter().map(at).collect();
         let (first, last, start) = (at(first), at(first + span), roster_start(&people));
@@ -122,6 +135,10 @@ proptest! {
             let unsure = matches!(seat.state, SeatState::Dormant | SeatState::NeverSeen | SeatState::New);
             prop_assert!(!unsure || coverage.is_full(last, 28), "unknown is not inactive");
         }
+        prop_assert_eq!(!rollup.flags.is_empty(), naive::are_totals_repeated(&people, last));
+        let exemptions: Vec<_> = people.iter().filter_map(|person| person.exemption.clone()).collect();
+        let expected = naive::recommendations(&people, last, &coverage, start);
+        prop_assert_eq!(recommend(&rollup, &coverage, &exemptions), expected);
     }
 
     /// A change of the facts of day d touches the rows of d … d + 89, and computing those alone gives the whole.
@@ -205,7 +222,7 @@ fn each_seat_state_has_its_case() {
     let judged = |standing: Standing, seen: u64, active: &[u64], coverage: &Coverage| {
         let versions = vec![Version { valid_from: at(seen), standing: Some(standing) }];
         let days = active.iter().map(|offset| row(Uuid::nil(), *offset, true, &[])).collect();
-        let person = Person { id: Uuid::nil(), versions, days, teams: Vec::new() };
+        let person = Person { id: Uuid::nil(), versions, days, teams: Vec::new(), exemption: None };
         seat::judge(&person.facts(&person.uses()), as_of, coverage, at(0)).unwrap()
     };
     let state = |standing, seen, active: &[u64], coverage| judged(standing, seen, active, coverage).state;
@@ -232,7 +249,8 @@ fn a_member_of_two_teams_counts_in_both_and_once_in_all() {
         standing: Some(Standing { role: Role::Maker, disabled: false, pending: false }),
     }];
     let teams = vec![Uuid::from_u128(1), Uuid::from_u128(2)];
-    let person = Person { id: Uuid::nil(), versions, days: vec![row(Uuid::nil(), 99, true, &[])], teams };
+    let days = vec![row(Uuid::nil(), 99, true, &[])];
+    let person = Person { id: Uuid::nil(), versions, days, teams, exemption: None };
     let rollup = fold(&[person], at(99), at(99), &coverage, at(0));
     let seats = |cut: Cut| rollup.windows[&(cut, at(99), 7)].active_seats;
     assert_eq!([1, 2].map(|team| seats(Cut::Team(Uuid::from_u128(team)))), [1, 1]);

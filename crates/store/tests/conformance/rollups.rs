@@ -11,15 +11,16 @@ use tidemark_domain::{
     member::{Role, Standing, Version},
     recommendation::{self, Recommendation, Tier},
     rollup::{
-        Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, MemberFacts, Recent, Rollup, Seat, SeatState,
-        WINDOWS,
+        Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, Key, MemberFacts, Recent, Rollup, Seat,
+        SeatState, WINDOWS,
     },
 };
 use tidemark_store::{
-    AlertFilter, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, SeatCount, SeatFilter, SeatList,
-    SeatOrder, SeatRow, Store, TeamRoster,
+    AlertFilter, NewRollup, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, SeatCount, SeatFilter,
+    SeatList, SeatOrder, SeatRow, Store, TeamNumbers, TeamRoster,
 };
 use tidemark_testkit::TestDatabase;
+use uuid::Uuid;
 
 use crate::fixture::*;
 
@@ -29,9 +30,11 @@ on_both_databases! {
     a_rollup_takes_the_place_of_the_one_before,
     a_rollup_of_an_older_day_stays_out,
     equal_rows_are_left_alone_and_lost_ones_go,
+    numbers_of_teams_take_the_place_of_theirs_alone,
     lists_of_seats_are_filtered_sorted_and_cut_by_the_database,
     seats_are_counted_by_the_database,
     changed_facts_are_marked_and_equal_ones_are_not,
+    teams_are_marked_where_their_members_change,
     a_mark_stays_where_something_was_added,
     a_connection_is_due_once_a_day_and_when_asked,
     older_days_are_told_in_two_dates,
@@ -82,8 +85,18 @@ fn head(last: u64, members: u64) -> RollupHead {
 }
 
 async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) -> Option<Changed> {
+    write(store, NewRollup { recommendations: recommended(rollup), ..new(head, rollup) }).await
+}
+
+/// A rollup that recommends nothing and keeps nothing.
+fn new(head: &RollupHead, rollup: &Rollup) -> NewRollup {
+    let (head, rollup) = (head.clone(), rollup.clone());
+    NewRollup { head, rollup, teams: None, recommendations: Vec::new(), packed: None }
+}
+
+async fn write(store: &Store, new: NewRollup) -> Option<Changed> {
     let tx = store.begin().await.unwrap();
-    let changed = tx.write_rollup(&connection_id(1), head, rollup, &recommended(rollup), None).await.unwrap();
+    let changed = tx.write_rollup(&connection_id(1), &new).await.unwrap();
     tx.commit().await.unwrap();
     changed
 }
@@ -355,6 +368,28 @@ async fn equal_rows_are_left_alone_and_lost_ones_go(database: &TestDatabase) {
     assert_reads_back(&store, &fewer).await;
 }
 
+async fn numbers_of_teams_take_the_place_of_theirs_alone(database: &TestDatabase) {
+    let store = database.store();
+    let (old, other) = (rollup(90, 110, 9), rollup(90, 110, 3));
+    replace(&store, &head(110, 9), &old).await.unwrap();
+    // The day more knows the new teams; of the days before, the numbers of two teams are other ones: one is gone.
+    let teams = BTreeSet::from([member(1), member(2)]);
+    let of = |key: &Key, team: u128| key.0 == Cut::Team(member(team));
+    let mut windows = other.windows.clone();
+    windows.retain(|key, _| of(key, 1));
+    let numbers = TeamNumbers { teams, days: (day(90), day(110)), windows: windows.clone() };
+    let nothing = Rollup { windows: [].into(), ..old.clone() };
+    let written = NewRollup { teams: Some(numbers), ..new(&head(110, 9), &nothing) };
+    let changed = write(&store, written.clone()).await.unwrap();
+    assert_eq!((changed.first_day, changed.last_day), (Some(day(90)), Some(day(110))));
+    assert!(changed.numbers > 0 && changed.seats == 0, "{changed:?}");
+    let mut expected = old.clone();
+    expected.windows.retain(|key, _| !of(key, 1) && !of(key, 2));
+    expected.windows.extend(windows);
+    assert_reads_back(&store, &expected).await;
+    assert!(!write(&store, written).await.unwrap().is_anything(), "equal rows are left alone");
+}
+
 async fn a_rollup_of_an_older_day_stays_out(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
     let (newer, older) = (rollup(0, 30, 9), rollup(0, 29, 3));
@@ -379,7 +414,8 @@ async fn dirty(store: &Store) -> Option<(NaiveDate, NaiveDate)> {
 async fn forget_mark(store: &Store) {
     let revision = store.rollup_mark(&connection_id(1)).await.unwrap().revision;
     replace(store, &RollupHead { revision, ..head(110, 9) }, &rollup(110, 110, 9)).await.unwrap();
-    assert_eq!(dirty(store).await, None);
+    let mark = store.rollup_mark(&connection_id(1)).await.unwrap();
+    assert_eq!(mark, RollupMark { revision, ..RollupMark::default() });
 }
 
 async fn changed_facts_are_marked_and_equal_ones_are_not(database: &TestDatabase) {
@@ -415,19 +451,6 @@ async fn changed_facts_are_marked_and_equal_ones_are_not(database: &TestDatabase
     assert_eq!(dirty(&store).await.unwrap().0, day(22), "who comes later changes nothing before");
     forget_mark(&store).await;
 
-    let teams = async |members: &[u128]| {
-        let members = members.iter().map(|number| member(*number)).collect();
-        let team = TeamRoster { team_id: member(9), name: "a".to_owned(), handle: "a".to_owned(), members };
-        let tx = store.begin().await.unwrap();
-        tx.replace_teams(&id, &[team]).await.unwrap();
-        tx.commit().await.unwrap();
-    };
-    teams(&[1, 2]).await;
-    assert!(dirty(&store).await.is_some());
-    forget_mark(&store).await;
-    teams(&[2, 1]).await;
-    assert_eq!(dirty(&store).await, None);
-
     let cover = async |days: &[u64]| {
         let days: Vec<_> = days.iter().map(|offset| day(*offset)).collect();
         let tx = store.begin().await.unwrap();
@@ -439,6 +462,33 @@ async fn changed_facts_are_marked_and_equal_ones_are_not(database: &TestDatabase
     forget_mark(&store).await;
     cover(&[40, 41, 42]).await;
     assert_eq!(dirty(&store).await, Some((day(42), day(42))));
+}
+
+async fn teams_are_marked_where_their_members_change(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let teams = async |teams: &[(u128, &str, &[u128])]| {
+        let team = |(number, name, members): &(u128, &str, &[u128])| TeamRoster {
+            team_id: member(*number),
+            name: (*name).to_owned(),
+            handle: "a".to_owned(),
+            members: members.iter().map(|number| member(*number)).collect(),
+        };
+        let tx = store.begin().await.unwrap();
+        tx.replace_teams(&id, &teams.iter().map(team).collect::<Vec<_>>()).await.unwrap();
+        tx.commit().await.unwrap();
+        let mark = store.rollup_mark(&id).await.unwrap();
+        assert_eq!(mark.dirty, None, "no day of anybody else");
+        mark.teams.iter().map(Uuid::as_u128).collect::<Vec<_>>()
+    };
+    assert_eq!(teams(&[(8, "a", &[1, 2]), (9, "b", &[2])]).await, [8, 9]);
+    forget_mark(&store).await;
+    assert_eq!(teams(&[(9, "b", &[2]), (8, "a", &[2, 1])]).await, []);
+    assert_eq!(teams(&[(9, "b", &[2]), (8, "another name", &[2, 1])]).await, []);
+    let seen = store.rollup_mark(&id).await.unwrap().revision;
+    assert_eq!(teams(&[(9, "b", &[2, 3]), (8, "a", &[2, 1])]).await, [9], "one joined");
+    assert_eq!(teams(&[(9, "b", &[2, 3])]).await, [8, 9], "all members of one went");
+    replace(&store, &RollupHead { revision: seen + 1, ..head(110, 9) }, &rollup(110, 110, 9)).await.unwrap();
+    assert_eq!(teams(&[(9, "b", &[2, 3])]).await, [8], "what came since stays marked");
 }
 
 async fn a_mark_stays_where_something_was_added(database: &TestDatabase) {
@@ -496,8 +546,10 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
     });
     let expected = [(1, Some(day(1)), Some(day(4)), 1), (0, None, None, 0), (0, None, None, 1)];
     assert_eq!(told.collect::<Vec<_>>(), expected);
-    let alone = store.fold_member(&id, member(1), (day(20), day(30))).await.unwrap();
-    assert_eq!(alone.as_ref(), Some(&page[0]));
+    let some = store.fold_these(&id, &[member(1), member(3)], (day(20), day(30))).await.unwrap();
+    assert_eq!(some, [page[0].clone(), page[2].clone()]);
+    let of_team = store.members_of_teams(&id, &[member(9)].into()).await.unwrap();
+    assert_eq!(of_team, [member(1), member(3)].into());
     let histories = store.histories(&id).await.unwrap();
     assert!(page.iter().all(|it| histories[&it.recent.member_id] == it.standing));
     let on = store.uses_on(&id, (day(4), day(30))).await.unwrap();
@@ -515,12 +567,10 @@ async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase)
         days: days.iter().map(|offset| DayUse::from(&member_day(number, *offset, 3))).collect(),
     };
     let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>, is_whole: bool| {
-        let packed = Packed { from: day(from), blocks, is_whole };
+        let packed = Some(Packed { from: day(from), blocks, is_whole });
         let head = RollupHead { revision, kept_from: Some(day(from)), ..head(110, 9) };
-        let tx = store.begin().await.unwrap();
-        let written = rollup(110, 110, 9);
-        tx.write_rollup(&id, &head, &written, &[], Some(&packed)).await.unwrap().unwrap();
-        tx.commit().await.unwrap();
+        let written = NewRollup { packed, ..new(&head, &rollup(110, 110, 9)) };
+        self::write(&store, written).await.unwrap();
         store.rollup_head(&id).await.unwrap().unwrap().kept_from
     };
     let days = |from: u64, to: u64| (from..=to).map(day);

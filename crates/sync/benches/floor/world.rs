@@ -11,6 +11,7 @@ use tidemark_domain::{
     event::{Connected, Data, Event},
     id::{ConnectionId, OrganizationId},
     run,
+    stream::{Capture, Options, Stream},
 };
 use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
 use tidemark_ports::{Bus, Message, Route};
@@ -161,6 +162,16 @@ impl World {
         let worker = (shutdown, tokio::spawn(async move { service.run(told).await }));
         let _servers = servers.drop_guard();
         Self { store, floors, connections, worker, _relay: relaying, _servers, _database: database }
+    }
+
+    /// Turns all streams on, with documents.
+    pub(crate) async fn choose_all(&self) {
+        let tx = self.store.begin().await.unwrap();
+        for connection in &self.connections {
+            let options = Options::new(Stream::ALL, Capture::Full);
+            tx.put_sync_options(connection, &options, SystemClock.now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
     }
 
     /// Connects all workspaces and waits until each is synced.

@@ -1,11 +1,11 @@
-//! The memory of one worker: with 32 workspaces at once, and along one workspace of five million activity rows. The
-//! vendor is another process, and so is the database; what is measured is this process.
+//! The memory of one worker: with 32 workspaces at once, the same with all streams and documents, and along one workspace
+//! of five million activity rows. The vendor is another process, and so is the database; what is measured is this process.
 //!
 //! ```text
 //! cargo bench -p tidemark-sync --bench memory [-- WORKSPACES MEMBERS DAYS]
 //! ```
 //!
-//! Without arguments it does both of the above; with them, one round of that size. Fails at 150 MiB, and where the second
+//! Without arguments it does all of the above; with them, one round of that size. Fails at 150 MiB, and where the second
 //! half of a round needs a fifth more than the first.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
@@ -37,20 +37,23 @@ fn main() {
         return vendor::serve(&arguments);
     }
     let rounds = match arguments[..] {
-        [workspaces, members, days] => vec![(workspaces, members, days)],
-        _ => vec![(32, 300, 60), (1, 57_000, 365)],
+        [workspaces, members, days] => vec![(workspaces, members, days, false)],
+        _ => vec![(32, 300, 60, false), (32, 300, 60, true), (1, 57_000, 365, false)],
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let is_well = rounds.into_iter().fold(true, |is_well, (workspaces, members, days)| {
-        runtime.block_on(round(workspaces, members, days)) && is_well
+    let is_well = rounds.into_iter().fold(true, |is_well, (workspaces, members, days, in_full)| {
+        runtime.block_on(round(workspaces, members, days, in_full)) && is_well
     });
     assert!(is_well, "a goal was missed");
 }
 
-async fn round(workspaces: usize, members: usize, days: usize) -> bool {
+async fn round(workspaces: usize, members: usize, days: usize, in_full: bool) -> bool {
     let vendor = Vendor::start(workspaces, members, members).await;
     let settings = settings(u32::try_from(days).unwrap(), LIMIT);
     let world = World::start(vendor.base_url.clone(), workspaces, settings).await;
+    if in_full {
+        world.choose_all().await;
+    }
     let (started, worked) = (Instant::now(), cpu_seconds());
     let mut seen = Vec::new();
     let looking = async {
@@ -68,8 +71,9 @@ async fn round(workspaces: usize, members: usize, days: usize) -> bool {
     let most = |part: &[f64]| part.iter().copied().fold(0.0, f64::max);
     let (first, second) = (most(first), most(second));
     println!(
-        "{workspaces} workspace(s), {rows} rows in {:.0} s with {:.1} s of a core: at most {first:.1} MiB in the first \
-         half, {second:.1} MiB in the second",
+        "{workspaces} workspace(s){}, {rows} rows in {:.0} s with {:.1} s of a core: at most {first:.1} MiB in the \
+         first half, {second:.1} MiB in the second",
+        if in_full { " with all streams and documents" } else { "" },
         started.elapsed().as_secs_f64(),
         cpu_seconds() - worked,
     );

@@ -10,7 +10,7 @@ use tidemark_domain::{
     contract::Contract,
     id::ConnectionId,
     recommendation::Savings,
-    rollup::{Cut, Ratio, Seat},
+    rollup::{Cut, Ratio, Rollup, Seat},
 };
 use tidemark_store::{Error, Store};
 use uuid::Uuid;
@@ -40,19 +40,20 @@ impl<'a> Facts<'a> {
         clock: &dyn Clock,
         computed: &'a Computed,
     ) -> Result<Self, Error> {
-        let as_of = computed.head.as_of;
+        let new = &computed.new;
+        let as_of = new.head.as_of;
         let contract = store.contract(connection).await?;
         let state = store.connection(connection).await?.map(|connection| connection.state);
         let holding = computed.exemptions.iter().filter(|exemption| exemption.holds(as_of));
         Ok(Self {
             as_of,
             today: clock.today(),
-            utilization: utilization(store, connection, computed, as_of).await?,
-            utilization_before: utilization(store, connection, computed, as_of - Days::new(WINDOW.into()))
+            utilization: utilization(store, connection, &new.rollup, as_of).await?,
+            utilization_before: utilization(store, connection, &new.rollup, as_of - Days::new(WINDOW.into()))
                 .await?,
-            seats: &computed.rollup.seats,
+            seats: &new.rollup.seats,
             exempt: holding.map(|exemption| exemption.member_id).collect(),
-            droppable: Savings::of(&computed.recommendations, &contract).droppable_at_renewal,
+            droppable: Savings::of(&new.recommendations, &contract).droppable_at_renewal,
             contract,
             reconnect_required: state == Some(State::ReconnectRequired),
             first_look: computed.first_look,
@@ -82,10 +83,10 @@ impl<'a> Facts<'a> {
 async fn utilization(
     store: &Store,
     connection: &ConnectionId,
-    computed: &Computed,
+    computed: &Rollup,
     day: NaiveDate,
 ) -> Result<Option<Ratio>, Error> {
-    let window = match computed.rollup.windows.get(&(Cut::All, day, WINDOW)) {
+    let window = match computed.windows.get(&(Cut::All, day, WINDOW)) {
         Some(window) => Some(window.clone()),
         None => store.trend(connection, &Cut::All, WINDOW, (day, day)).await?.pop().map(|(_, window)| window),
     };

@@ -1,18 +1,21 @@
 //! Facts → rollup, in two ways with one result: everything from the facts, or the last days from what is kept of activity.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use tidemark_domain::{
     id::ConnectionId,
-    rollup::{Fold, Recent, Rollup, horizon, kept_from},
+    rollup::{Cut, Fold, Recent, Rollup, horizon, kept_from},
 };
-use tidemark_store::{BLOCK, Error, Packed, PackedBlock, Store};
+use tidemark_store::{BLOCK, Error, Packed, PackedBlock, Store, TeamNumbers};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::plan::Span;
 
 /// Members read at once.
 const PAGE: u64 = 500;
-/// Members who may be new on one day. Each is read alone; of more, everybody is read.
+/// Members who may be new on one day. Of more, everybody is read.
 const NEWCOMERS: usize = 500;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -81,10 +84,9 @@ pub(super) async fn recent(
                 return whole(store, connection, span).await;
             }
             changed = (keeping.from, span.last);
-            while block.len() < BLOCK
-                && let Some((id, _)) = histories.pop_first()
-            {
-                let Some(member) = store.fold_member(connection, id, changed).await? else { continue };
+            let ids: Vec<_> = histories.keys().take(BLOCK - block.len()).copied().collect();
+            histories.retain(|id, _| ids.last() < Some(id));
+            for member in store.fold_these(connection, &ids, changed).await? {
                 fold.member(member.borrowed());
                 block.push(member.recent);
             }
@@ -95,6 +97,25 @@ pub(super) async fn recent(
             return Ok((fold.finish(), Some(keeping.packed(false))));
         }
     }
+}
+
+/// The numbers of these teams on all days, from the facts of their members: teams have no past.
+pub(super) async fn teams(
+    store: &Store,
+    connection: &ConnectionId,
+    span: &Span,
+    teams: BTreeSet<Uuid>,
+) -> Result<TeamNumbers> {
+    let mut fold = Fold::new(span.first, span.last, &span.coverage, span.roster_start);
+    let ids: Vec<_> = store.members_of_teams(connection, &teams).await?.into_iter().collect();
+    for page in ids.chunks(PAGE as usize) {
+        for member in store.fold_these(connection, page, (horizon(span.first), span.last)).await? {
+            fold.member(member.borrowed());
+        }
+    }
+    let Rollup { days, mut windows, .. } = fold.finish();
+    windows.retain(|(cut, ..), _| matches!(cut, Cut::Team(team) if teams.contains(team)));
+    Ok(TeamNumbers { teams, days, windows })
 }
 
 /// A block that is on its way, in a task of its own. Dropped, it is not read.

@@ -93,7 +93,8 @@ mod tests {
             flags: Vec::new(),
             kept_from: kept.map(day),
         });
-        let mark = RollupMark { dirty: dirty.map(|(from, to)| (day(from), day(to))), revision: 1 };
+        let dirty = dirty.map(|(from, to)| (day(from), day(to)));
+        let mark = RollupMark { dirty, revision: 1, ..RollupMark::default() };
         Plan::new(&span, &mark, head.as_ref())
     }
 

@@ -1,5 +1,10 @@
-use tidemark_domain::contract::Contract;
+use tidemark_domain::{
+    contract::Contract,
+    rollup::{Cut, WindowUse},
+};
 use tidemark_rpc::{identity::Identity, utilization as wire};
+
+use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -90,10 +95,13 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
     };
     let head = store.rollup_head(connection).await.unwrap().unwrap();
     let late = Computed {
-        rollup: fold::whole(&store, connection, &span).await.unwrap().0,
-        packed: None,
-        head: RollupHead { as_of: span.last, ..head },
-        recommendations: Vec::new(),
+        new: NewRollup {
+            head: RollupHead { as_of: span.last, ..head },
+            rollup: fold::whole(&store, connection, &span).await.unwrap().0,
+            teams: None,
+            recommendations: Vec::new(),
+            packed: None,
+        },
         exemptions: Vec::new(),
         first_look: false,
     };
@@ -188,6 +196,46 @@ async fn only_what_changed_is_computed_again() {
     assert_eq!((changed[0].first_day, changed[0].last_day), (Some(at(0)), Some(at(DAYS - 1))));
     assert_eq!((changed[1].first_day, changed[1].last_day), (Some(at(DAYS - 9)), Some(at(DAYS - 1))));
     assert!(changed[1].numbers > 0 && changed[1].numbers < changed[0].numbers / 9, "{changed:?}");
+}
+
+/// Teams have no past: who joins one counts there on all days. Nobody else's numbers are looked at.
+#[tokio::test]
+async fn a_changed_team_is_computed_again_alone() {
+    let sample = Sample::new(0..DAYS).await;
+    sample.replace_teams(&[(8, 1..200), (9, 100..300), (10, 1..400)]).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    // A number of everybody that is wrong: it stays as it is until its day is computed again.
+    let wrong = BTreeMap::from([((Cut::All, at(3), 7), WindowUse { assigned: 4_711, ..Default::default() })]);
+    let rollup = Rollup {
+        days: (at(3), at(3)),
+        windows: wrong.clone(),
+        seats: store.seats(connection).await.unwrap(),
+        flags: Vec::new(),
+    };
+    let head = store.rollup_head(connection).await.unwrap().unwrap();
+    let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), packed: None };
+    let tx = store.begin().await.unwrap();
+    tx.write_rollup(connection, &planted).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+
+    sample.replace_teams(&[(8, 1..200), (9, 100..310)]).await;
+    // And a day's row, which is computed in its own way in the same turn.
+    sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
+    recomputed(&sample, &sample.completed()).await;
+    let span = Span::read(&store, connection).await.unwrap().unwrap();
+    let mut expected = fold::whole(&store, connection, &span).await.unwrap().0.windows;
+    expected.retain(|key, _| key.1 != at(3) || matches!(key.0, Cut::Team(_)));
+    expected.extend(wrong);
+    // The planted day has nothing else: the teams that did not change lost theirs with it.
+    expected.retain(|key, _| key.1 != at(3) || key.0 != Cut::Team(Uuid::from_u128(8)));
+    let numbers = store.numbers_between(connection, span.first, span.last, None).await.unwrap();
+    assert_eq!(numbers, expected);
+    assert!(!numbers.keys().any(|key| key.0 == Cut::Team(Uuid::from_u128(10))), "the team is gone");
+    assert_eq!(store.rollup_mark(connection).await.unwrap().teams, [].into());
+    let told = sample.events("utilization.updated").await;
+    let Data::UtilizationUpdated(updated) = &told[1].data else { panic!("{told:?}") };
+    assert_eq!(updated.changed.as_ref().unwrap().first_day, Some(at(0)));
 }
 
 /// A turn without any new facts: a day later, and a connection that needs a reconnect.

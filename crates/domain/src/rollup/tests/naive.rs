@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     activity::{Area, Kind},
     member::standing_on,
+    recommendation::{Action, Recommendation, Tier},
 };
 
 fn first_seen(person: &Person) -> Option<NaiveDate> {
@@ -162,4 +163,63 @@ fn seat(person: &Person, as_of: NaiveDate, coverage: &Coverage, start: NaiveDate
         uses,
         areas_used: areas(90),
     })
+}
+
+/// Whether, of the last 28 days, those on which at least two members did something are enough, and all of them such that
+/// everybody did equally much.
+pub(super) fn are_totals_repeated(people: &[Person], last: NaiveDate) -> bool {
+    let listed = || people.iter().filter(|person| !person.versions.is_empty());
+    let sums = |day: NaiveDate| -> Vec<u64> {
+        let rows = listed().flat_map(|person| person.days.iter().filter(move |row| row.day == day));
+        let sums = rows.map(|row| row.counters.actions().map(|(.., value)| u64::from(value)).sum());
+        sums.filter(|sum| *sum > 0).collect()
+    };
+    let days = (0..28).map(|back| sums(last - Days::new(back)));
+    let told: Vec<_> = days.filter(|sums| sums.len() >= 2).collect();
+    told.len() >= 5 && told.iter().all(|sums| sums.iter().all(|sum| *sum == sums[0]))
+}
+
+pub(super) fn recommendations(
+    people: &[Person],
+    as_of: NaiveDate,
+    coverage: &Coverage,
+    start: NaiveDate,
+) -> Vec<Recommendation> {
+    let repeated = are_totals_repeated(people, as_of);
+    let known = |days: u64| (0..days).all(|back| coverage.contains(as_of - Days::new(back)));
+    let mut all = Vec::new();
+    for person in people {
+        let exempt = person.exemption.as_ref();
+        let is_exempt = exempt.is_some_and(|it| it.ended_at.is_none() && it.until > as_of);
+        let Some(seat) = seat(person, as_of, coverage, start).filter(|_| !is_exempt) else { continue };
+        if !matches!(seat.standing.role, Role::Admin | Role::Maker) {
+            continue;
+        }
+        let used = seat.uses[2];
+        let active = |day: &NaiveDate| person.days.iter().any(|row| row.day == *day && row.is_active());
+        let idle_60 = !(0..60).map(|back| as_of - Days::new(back)).any(|day| active(&day));
+        let seen_60 = (as_of - seat.first_seen_day).num_days() >= 60;
+        let advice = match seat.state {
+            SeatState::Disabled => Some((Tier::Certain, Action::RemoveDisabled)),
+            SeatState::Pending if seat.pending_since.unwrap() < as_of - Days::new(30) => {
+                Some((Tier::Certain, Action::WithdrawInvitation))
+            }
+            SeatState::Dormant | SeatState::NeverSeen if idle_60 && seen_60 && known(60) => {
+                Some((Tier::Probable, Action::Reassign))
+            }
+            SeatState::Occasional | SeatState::Engaged
+                if used.maker_actions == 0 && known(90) && !repeated =>
+            {
+                match (used.notes, used.views) {
+                    (1.., _) => Some((Tier::Review, Action::ReviewContributor)),
+                    (0, 1..) => Some((Tier::Review, Action::ReviewViewer)),
+                    (0, 0) => None,
+                }
+            }
+            _ => None,
+        };
+        all.extend(advice.map(|(tier, action)| Recommendation { member_id: person.id, tier, action }));
+    }
+    all.sort_by_key(|it| (it.tier as usize, it.action as usize, it.member_id));
+    all
 }
