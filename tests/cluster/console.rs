@@ -4,7 +4,6 @@ mod axe;
 mod browser;
 pub(crate) mod house;
 mod journeys;
-mod large;
 mod usage;
 pub(crate) mod web;
 

@@ -82,7 +82,7 @@ pub(crate) async fn live_list(State(console): State<Console>, visitor: Visitor) 
         let mut events = Watch::of(&visitor);
         loop {
             let news = events.news(None).await;
-            let Ok(cards) = Cards::of(&visitor, String::new()).await else { continue };
+            let cards = live::patiently(|| Cards::of(&visitor, String::new())).await;
             page.part("cards", &cards).await?;
             let card = news.last().and_then(|event| cards.cards.iter().find(|card| card.id == event.subject));
             if let Some(card) = card {
@@ -159,10 +159,10 @@ pub(crate) async fn live_one(
         let mut watch = Watch::of(&visitor);
         loop {
             let news = watch.news(Some(&id)).await;
-            let Ok(state) = Standing::of(&visitor, &id).await else { continue };
+            let state = live::patiently(|| Standing::of(&visitor, &id)).await;
             page.part("standing", &state).await?;
             if !news.is_empty() {
-                let Ok(events) = Newest::of(&visitor, &id).await else { continue };
+                let events = live::patiently(|| Newest::of(&visitor, &id)).await;
                 page.part("events", &events).await?;
                 page.say(format!("{}: {}", state.card.workspace, state.card.state)).await?;
             }

@@ -1,7 +1,5 @@
 //! Syncs: start one, watch it stream by stream, and look at those before.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -23,7 +21,6 @@ use crate::{
     visitor::Visitor,
 };
 
-const COME_AGAIN: Duration = Duration::from_secs(1);
 const PAGE: u32 = 50;
 /// Without scripts, the page loads itself again.
 const REFRESH_SECONDS: u32 = 3;
@@ -105,7 +102,7 @@ pub(crate) async fn live(
                     }
                 }
             }
-            tokio::time::sleep(COME_AGAIN).await;
+            live::pause().await;
         }
     }))
 }
