@@ -15,7 +15,7 @@ pub(super) async fn entered(house: &House, organization: &str, taste: Taste) -> 
     browser
 }
 
-async fn paste(browser: &Browser, key: &str) {
+pub(super) async fn paste(browser: &Browser, key: &str) {
     browser.write("#api_key", key).await;
     browser.click("form button.primary").await;
 }

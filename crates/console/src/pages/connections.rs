@@ -18,7 +18,10 @@ use crate::{
     live,
     page::{self, Answer, Chrome, Place},
     server::Console,
-    view::{connection::Card, run::Progress},
+    view::{
+        connection::{self, Card},
+        run::Progress,
+    },
     visitor::Visitor,
 };
 
@@ -45,6 +48,8 @@ struct Cards {
     base: String,
     is_admin: bool,
     cards: Vec<Card>,
+    /// Whether one of them is for good no longer connected.
+    has_ended: bool,
     next: String,
 }
 
@@ -66,6 +71,7 @@ impl Cards {
         Ok(Self {
             base: visitor.base.clone(),
             is_admin: visitor.is_admin,
+            has_ended: cards.iter().any(|card| !card.is_open),
             cards,
             next: listed.next_page_token,
         })
@@ -131,6 +137,13 @@ impl Standing {
             runs: runs.into_iter().map(Progress::from).collect(),
         })
     }
+}
+
+/// What the connection's workspace is called.
+pub(super) async fn workspace(visitor: &Visitor, id: &str) -> Result<String, Failure> {
+    let request = GetConnectionRequest { connection_id: id.to_owned() };
+    let found = visitor.services.credentials.connections().get_connection(request).await?;
+    Ok(connection::workspace(&given(found.into_inner().connection)?))
 }
 
 #[derive(Debug, Deserialize)]
