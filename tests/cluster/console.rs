@@ -4,6 +4,7 @@ mod axe;
 mod browser;
 pub(crate) mod house;
 mod journeys;
+mod live;
 mod look;
 mod usage;
 pub(crate) mod web;
