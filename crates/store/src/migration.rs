@@ -62,17 +62,15 @@ impl MigratorTrait for Migrator {
             Box::new(Migration { name: "0012_console", ddl: &[include_str!("migration/0012_console.sql")] }),
             Box::new(Migration { name: "0014_trace", ddl: &[include_str!("migration/0014_trace.sql")] }),
             Box::new(Migration {
-<<<<<<< HEAD
-                name: "0020_partitions",
-                ddl: &[include_str!("migration/0020_partitions.sql")],
-            }),
-            Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
-=======
                 name: "0015_team_marks",
                 ddl: &[include_str!("migration/0015_team_marks.sql")],
             }),
             Box::new(Migration { name: "0016_views", ddl: &[include_str!("migration/0016_views.sql")] }),
->>>>>>> u6
+            Box::new(Migration {
+                name: "0020_partitions",
+                ddl: &[include_str!("migration/0020_partitions.sql")],
+            }),
+            Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
         ]
     }
 }
