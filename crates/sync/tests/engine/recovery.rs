@@ -281,6 +281,24 @@ async fn a_soft_stop_leaves_a_checkpoint_that_the_next_process_goes_on_from() {
 }
 
 #[tokio::test]
+async fn a_soft_stop_does_not_wait_for_a_vendor_that_does_not_answer() {
+    let mut harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::from_secs(100));
+    let (run, _) = harness.start_sync().await;
+    while harness.simulator.requests(TOKEN) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    harness.stop_worker().await;
+    harness.assert_lease_is_free().await;
+    assert_eq!(harness.sent("sync.run").await.len(), 2, "the rest is for another worker, at once");
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    harness.start_worker();
+    assert_eq!(harness.wait_for_end(&run.id).await.state(), RunState::Succeeded);
+    harness.assert_facts().await;
+    harness.finish().await;
+}
+
+#[tokio::test]
 async fn a_panic_is_a_failure_like_any_other() {
     let harness = Harness::start().await;
     harness.clock.breaks.store(true, Ordering::SeqCst);
