@@ -9,9 +9,13 @@ mod look;
 mod usage;
 pub(crate) mod web;
 
-use tidemark_rpc::connections::ConsoleRole;
+use std::process::Stdio;
 
-use crate::cluster::{Cluster, Wiring};
+use tidemark_rpc::connections::ConsoleRole;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use url::Url;
+
+use crate::cluster::{BINARY, Cluster, Wiring};
 use house::House;
 use web::{Answer, Web};
 
@@ -149,6 +153,46 @@ async fn cookies_and_frames_are_as_the_settings_say() {
     assert!(page.text.contains("href=\"/tidemark/assets/console-"), "{}", page.text);
     assert_eq!(web.get("/connections").await.status, 404);
     house.cluster.stop().await;
+}
+
+/// Whoever has no platform that makes links makes one by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_by_hand_lets_its_person_look() {
+    let house = House::open(Wiring::Embedded, &[]).await;
+    let acme = house.acme().await;
+    let arguments =
+        ["console", "link", "--org", &acme.organization, "--person", "Grace Hopper", "--viewer", "--json"];
+    let made: serde_json::Value = serde_json::from_slice(&house.cluster.succeed(&arguments).await).unwrap();
+    assert_eq!(made["organization_id"], acme.organization);
+    let mut web = Web::new(house.port);
+    let path = made["url"].as_str().unwrap().replace(&house.url(""), "");
+    assert_eq!(web.get(&path).await.status, 303);
+    let shown = web.get("/connections").await.text;
+    assert!(shown.contains("acme") && shown.contains("Grace Hopper"), "{shown}");
+    assert_eq!(web.get("/connect").await.status, 403, "a viewer");
+    house.cluster.stop().await;
+}
+
+/// The demo says where its console is, and its link lets somebody in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_opens_with_a_link() {
+    let mut command = tokio::process::Command::new(BINARY);
+    command.args(["demo", "--listen", "127.0.0.1:0"]).kill_on_drop(true);
+    let mut demo = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines();
+    let url = loop {
+        let line = lines.next_line().await.unwrap().expect("the demo goes on");
+        if let Some((_, url)) = line.split_once("The console, for one visit within the hour: ") {
+            break Url::parse(url).unwrap();
+        }
+    };
+    // What is said is read on, or it would have to wait.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let mut web = Web::new(url.port().unwrap());
+    assert_eq!(web.get(url.path()).await.status, 303);
+    let shown = web.get("/connections").await;
+    assert!(shown.status == 200 && shown.text.contains("Demo admin"), "{}", shown.text);
+    demo.kill().await.unwrap();
 }
 
 /// The console alone needs the services' addresses and a token, and nothing else.

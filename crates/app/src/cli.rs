@@ -34,8 +34,8 @@ enum Command {
     Worker,
     /// Runs the aggregator and the utilization service.
     Aggregator,
-    /// Runs the console: the pages for people.
-    Console,
+    /// Runs the console, the pages for people, or makes a link into it.
+    Console(console::Args),
     /// Runs all services in one process, and the console where `console.public_url` is set.
     All,
     /// Brings the database to this version's schema.
@@ -77,7 +77,7 @@ impl Command {
             Self::Credentials => "tidemark-credentials",
             Self::Worker => "tidemark-worker",
             Self::Aggregator => "tidemark-aggregator",
-            Self::Console => "tidemark-console",
+            Self::Console(_) => "tidemark-console",
             _ => "tidemark",
         }
     }
@@ -99,7 +99,7 @@ impl Cli {
             Command::Credentials => node::run(load(&[])?, Roles::CREDENTIALS).await,
             Command::Worker => node::run(load(&[])?, Roles::WORKER).await,
             Command::Aggregator => node::run(load(&[])?, Roles::AGGREGATOR).await,
-            Command::Console => console::run(&load(&[])?).await,
+            Command::Console(args) => console::run(&load(&[])?, args).await,
             Command::All => node::run(load(&[])?, Roles::ALL).await,
             Command::Migrate(args) => migrate::run(&load(&[])?, &args).await,
             Command::Keys(args) => keys::run(&load(&[])?, &args).await,

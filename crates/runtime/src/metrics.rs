@@ -32,6 +32,8 @@ type Two = [(&'static str, &'static str); 2];
 type Counts = Family<One, Counter>;
 type CountsOfTwo = Family<Two, Counter>;
 type Levels = Family<One, Gauge>;
+/// 1 or 0; absent in a process that never looked.
+type Whether = Family<[(&'static str, &'static str); 0], Gauge>;
 type Ages = Family<One, Gauge<f64, std::sync::atomic::AtomicU64>>;
 type Age = Gauge<f64, std::sync::atomic::AtomicU64>;
 type Durations = Family<One, Histogram, fn() -> Histogram>;
@@ -75,6 +77,10 @@ fn pieces(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) 
 
 fn count(counts: &Counts, label: &'static str, word: &'static str) {
     counts.get_or_create(&[(label, word)]).inc();
+}
+
+fn set(whether: &Whether, is_so: bool) {
+    whether.get_or_create(&[]).set(i64::from(is_so));
 }
 
 /// Shows them from the start, so that their first time is seen as a rise.

@@ -69,8 +69,9 @@ async fn a_page_goes_on_after_a_restart_and_tells_when_it_cannot() {
     assert!(is_same(&browser).await);
 
     let leave = "const form = document.querySelector('.who form');
-        fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) });";
-    browser.run(leave).await;
+        const body = new URLSearchParams(new FormData(form));
+        return fetch(form.action, { method: 'POST', body }).then((answer) => answer.status);";
+    assert_eq!(browser.run(leave).await, 200, "it is signed out");
     restart(&mut house).await;
     browser.reads("This page is no longer kept up to date").await;
     browser.press("Load it again").await;

@@ -7,22 +7,18 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use tidemark_domain::{Clock, id::OrganizationId};
 use tidemark_productboard_sim::{App, Options, Simulator, Workspace, showcase};
-use tidemark_rpc::{
-    client::Caller,
-    connections::{ConsoleRole, CreateConsoleLinkRequest, Region},
-};
+use tidemark_rpc::connections::{ConsoleRole, Region};
 use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
 use tokio::net::TcpListener;
 
 use crate::{
+    command::console::link,
     console,
     cycle::{Cycle, Embedded},
     sheet,
 };
 
 const BETWEEN_CYCLES: Duration = Duration::from_secs(20);
-/// As long as a link into the console can be redeemed at most.
-const LINK_MINUTES: u32 = 60;
 const APPLICATION: &str = "tidemark-demo";
 const APPLICATION_SECRET: &str = "of-no-use-elsewhere";
 
@@ -58,7 +54,7 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     let organization = OrganizationId::generate(&SystemClock, &OsEntropy);
     if let Some(listener) = listener {
         embedded.open_console(&config, listener)?;
-        let url = link(&embedded.caller, &organization).await?;
+        let url = link(&embedded.caller, (&organization, "Demo"), "Demo admin", ConsoleRole::Admin).await?;
         eprintln!("The console, for one visit within the hour: {url}");
         eprintln!("Keys to connect with: {}", specs.each_ref().map(|spec| token(&spec.domain)).join(", "));
     }
@@ -124,19 +120,6 @@ fn console_settings(simulator: &Simulator, at: SocketAddr) -> Vec<(&'static str,
 
 const SCOPES: [&str; 6] =
     ["members:read", "members:pii:read", "teams:read", "analytics:read", "notes:read", "entities:read"];
-
-async fn link(caller: &Caller, organization: &OrganizationId) -> Result<String> {
-    let request = CreateConsoleLinkRequest {
-        organization_id: organization.to_string(),
-        organization_name: "Demo".to_owned(),
-        person: "Demo admin".to_owned(),
-        role: ConsoleRole::Admin.into(),
-        path: String::new(),
-        ttl_minutes: LINK_MINUTES,
-    };
-    let made = caller.console().create_console_link(request).await;
-    Ok(made.context("the link into the console was not made")?.into_inner().url)
-}
 
 fn token(domain: &str) -> String {
     format!("{domain}-token")

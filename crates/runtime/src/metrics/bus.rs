@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
-use super::{Age, Counts, Levels, Registry, count, known, level, pieces, seconds};
+use super::{Age, Counts, Levels, Registry, Whether, count, known, level, pieces, seconds, set};
 
 struct Metrics {
     unsent: Gauge,
@@ -15,7 +15,7 @@ struct Metrics {
     depth: Levels,
     consumers: Levels,
     dead: Levels,
-    is_up: Gauge,
+    is_up: Whether,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -27,7 +27,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     depth: Levels::default(),
     consumers: Levels::default(),
     dead: Levels::default(),
-    is_up: Gauge::default(),
+    is_up: Whether::default(),
 });
 
 pub(super) fn register(registry: &mut Registry) {
@@ -106,5 +106,5 @@ pub fn dead(queue: &'static str, messages: u64) {
 
 /// Whether the broker answers.
 pub fn up(is_up: bool) {
-    METRICS.is_up.set(i64::from(is_up));
+    set(&METRICS.is_up, is_up);
 }

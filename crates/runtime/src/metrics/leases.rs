@@ -2,17 +2,17 @@
 
 use std::sync::LazyLock;
 
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use prometheus_client::metrics::counter::Counter;
 
-use super::{Registry, pieces};
+use super::{Registry, Whether, pieces, set};
 
 struct Metrics {
     rebuilt: Counter,
-    is_up: Gauge,
+    is_up: Whether,
 }
 
 static METRICS: LazyLock<Metrics> =
-    LazyLock::new(|| Metrics { rebuilt: Counter::default(), is_up: Gauge::default() });
+    LazyLock::new(|| Metrics { rebuilt: Counter::default(), is_up: Whether::default() });
 
 pub(super) fn register(registry: &mut Registry) {
     let registry = registry.sub_registry_with_prefix("leases");
@@ -33,5 +33,5 @@ pub fn rebuilt() {
 
 /// Whether it answers.
 pub fn up(is_up: bool) {
-    METRICS.is_up.set(i64::from(is_up));
+    set(&METRICS.is_up, is_up);
 }

@@ -2,21 +2,21 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-use super::{Levels, Registry, level, pieces, prompt, seconds};
+use super::{Levels, Registry, Whether, level, pieces, prompt, seconds, set};
 
 struct Metrics {
     connections: Levels,
     poisoned: Counter,
-    is_up: Gauge,
+    is_up: Whether,
     answer: Histogram,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     connections: Levels::default(),
     poisoned: Counter::default(),
-    is_up: Gauge::default(),
+    is_up: Whether::default(),
     answer: prompt(),
 });
 
@@ -58,7 +58,7 @@ pub fn poisoned() {
 
 /// Whether it answers, and how soon it said so.
 pub fn answered(took: Option<Duration>) {
-    METRICS.is_up.set(i64::from(took.is_some()));
+    set(&METRICS.is_up, took.is_some());
     if let Some(took) = took {
         METRICS.answer.observe(took.as_secs_f64());
     }

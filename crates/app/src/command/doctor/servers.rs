@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_rpc::{
-    connections::GetConnectionRequest, syncs::GetSyncRequest, utilization::GetSummaryRequest,
+    connections::GetConnectionRequest, status, syncs::GetSyncRequest, utilization::GetSummaryRequest,
 };
 use tidemark_runtime::Config;
 use tokio::time::timeout;
@@ -137,6 +137,11 @@ fn service(
     match answer {
         Err(_) => Finding::ill(subject, format!("{url}: {}", silent()), mend),
         Ok(Err(error)) => Finding::ill(subject, format!("{error:#}"), mend),
+        Ok(Ok(Err(status))) if status::reason(&status).as_deref() == Some("UNAVAILABLE") => Finding::ill(
+            subject,
+            format!("{url}: it runs, but {}", status.message()),
+            "mend what it waits for: it goes on by itself",
+        ),
         Ok(Ok(Err(status))) if status.code() != Code::NotFound => {
             Finding::ill(subject, format!("{url}: {}", status.message()), mend)
         }
