@@ -17,7 +17,7 @@ use crate::{Ports, Settings, budgets::Budgets, transports::Transports};
 const MOST_WATCHERS: usize = 256;
 
 /// Of the vendor's documents, so many KiB of text wait in this process to be written; one page may have more.
-pub(crate) const DOCUMENTS_KIB: u32 = 16 * 1024;
+pub(crate) const DOCUMENTS_KIB: u32 = 4 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Context {

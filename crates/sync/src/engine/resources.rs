@@ -27,8 +27,8 @@ use crate::decision::Failure;
 
 /// An answer that cannot be used is believed when it comes so often.
 const BELIEVED_AFTER: u32 = 3;
-/// Lists that are read at once where the documents are kept.
-const FULL_AT_ONCE: usize = 2;
+/// Lists of a stream that are read at once where the documents are kept: a page of them is large while it is read.
+const FULL_AT_ONCE: usize = 1;
 
 pub(super) async fn sync(
     engine: &Engine,
