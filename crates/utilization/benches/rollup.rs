@@ -184,7 +184,7 @@ impl Bench {
             if head.is_some_and(|head| head.as_of == day(last)) {
                 return begun.elapsed();
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
