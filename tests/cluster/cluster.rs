@@ -30,10 +30,6 @@ pub(crate) const SERVICE_TOKEN: &str = "cAnArY-service-token-0123456789";
 pub(crate) const KEYS: &str = "k1:Y0FuQXJZLWtleS1lbmNyeXB0aW9uLWtleS0wMDAwMDA=";
 /// The canary is in it, in base64.
 pub(crate) const AUDIT_KEY: &str = "Y0FuQXJZLWF1ZGl0LWtleS0wMDAwMDAwMDAwMDAwMDA=";
-/// The binary under test: what was built with the tests, or another one, to be measured.
-fn binary() -> PathBuf {
-    std::env::var_os("TIDEMARK_TEST_BINARY").map_or_else(|| BINARY.into(), PathBuf::from)
-}
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -160,7 +156,7 @@ impl Cluster {
     pub(crate) fn spawn_as(&mut self, name: &str, role: &str, settings: &[(&str, String)]) {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("{:02}-{name}.log", self.starts))).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(BINARY);
         let port = free_port();
         self.watched.insert(name.to_owned(), port);
         command.env("TIDEMARK_METRICS__LISTEN", format!("127.0.0.1:{port}"));

@@ -4,7 +4,8 @@ mod axe;
 mod browser;
 pub(crate) mod house;
 mod journeys;
-mod large;
+mod live;
+mod look;
 mod usage;
 pub(crate) mod web;
 

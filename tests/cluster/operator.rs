@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidemark_ports::{Bus, Message, Receipt, Route};
 use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 
@@ -33,6 +33,17 @@ pub(crate) async fn syncs_and_dead_letters_by_hand(wiring: Wiring) {
     assert!(sync(&["list", &connection]).await.iter().any(|listed| listed["id"] == run));
     assert_eq!(sync(&["schedule", &connection, "--every", "86400"]).await[0]["every_seconds"], 86_400);
     assert_eq!(sync(&["schedule", &connection]).await[0]["every_seconds"], 86_400);
+    let metadata = sync(&["options", &connection, "--streams", "entities,notes"]).await.remove(0);
+    assert_eq!(metadata, json!({ "optional_streams": ["entities", "notes"], "capture": "metadata" }));
+    let full = sync(&["options", &connection, "--capture", "full"]).await.remove(0);
+    assert_eq!(full, json!({ "optional_streams": ["entities", "notes"], "capture": "full" }));
+    assert_eq!(sync(&["options", &connection]).await[0], full);
+    let none = sync(&["options", &connection, "--streams", "none"]).await.remove(0);
+    assert_eq!(none["optional_streams"], json!([]));
+    assert_eq!(sync(&["quality", &connection]).await[0]["unknown_fields"], json!([]));
+    assert_eq!(sync(&["accept-shrink", &connection, "members"]).await[0], json!({ "accepted": "members" }));
+    let refused = cluster.command(&["sync", "--url", &url, "accept-shrink", &connection, "boards"]).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("`member_activities`"), "{refused:?}");
     dead_letters(&cluster).await;
     cluster.stop().await;
 }

@@ -1,7 +1,12 @@
 // What pages do beyond their HTML, which works without any of this: parts that keep themselves up to date, a button
 // that copies, and a word on what takes a moment.
 
-function live(element) {
+// A browser comes again by itself where a connection breaks, and gives up where it is refused: by a server that is just
+// starting, or because the session is over.
+const TRIES = 3;
+const COME_AGAIN_MS = 2000;
+
+function live(element, tries) {
   const source = new EventSource(element.dataset.live);
   const replace = (id, html) => {
     const part = document.getElementById(id);
@@ -18,11 +23,17 @@ function live(element) {
     source.addEventListener(id, (event) => replace(id, event.data));
   }
   source.addEventListener("end", () => source.close());
+  source.addEventListener("open", () => { tries = 0; });
+  source.addEventListener("error", () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    if (tries < TRIES) setTimeout(live, COME_AGAIN_MS * 2 ** tries, element, tries + 1);
+    else document.getElementById("stopped").hidden = false;
+  });
   // A browser holds few connections to one host: a page that is left gives its own back.
   addEventListener("pagehide", () => source.close());
 }
 
-document.querySelectorAll("[data-live]").forEach(live);
+document.querySelectorAll("[data-live]").forEach((element) => live(element, 0));
 
 document.querySelectorAll("[data-copy]").forEach((button) => {
   const field = document.getElementById(button.dataset.copy);

@@ -10,13 +10,36 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::server::Console;
 
 /// Then the browser comes again, and its session is asked for again.
 const LONGEST: Duration = Duration::from_secs(300);
+/// Until a service that is away is asked again.
+const COME_AGAIN: Duration = Duration::from_secs(2);
+
+/// Waits, before a service is asked again that was away or ended its answer.
+pub(crate) async fn pause() {
+    sleep(COME_AGAIN).await;
+}
+
+/// What `ask` gets, once the services are there to answer.
+pub(crate) async fn patiently<T, E, F>(ask: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, E>>,
+{
+    loop {
+        if let Ok(answer) = ask().await {
+            return answer;
+        }
+        pause().await;
+    }
+}
 
 #[derive(Template)]
 #[template(source = "{{ text }}", ext = "html")]

@@ -69,6 +69,15 @@ macro_rules! moment {
 }
 pub(crate) use moment;
 
+/// A service's sentence, with its days as people write them.
+pub(crate) fn with_days(sentence: &str) -> String {
+    let word = |word: &str| {
+        let day = word.get(..10).and_then(Moment::day);
+        day.map_or_else(|| word.to_owned(), |day| day.person + &word[10..])
+    };
+    sentence.split_inclusive(' ').map(word).collect()
+}
+
 /// 1,234,567
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -119,6 +128,7 @@ mod tests {
         assert_eq!(Moment::day("2026-08-06").unwrap().person, "6 Aug 2026");
         assert_eq!(Moment::day(""), None);
         assert_eq!(Moment::month("2026-08").as_deref(), Some("Aug 2026"));
+        assert_eq!(with_days("Until 2026-08-06, or 30 days"), "Until 6 Aug 2026, or 30 days");
         let price = Money { minor: 125_000, currency: "EUR".to_owned() };
         assert_eq!(money(Some(&price)).as_deref(), Some("1,250.00 EUR"));
         assert_eq!(money(None), None);

@@ -150,7 +150,7 @@ fn api_key(pasted: String) -> Result<SecretString, Refusal> {
         return Ok(SecretString::from(key));
     };
     let what = "paste the access token alone, without `Bearer` in front, \
-                as Productboard shows it (Settings, Integrations, Public APIs)";
+                as Productboard shows it (profile menu, Integrations, Public APIs)";
     Err(Refusal::invalid("api_key", format!("{problem}; {what}")))
 }
 

@@ -115,8 +115,10 @@ impl Desk {
         };
         let token = Token::generate(entropy);
         let entry = Entry::new(Some(&link.organization_id), identity.actor(), Action::CreateLink, &link.id);
-        self.parts.audit.record(entry.with("role", &link.role)).await?;
-        self.parts.store.insert_console_link(&link, &token.hash()).await?;
+        let tx = self.parts.store.begin().await?;
+        tx.insert_console_link(&link, &token.hash()).await?;
+        self.parts.audit.append(&tx, entry.with("role", &link.role)).await?;
+        tx.commit().await?;
         log(&link, "console link created");
         let url = token.link(console, "enter").expose_secret().to_owned();
         Ok(wire::CreateConsoleLinkResponse { url, expires_at: Some(rpc::timestamp(link.expires_at)) })
@@ -134,11 +136,12 @@ impl Desk {
         let found = self.parts.store.console_link(&hash, now).await?;
         found.filter(|found| may_see(identity, found)).ok_or_else(missing)?;
         let session = Token::generate(&*self.parts.entropy);
-        let redeemed =
-            self.parts.store.redeem_console_link(&hash, &session.hash(), now, now + ABSOLUTE).await?;
+        let tx = self.parts.store.begin().await?;
+        let redeemed = tx.redeem_console_link(&hash, &session.hash(), now, now + ABSOLUTE).await?;
         let link = redeemed.ok_or_else(missing)?;
         let entry = Entry::new(Some(&link.organization_id), identity.actor(), Action::RedeemLink, &link.id);
-        self.parts.audit.note(entry.with("role", &link.role));
+        self.parts.audit.append(&tx, entry.with("role", &link.role)).await?;
+        tx.commit().await?;
         log(&link, "console session begun");
         let path = link.path.clone();
         let session = session.expose_secret().to_owned();

@@ -130,11 +130,11 @@ fn still_working(kind: CredentialKind) -> wire::NotRevoked {
     let sentence = match kind {
         CredentialKind::ApiKey => {
             "Productboard lets nobody revoke an API key from outside. It was deleted here; delete it in Productboard, \
-             too (Settings, Integrations, Public APIs)."
+             too (profile menu, Integrations, Public APIs)."
         }
         CredentialKind::Oauth => {
             "Productboard did not take the revocation of the consent just now. The tokens were deleted here; remove \
-             the application in Productboard, too (Settings, Integrations)."
+             the application in Productboard, too (profile menu, Integrations)."
         }
         CredentialKind::Assertion => {
             "Productboard did not take the revocation of the last access token. It was deleted here and ends by \

@@ -203,7 +203,7 @@ impl Unfit {
                     "Productboard does not accept this API key in the {region} region. {kept} \
                      Check that the whole key was copied, that it was not revoked since, and that the region is \
                      right: keys of EU workspaces work only on the EU host, all others only on the US host. \
-                     An admin makes keys in Productboard (Settings, Integrations, Public APIs); \
+                     An admin makes keys in Productboard (profile menu, Integrations, Public APIs); \
                      the Essentials plan has none."
                 );
                 ("KEY_REJECTED", sentence)
@@ -220,7 +220,7 @@ impl Unfit {
                 let sentence = format!(
                     "Productboard accepts this API key, but does not let it list members, and without them no seat \
                      can be counted: its maker is no admin. {kept} Create the key as an admin of the workspace \
-                     (Settings, Integrations, Public APIs) and paste that one."
+                     (profile menu, Integrations, Public APIs) and paste that one."
                 );
                 ("NOT_AN_ADMIN_KEY", sentence)
             }
@@ -228,7 +228,7 @@ impl Unfit {
                 let sentence = format!(
                     "Productboard accepts this API key, but it lacks the permission to list members, and without \
                      them no seat can be counted. {kept} Create a key with the permission `members:read` as an admin \
-                     of the workspace (Settings, Integrations, Public APIs) and paste that one."
+                     of the workspace (profile menu, Integrations, Public APIs) and paste that one."
                 );
                 ("KEY_WITHOUT_MEMBERS", sentence)
             }

@@ -36,6 +36,9 @@ const COVERAGE: Table<'static> = Table {
     columns: Cow::Borrowed(&["connection_id", "day", "fetched_on", "run_id"]),
 };
 
+const DOUBTS: Table<'static> =
+    Table { name: "doubted_days", key: 2, columns: Cow::Borrowed(&["connection_id", "day", "run_id"]) };
+
 /// A day that was fetched whole on a later date than itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoveredDay {
@@ -117,6 +120,15 @@ impl Store {
             })
         });
         days.collect()
+    }
+
+    /// Days whose last answer was not believed, each with the run that got it, oldest first.
+    pub async fn doubted_days(&self, connection: &ConnectionId) -> Result<Vec<(NaiveDate, RunId)>> {
+        let sql = "select day, run_id from doubted_days where connection_id = $1 order by day";
+        let rows = rows(&self.db, "read doubted days", sql, [connection.as_str().into()]).await?;
+        rows.iter()
+            .map(|row| Ok((row.get("day")?, row.parsed("run_id", |text| text.parse().ok())?)))
+            .collect()
     }
 
     /// The covered days in short.
@@ -341,7 +353,15 @@ impl Tx {
         Ok(written)
     }
 
-    /// Marks days as fetched whole.
+    /// Marks days as not believed in what this run got for them.
+    pub async fn doubt_days(&self, connection: &ConnectionId, days: &[NaiveDate], run: &RunId) -> Result<()> {
+        let values = days.iter().map(|day| -> Vec<Value> {
+            vec![connection.as_str().into(), (*day).into(), run.as_str().into()]
+        });
+        DOUBTS.put(&self.tx, "mark days as doubted", values).await.map(drop)
+    }
+
+    /// Marks days as fetched whole, and believed.
     pub async fn cover_days(
         &self,
         connection: &ConnectionId,
@@ -357,6 +377,19 @@ impl Tx {
             vec![connection.as_str().into(), (*day).into(), fetched_on.into(), run.as_str().into()]
         });
         COVERAGE.put(&self.tx, "mark days as covered", values).await?;
+        self.believe_days(connection, &days).await?;
         self.mark(connection, days.difference(&known).copied()).await
+    }
+
+    async fn believe_days(&self, connection: &ConnectionId, days: &BTreeSet<NaiveDate>) -> Result<()> {
+        if days.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "delete from doubted_days where connection_id = $1 and day in ({})",
+            placeholders(2, days.len())
+        );
+        let values = std::iter::once(connection.as_str().into()).chain(days.iter().map(|day| (*day).into()));
+        execute(&self.tx, "believe days", sql, values.collect::<Vec<_>>()).await.map(drop)
     }
 }

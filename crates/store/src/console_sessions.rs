@@ -7,7 +7,7 @@ use tidemark_domain::id::{ConsoleSessionId, OrganizationId};
 use crate::{
     error::Result,
     statement::{Row, execute, placeholders, row},
-    store::Store,
+    store::{Store, Tx},
 };
 
 const COLUMNS: &str = "id, organization_id, organization_name, person, role, path, created_by, form_token, \
@@ -87,29 +87,6 @@ pub struct SessionTimes {
 }
 
 impl Store {
-    /// Stores a new link under the hash of what it holds.
-    pub async fn insert_console_link(&self, link: &ConsoleSession, token_hash: &[u8]) -> Result<()> {
-        let sql = format!(
-            "insert into console_sessions (id, organization_id, organization_name, person, role, path, created_by,
-                 form_token, created_at, expires_at, token_hash) values ({})",
-            placeholders(1, 11)
-        );
-        let values: [Value; 11] = [
-            link.id.as_str().into(),
-            link.organization_id.as_str().into(),
-            link.organization_name.clone().into(),
-            link.person.clone().into(),
-            link.role.clone().into(),
-            link.path.clone().into(),
-            link.created_by.clone().into(),
-            link.form_token.clone().into(),
-            link.created_at.into(),
-            link.expires_at.into(),
-            token_hash.to_vec().into(),
-        ];
-        execute(&self.db, "insert a console link", sql, values).await.map(drop)
-    }
-
     /// Whose a link is that can be redeemed now. Redeems nothing.
     pub async fn console_link(
         &self,
@@ -118,25 +95,6 @@ impl Store {
     ) -> Result<Option<ConsoleSession>> {
         let sql = format!("select {COLUMNS} from console_sessions where token_hash = $1 and expires_at > $2");
         let row = row(&self.db, "read a console link", sql, [token_hash.to_vec().into(), now.into()]).await?;
-        row.as_ref().map(ConsoleSession::read).transpose()
-    }
-
-    /// Redeems a link for a session. Of any number of callers one gets it.
-    pub async fn redeem_console_link(
-        &self,
-        token_hash: &[u8],
-        session_hash: &[u8],
-        now: DateTime<Utc>,
-        session_expires_at: DateTime<Utc>,
-    ) -> Result<Option<ConsoleSession>> {
-        let sql = format!(
-            "update console_sessions set token_hash = null, session_hash = $2, redeemed_at = $3, rotated_at = $3,
-                 seen_at = $3, session_expires_at = $4
-             where token_hash = $1 and redeemed_at is null and expires_at > $3 returning {COLUMNS}"
-        );
-        let values: [Value; 4] =
-            [token_hash.to_vec().into(), session_hash.to_vec().into(), now.into(), session_expires_at.into()];
-        let row = row(&self.db, "redeem a console link", sql, values).await?;
         row.as_ref().map(ConsoleSession::read).transpose()
     }
 
@@ -192,5 +150,49 @@ impl Store {
         let sql = "delete from console_sessions where expires_at < $1
             and (session_expires_at is null or session_expires_at < $1)";
         execute(&self.db, "delete old console sessions", sql, [before.into()]).await
+    }
+}
+
+impl Tx {
+    /// Stores a new link under the hash of what it holds.
+    pub async fn insert_console_link(&self, link: &ConsoleSession, token_hash: &[u8]) -> Result<()> {
+        let sql = format!(
+            "insert into console_sessions (id, organization_id, organization_name, person, role, path, created_by,
+                 form_token, created_at, expires_at, token_hash) values ({})",
+            placeholders(1, 11)
+        );
+        let values: [Value; 11] = [
+            link.id.as_str().into(),
+            link.organization_id.as_str().into(),
+            link.organization_name.clone().into(),
+            link.person.clone().into(),
+            link.role.clone().into(),
+            link.path.clone().into(),
+            link.created_by.clone().into(),
+            link.form_token.clone().into(),
+            link.created_at.into(),
+            link.expires_at.into(),
+            token_hash.to_vec().into(),
+        ];
+        execute(&self.tx, "insert a console link", sql, values).await.map(drop)
+    }
+
+    /// Redeems a link for a session. Of any number of callers one gets it.
+    pub async fn redeem_console_link(
+        &self,
+        token_hash: &[u8],
+        session_hash: &[u8],
+        now: DateTime<Utc>,
+        session_expires_at: DateTime<Utc>,
+    ) -> Result<Option<ConsoleSession>> {
+        let sql = format!(
+            "update console_sessions set token_hash = null, session_hash = $2, redeemed_at = $3, rotated_at = $3,
+                 seen_at = $3, session_expires_at = $4
+             where token_hash = $1 and redeemed_at is null and expires_at > $3 returning {COLUMNS}"
+        );
+        let values: [Value; 4] =
+            [token_hash.to_vec().into(), session_hash.to_vec().into(), now.into(), session_expires_at.into()];
+        let row = row(&self.tx, "redeem a console link", sql, values).await?;
+        row.as_ref().map(ConsoleSession::read).transpose()
     }
 }

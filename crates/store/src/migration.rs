@@ -66,6 +66,11 @@ impl MigratorTrait for Migrator {
                 ddl: &[include_str!("migration/0015_team_marks.sql")],
             }),
             Box::new(Migration { name: "0016_views", ddl: &[include_str!("migration/0016_views.sql")] }),
+            Box::new(Migration {
+                name: "0020_partitions",
+                ddl: &[include_str!("migration/0020_partitions.sql")],
+            }),
+            Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
         ]
     }
 }

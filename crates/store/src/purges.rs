@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every table of facts, with what makes its rows one of a kind within a connection.
-const FACTS: [(&str, &str); 26] = [
+const FACTS: [(&str, &str); 27] = [
     ("alerts", "kind, subject"),
     ("acceptances", "member_id"),
     ("recommendations", "member_id"),
@@ -25,6 +25,7 @@ const FACTS: [(&str, &str); 26] = [
     ("rollup_heads", "connection_id"),
     ("member_days", "member_id, day"),
     ("day_coverage", "day"),
+    ("doubted_days", "day"),
     ("team_members", "team_id, member_id"),
     ("teams", "team_id"),
     ("member_versions", "member_id, valid_from"),

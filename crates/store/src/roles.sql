@@ -40,15 +40,16 @@ grant select, insert, update, delete on
 grant select, insert, update on fences to tidemark_credentials;
 -- It deletes the facts of whoever asks for that.
 grant select, delete on
-    members, member_versions, teams, team_members, member_days, day_coverage, resources, configurations, stream_marks,
-    listings, listed, schema_drift, data_flags, sync_options, rollup_marks, rollup_team_marks, rollup_heads,
-    rollup_numbers, activity_blocks, activity_pages, seats, recommendations, acceptances, contracts, exemptions, alerts
+    members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
+    stream_marks, listings, listed, schema_drift, data_flags, sync_options, rollup_marks, rollup_team_marks,
+    rollup_heads, rollup_numbers, activity_blocks, activity_pages, seats, recommendations, acceptances, contracts,
+    exemptions, alerts
     to tidemark_credentials;
 
 -- Workers: runs and facts.
 grant select, insert, update, delete on
-    members, member_versions, teams, team_members, member_days, day_coverage, resources, configurations, stream_marks,
-    listings, listed, schema_drift, runs, run_streams, fences, schedules, sync_options, rollup_marks,
+    members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
+    stream_marks, listings, listed, schema_drift, runs, run_streams, fences, schedules, sync_options, rollup_marks,
     rollup_team_marks
     to tidemark_worker;
 grant select on data_flags to tidemark_worker;

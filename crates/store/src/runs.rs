@@ -341,22 +341,23 @@ impl Tx {
 
     /// Sets when the sweeper looks after an unfinished run.
     pub async fn postpone_run(&self, id: &RunId, wake_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
-        let sql = "update runs set wake_at = $2, updated_at = $3, claimed_at = null
-            where id = $1 and finished_at is null";
+        let sql = "update runs set wake_at = $2, updated_at = $3 where id = $1 and finished_at is null";
         let values = [id.as_str().into(), wake_at.into(), now.into()];
         Ok(execute(&self.tx, "postpone a run", sql, values).await? == 1)
     }
 
-    /// Of several sweepers that found the run due, one gets `true`.
+    /// Of several sweepers that found the run due, one gets `true`. One that is ready already waits for a free worker
+    /// only: it is looked for again at `ready_wake_at`, should all messages have been lost.
     pub async fn claim_due_run(
         &self,
         id: &RunId,
         now: DateTime<Utc>,
         next_wake_at: DateTime<Utc>,
+        ready_wake_at: DateTime<Utc>,
     ) -> Result<bool> {
-        let sql = "update runs set wake_at = $2, updated_at = $3
+        let sql = "update runs set wake_at = case when ready_at is null then $2 else $4 end, updated_at = $3
             where id = $1 and wake_at <= $3 and finished_at is null";
-        let values = [id.as_str().into(), next_wake_at.into(), now.into()];
+        let values = [id.as_str().into(), next_wake_at.into(), now.into(), ready_wake_at.into()];
         Ok(execute(&self.tx, "claim a due run", sql, values).await? == 1)
     }
 

@@ -22,8 +22,8 @@ pub struct Look {
 }
 
 impl Store {
-    /// Takes the run whose turn it is. First by priority, and what has waited since `aged` counts as the first; then
-    /// whose organization has the fewest workers; then what has had the least of their time.
+    /// Takes the run whose turn it is. First by priority, and what has waited since `aged` comes right behind the people
+    /// who wait; then whose organization has the fewest workers; then what has had the least of their time.
     pub async fn claim_ready(
         &self,
         now: DateTime<Utc>,
@@ -38,7 +38,7 @@ impl Store {
             best as materialized (
                 select r.id as best_id from runs r
                 where r.ready_at is not null and r.finished_at is null
-                order by case when r.ready_at <= $2 then 0 else r.priority end,
+                order by case when r.priority = 0 then 0 when r.ready_at <= $2 then 1 else r.priority + 1 end,
                     coalesce((select workers from busy where busy_organization =
                         (select organization_id from connections where connections.id = r.connection_id)), 0),
                     r.served_ms, r.ready_at, r.id
@@ -52,10 +52,17 @@ impl Store {
         row.as_ref().map(Run::read).transpose()
     }
 
+    /// The worker that has the run is alive: nobody looks after it before `wake_at`.
+    pub async fn keep_run(&self, id: &RunId, wake_at: DateTime<Utc>) -> Result<()> {
+        let sql = "update runs set wake_at = $2 where id = $1 and state = 'running' and wake_at < $2";
+        execute(&self.db, "keep a run", sql, [id.as_str().into(), wake_at.into()]).await.map(drop)
+    }
+
     /// How the run stands, and whether others wait.
     pub async fn look(&self, id: &RunId) -> Result<Option<Look>> {
         let sql = "select state, (select count(*) from (
-                select 1 from runs where ready_at is not null and finished_at is null limit 1) as others) as waiting
+                select 1 from runs where ready_at is not null and finished_at is null and id <> $1 limit 1) as others)
+                as waiting
             from runs where id = $1";
         let Some(row) = row(&self.db, "look at a run", sql, [id.as_str().into()]).await? else {
             return Ok(None);
@@ -80,6 +87,23 @@ impl Tx {
             where id = $1";
         let values = [id.as_str().into(), int(served_ms), int(priority.rank())];
         execute(&self.tx, "leave a run", sql, values).await.map(drop)
+    }
+
+    /// The credential is another one, or somebody asks again: streams that could not be read are to be read after all,
+    /// and nothing that is left waits for its next attempt.
+    pub async fn retry_streams(&self, id: &RunId) -> Result<()> {
+        let sql = "update run_streams set attempts = 0, retry_at = null, detail = null,
+                state = case when state in ('unavailable', 'failed') then 'pending' else state end
+            where run_id = $1 and state in ('pending', 'running', 'unavailable', 'failed')";
+        execute(&self.tx, "retry a run's streams", sql, [id.as_str().into()]).await.map(drop)
+    }
+
+    /// Lets a worker take a run that waits for its next attempt; `false` where a worker has it, or one will.
+    pub async fn hurry_run(&self, id: &RunId, now: DateTime<Utc>) -> Result<bool> {
+        let sql = "update runs set ready_at = $2, attempts = 0
+            where id = $1 and ready_at is null and claimed_at is null and finished_at is null
+                and state <> 'reconnect_required'";
+        Ok(execute(&self.tx, "hurry a run", sql, [id.as_str().into(), now.into()]).await? == 1)
     }
 
     /// Somebody asks for the open run again: it comes as soon as `priority` at least.

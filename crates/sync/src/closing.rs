@@ -87,6 +87,10 @@ impl Close<'_> {
 
     async fn finish(&self) -> Result<()> {
         let streams = self.cx.store.streams(&self.run.id).await?;
+        if streams.iter().any(|progress| !progress.state.is_settled()) {
+            // A reconnect asked for a stream again that this worker had settled.
+            return self.go_on().await;
+        }
         let state = run::outcome(streams.iter().map(|progress| progress.state));
         let reason = shortfalls(&streams);
         if state == run::State::Failed {

@@ -16,6 +16,9 @@ use crate::{Ports, Settings, budgets::Budgets, transports::Transports};
 /// Open streams of callers, each of which looks into the database twice a second.
 const MOST_WATCHERS: usize = 256;
 
+/// Of the vendor's documents, so many KiB of text wait in this process to be written; one page may have more.
+pub(crate) const DOCUMENTS_KIB: u32 = 16 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) store: Store,
@@ -31,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) stopping: CancellationToken,
     /// The open streams that this process may still begin.
     pub(crate) watchers: Arc<Semaphore>,
+    /// The room for documents that wait to be written, in KiB.
+    pub(crate) documents: Arc<Semaphore>,
     /// This process, for whoever wonders who holds a workspace.
     pub(crate) holder: String,
 }
@@ -58,6 +63,7 @@ impl Context {
             transports: Transports::default(),
             stopping: CancellationToken::new(),
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            documents: Arc::new(Semaphore::new(DOCUMENTS_KIB as usize)),
             holder,
         }
     }

@@ -26,7 +26,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -39,14 +39,14 @@ use tidemark_productboard::{Client, Error, Options};
 use tidemark_runtime::Shutdown;
 use tidemark_store::{Fence, Mark, Run, StreamProgress};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument as _;
 
 use self::{judge::Judge, meter::Meters, pages::collect, writer::Writer};
 use crate::{
     context::Context,
     credentials::{self, Access},
-    decision::Failure,
+    decision::{Decision, Failure, decide},
 };
 
 /// How many tokens one delivery tries: they are superseded one at a time, by people.
@@ -54,6 +54,9 @@ const MOST_TOKENS: u32 = 3;
 
 /// Where others wait, a delivery makes room after this part of its time.
 const CROWDED_SHARE: u32 = 6;
+
+/// So long a stop waits for what is under way at the vendor: time is left to write down how far the run came.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a delivery ended that met no failure of the whole run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +85,12 @@ pub(crate) struct Engine {
     writer: Writer,
     meters: Meters,
     judge: Judge,
+    /// Fires when the workspace may be lost.
+    lost: CancellationToken,
     /// Fires when nothing more is to be fetched: the workspace may be lost, or the run cannot go on.
     halt: CancellationToken,
+    /// Fires some time after the soft stop: nothing from outside is waited for any more.
+    patience: CancellationToken,
     shutdown: Shutdown,
     started: Instant,
     /// Whether others wait for a worker.
@@ -105,7 +112,9 @@ impl Engine {
             meters: Meters::new(&cx, &run.connection_id),
             writer: Writer::new(Arc::clone(&cx), run, streams, fence),
             judge: Judge::default(),
+            lost: lost.clone(),
             halt: lost.child_token(),
+            patience: CancellationToken::new(),
             shutdown,
             started: Instant::now(),
             is_crowded: AtomicBool::new(false),
@@ -115,6 +124,8 @@ impl Engine {
 
     /// Works on the streams that are not settled and whose time has come, until each has come as far as it can.
     pub(crate) async fn work(self: &Arc<Self>) -> Result<Ended, Failure> {
+        let _patience = self.lose_patience();
+        self.look_for_credential().await?;
         self.writer.enter(&self.halt).await?;
         let _watch = self.watch();
         let mut streams = JoinSet::new();
@@ -143,9 +154,34 @@ impl Engine {
             }
         }
         match failure {
+            // The process stops and the vendor is slow: the rest is for another worker.
+            Some(Failure::Interrupted) if self.is_out_of_patience() => Ok(Ended::Paused),
             Some(failure) => Err(failure),
             None => Ok(self.writer.ended(self.cx.now()).await),
         }
+    }
+
+    /// A run that waits for a reconnect goes on waiting, while this looks whether there is a credential again.
+    async fn look_for_credential(&self) -> Result<(), Failure> {
+        let Some(stream) = self.writer.waiting_for_reconnect().await else { return Ok(()) };
+        match self.fetch(credentials::access(&self.cx, &self.connection, stream.needs())).await? {
+            Err(failure) if !matches!(decide(&failure, 1), Decision::StreamUnavailable(_)) => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the soft stop, and then for a while for what is under way.
+    fn lose_patience(&self) -> AbortOnDropHandle<()> {
+        let (soft, patience) = (self.shutdown.soft().clone(), self.patience.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            soft.cancelled().await;
+            tokio::time::sleep(PATIENCE).await;
+            patience.cancel();
+        }))
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        self.patience.is_cancelled() && !self.lost.is_cancelled() && !self.shutdown.hard().is_cancelled()
     }
 
     /// Works on one stream. Its failures are dealt with here, those of the whole run are given back.
@@ -250,12 +286,13 @@ impl Engine {
         self.shutdown.soft().is_cancelled()
     }
 
-    /// Waits for something from outside, unless the workspace is lost or the process must stop.
+    /// Waits for something from outside, unless the workspace is lost or the process has to stop.
     pub(crate) async fn fetch<T>(&self, outside: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {
             biased;
             () = self.halt.cancelled() => Err(Failure::Interrupted),
             () = self.shutdown.hard().cancelled() => Err(Failure::Interrupted),
+            () = self.patience.cancelled() => Err(Failure::Interrupted),
             answer = outside => Ok(answer),
         }
     }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use tidemark_store::Result;
+use tidemark_store::{Result, Schedule};
 
 use crate::{context::Context, start};
 
@@ -26,6 +26,13 @@ pub(crate) async fn round(cx: &Context) -> Result<()> {
         start::scheduled(cx, &connection.connection_id, cx.now() + spread(cx, every)).await?;
     }
     Ok(())
+}
+
+/// How often a connection is synced, where it is: as it was given, or as the deployment says. Without a cadence of the
+/// deployment nothing is scheduled at all.
+pub(crate) fn cadence(cx: &Context, schedule: Schedule) -> Option<Duration> {
+    let usual = cx.settings.sync_every?;
+    Some(schedule.every.unwrap_or(usual)).filter(|every| !every.is_zero())
 }
 
 /// A cadence, give or take a tenth.

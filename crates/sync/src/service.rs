@@ -192,9 +192,10 @@ async fn set_schedule(
     every: Option<Duration>,
 ) -> Result<SetScheduleResponse, Status> {
     check_known(&cx, &caller, &connection).await?;
-    let beat = every.or(cx.settings.sync_every).filter(|every| !every.is_zero());
+    let schedule = Schedule { every, next_at: None };
+    let beat = scheduler::cadence(&cx, schedule);
     let next_at = beat.map(|every| cx.now() + scheduler::spread(&cx, every));
-    let schedule = Schedule { every, next_at };
+    let schedule = Schedule { next_at, ..schedule };
     let tx = cx.store.begin().await.map_err(refuse)?;
     tx.set_schedule(&connection, schedule).await.map_err(refuse)?;
     tx.commit().await.map_err(refuse)?;

@@ -7,7 +7,7 @@ use tidemark_domain::{
     id::{ConnectionId, RunId},
     run::{self, Priority},
 };
-use tidemark_store::{Result, Run, Tx};
+use tidemark_store::{Result, Run, Schedule, Tx};
 
 use crate::{
     closing::{FIRST_RECONNECT_LOOK, tell_end},
@@ -40,6 +40,11 @@ pub(crate) async fn start(cx: &Context, connection: &ConnectionId, priority: Pri
         if let Some(run) = cx.store.open_run(connection).await? {
             let tx = cx.store.begin().await?;
             tx.raise_run(&run.id, priority).await?;
+            // Nor does a person wait for its next attempt.
+            if priority == Priority::Person && tx.hurry_run(&run.id, cx.now()).await? {
+                tx.retry_streams(&run.id).await?;
+                cx.send_off(&tx, &run).await?;
+            }
             tx.commit().await?;
             let priority = run.priority.min(priority);
             return Ok(Started { run: Run { priority, ..run }, coalesced: true });
@@ -59,49 +64,78 @@ pub(crate) async fn scheduled(cx: &Context, connection: &ConnectionId, next_at: 
     Ok(())
 }
 
+/// What an event about a connection led to.
+enum Led {
+    Nowhere,
+    /// To a run that goes on, or begins.
+    To(Run),
+    /// Somebody else moved the run on between the look and the write.
+    Overtaken,
+}
+
+impl Led {
+    fn of(is_written: bool) -> Self {
+        if is_written { Self::Nowhere } else { Self::Overtaken }
+    }
+}
+
 /// Does what an event about a connection asks for, once.
 pub(crate) async fn on_event(cx: &Context, event: &Event) -> Result<()> {
-    let connection = &event.connection_id;
     if !matches!(
         event.data,
         Data::Connected(_) | Data::Reconnected(_) | Data::ReconnectRequired(_) | Data::Disconnected(_)
     ) {
         return Ok(());
     }
-    let open = cx.store.open_run(connection).await?;
-    let tx = cx.store.begin().await?;
-    if !tx.first_time(CONSUMER, event.id.as_str(), cx.now()).await? {
+    loop {
+        let open = cx.store.open_run(&event.connection_id).await?;
+        let schedule = cx.store.schedule(&event.connection_id).await?;
+        let tx = cx.store.begin().await?;
+        if !tx.first_time(CONSUMER, event.id.as_str(), cx.now()).await? {
+            return Ok(());
+        }
+        let led = follow(cx, &tx, event, open, schedule).await?;
+        if matches!(led, Led::Overtaken) {
+            continue;
+        }
+        tx.commit().await?;
+        if let Led::To(run) = led {
+            announce(&run);
+        }
         return Ok(());
     }
-    let queued = match (&event.data, open) {
+}
+
+async fn follow(cx: &Context, tx: &Tx, event: &Event, open: Option<Run>, schedule: Schedule) -> Result<Led> {
+    let connection = &event.connection_id;
+    match (&event.data, open) {
         (Data::Connected(_) | Data::Reconnected(_), None) => {
-            if let Some(every) = cx.settings.sync_every {
+            if let Some(every) = scheduler::cadence(cx, schedule) {
                 tx.set_next_sync(connection, cx.now() + scheduler::spread(cx, every)).await?;
             }
-            insert(cx, &tx, connection, Priority::Person).await?
+            let begun = insert(cx, tx, connection, Priority::Person).await?;
+            Ok(begun.map_or(Led::Overtaken, Led::To))
         }
-        // A run that waits for a reconnect goes on.
-        (Data::Reconnected(_), Some(run)) if run.state == run::State::ReconnectRequired => {
-            resume(cx, &tx, run).await?
+        // What could not be read with the old credential is read with the new one.
+        (Data::Reconnected(_), Some(run)) => {
+            tx.retry_streams(&run.id).await?;
+            if run.state == run::State::ReconnectRequired {
+                return Ok(resume(cx, tx, run).await?.map_or(Led::Overtaken, Led::To));
+            }
+            if tx.hurry_run(&run.id, cx.now()).await? {
+                cx.send_off(tx, &run).await?;
+            }
+            Ok(Led::Nowhere)
         }
-        // It works, or is about to, and takes the new credential with its next token.
-        (Data::Connected(_) | Data::Reconnected(_), Some(_)) => None,
         (Data::ReconnectRequired(data), Some(run)) if run.state != run::State::ReconnectRequired => {
-            suspend(cx, &tx, run, data.reason.sentence()).await?;
-            None
+            suspend(cx, tx, run, data.reason.sentence()).await.map(Led::of)
         }
         (Data::Disconnected(_), Some(run)) => {
             let reason = "The workspace was disconnected.";
-            end(cx, &tx, &run, run::State::Failed, reason).await?;
-            None
+            end(cx, tx, &run, run::State::Failed, reason).await.map(Led::of)
         }
-        _ => None,
-    };
-    tx.commit().await?;
-    if let Some(run) = queued {
-        announce(&run);
+        _ => Ok(Led::Nowhere),
     }
-    Ok(())
 }
 
 /// Ends a run at a person's wish; gives how it stands then.
@@ -148,9 +182,9 @@ async fn resume(cx: &Context, tx: &Tx, run: Run) -> Result<Option<Run>> {
     Ok(Some(run))
 }
 
-/// The run waits for a new credential; a worker that has it stops within a second or two. Should the event be an old
+/// The run waits for a new credential; `false` where somebody else has moved it on. A worker that has it stops within a second or two. Should the event be an old
 /// one, the first look for a credential finds that there is one.
-async fn suspend(cx: &Context, tx: &Tx, run: Run, sentence: &str) -> Result<()> {
+async fn suspend(cx: &Context, tx: &Tx, run: Run, sentence: &str) -> Result<bool> {
     let from = run.state;
     let run = Run {
         state: run::State::ReconnectRequired,
@@ -160,10 +194,11 @@ async fn suspend(cx: &Context, tx: &Tx, run: Run, sentence: &str) -> Result<()> 
         updated_at: cx.now(),
         ..run
     };
-    if tx.update_run(&run, from).await? {
+    let is_written = tx.update_run(&run, from).await?;
+    if is_written {
         tracing::warn!(run = %run.id, connection = %run.connection_id, "sync waits until the workspace is reconnected");
     }
-    Ok(())
+    Ok(is_written)
 }
 
 /// Ends a run, whoever has it; `false` where somebody else was faster. Its worker finds out with its next write, or by

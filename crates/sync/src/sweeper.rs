@@ -2,7 +2,7 @@
 //! Any number of processes may sweep; claiming a run is a compare-and-set. Connections whose time has come are found on
 //! the same rounds.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use tidemark_runtime::Shutdown;
 use tidemark_store::Result;
@@ -10,6 +10,8 @@ use tidemark_store::Result;
 use crate::{context::Context, scheduler};
 
 const RUNS_AT_ONCE: u64 = 100;
+/// A run in the queue has its message; after this long the message is sent again, should it be lost.
+const QUEUED: Duration = Duration::from_secs(300);
 
 pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
     let mut is_failing = false;
@@ -40,7 +42,7 @@ pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
 async fn round(cx: &Context) -> Result<()> {
     for run in cx.store.due_runs(cx.now(), RUNS_AT_ONCE).await? {
         let tx = cx.store.begin().await?;
-        if tx.claim_due_run(&run.id, cx.now(), cx.rescue_at()).await? {
+        if tx.claim_due_run(&run.id, cx.now(), cx.rescue_at(), cx.now() + QUEUED).await? {
             cx.send_off(&tx, &run).await?;
             tx.commit().await?;
             tracing::debug!(run = %run.id, connection = %run.connection_id, "a due run was sent off");

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -53,8 +54,13 @@ fn chart() -> Result<()> {
     }
     let sealed = rendered.matches("path: credentials-keys").count();
     ensure!(sealed == 1, "{sealed} deployments mount the key-encryption keys");
-    // With as little as somebody has to say.
-    let least = ["template", "check", CHART, "--set", "console.publicUrl=https://tidemark.example.com"];
+    let plain = rendered.lines().any(|line| line.contains("_URL, value: \"http://"));
+    ensure!(!plain, "a process calls another without TLS, although there is a certificate");
+    // With as little as somebody has to say; and with less, which would let keys pass in clear text.
+    let mut least =
+        vec!["template", "check", CHART, "--set", "console.publicUrl=https://tidemark.example.com"];
+    ensure!(!command::succeeds(command::program(&helm).args(&least)), "the chart asks for no certificate");
+    least.extend(["--set", "plaintext=true"]);
     let rendered = command::output(command::program(&helm).args(least))?;
     ensure!(!rendered.contains("ScaledObject"), "what is off by default is off");
     println!("the chart renders");
@@ -124,16 +130,9 @@ fn compose() -> Result<()> {
     for file in ["deploy/postgres/users.sh", "deploy/rabbitmq/rabbitmq.conf"] {
         ensure!(text.contains(file) && root.join(file).is_file(), "{file} is not mounted or not there");
     }
-    if command::succeeds(command::program("docker").args(["compose", "version"])) {
-        let mut docker = command::program("docker");
-        docker.env("TIDEMARK_SECRETS", &secrets).args([
-            "compose",
-            "--profile",
-            "observability",
-            "config",
-            "--quiet",
-        ]);
-        return command::run(&mut docker);
+    if let Some(mut tool) = compose_tool(&text)? {
+        tool.env("TIDEMARK_SECRETS", &secrets).args(["--profile", "observability", "config", "--quiet"]);
+        return command::run(&mut tool);
     }
     let parse = "import sys, yaml; yaml.safe_load(open(sys.argv[1]))['services']['migrate']";
     command::run(command::program(&root.join(PYTHON).to_string_lossy()).args([
@@ -143,6 +142,25 @@ fn compose() -> Result<()> {
     ]))?;
     println!("docker-compose.yml is well formed (`docker compose` is not there to say more)");
     Ok(())
+}
+
+/// What reads the file: Docker's plugin, or the program that came before it.
+fn compose_tool(text: &str) -> Result<Option<Command>> {
+    if command::succeeds(command::program("docker").args(["compose", "version"])) {
+        let mut docker = command::program("docker");
+        docker.arg("compose");
+        return Ok(Some(docker));
+    }
+    if !command::exists("docker-compose") {
+        return Ok(None);
+    }
+    // That program does not know the project's name; everything else it checks.
+    let nameless = tools("compose")?.join("docker-compose.yml");
+    let lines = text.lines().filter(|line| !line.starts_with("name: "));
+    std::fs::write(&nameless, lines.map(|line| format!("{line}\n")).collect::<String>())?;
+    let mut program = command::program("docker-compose");
+    program.arg("--project-directory").arg(command::root()).arg("--file").arg(nameless);
+    Ok(Some(program))
 }
 
 /// A folder for what is fetched, outside of the sources.

@@ -26,7 +26,10 @@ enum Task {
     /// Everything a change must pass, in order; stops at the first failure.
     Test,
     /// What takes too long for every change: more cases, more seeds, larger numbers.
-    Nightly,
+    Nightly {
+        /// Only those whose name has this in it.
+        ring: Option<String>,
+    },
     /// Holds the crates' dependencies against the table of the design.
     Check,
     /// Finds PostgreSQL, RabbitMQ and Redis for the tests, or installs and starts them.
@@ -42,7 +45,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test => suite::run(),
-        Task::Nightly => nightly::run(),
+        Task::Nightly { ring } => nightly::run(ring.as_deref().unwrap_or_default()),
         Task::Check => architecture::check(),
         Task::Services => services::ensure(),
         Task::CheckDeploy => deploy::check(),

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::command;
 
@@ -54,8 +54,12 @@ const RINGS: &[Ring] = &[
     },
 ];
 
-pub(crate) fn run() -> Result<()> {
-    for Ring { name, package, target, tests, variables } in RINGS {
+/// Runs the rings whose name has that in it.
+pub(crate) fn run(wanted: &str) -> Result<()> {
+    let chosen: Vec<_> = RINGS.iter().filter(|ring| ring.name.contains(wanted)).collect();
+    let names: Vec<_> = RINGS.iter().map(|ring| ring.name).collect();
+    ensure!(!chosen.is_empty(), "no ring has `{wanted}` in its name; there are: {}", names.join("; "));
+    for Ring { name, package, target, tests, variables } in chosen {
         println!("==> {name}");
         let begun = Instant::now();
         let arguments = ["nextest", "run", "--release", "--locked", "--no-capture", "--package", package];

@@ -31,17 +31,40 @@ app.kubernetes.io/component: {{ .role }}
 {{- end -}}
 {{- end }}
 
+{{/* How the services talk. */}}
+{{- define "tidemark.scheme" -}}
+{{ .Values.tls.secret | empty | ternary "http" "https" }}
+{{- end }}
+
+{{/* The certificate, as a server's and as a caller's. */}}
+{{- define "tidemark.tls" -}}
+- { name: TIDEMARK_RPC__TLS__CA_FILE, value: /run/secrets/tls/ca.crt }
+- { name: TIDEMARK_RPC__TLS__CLIENT_CERTIFICATE_FILE, value: /run/secrets/tls/tls.crt }
+- { name: TIDEMARK_RPC__TLS__CLIENT_KEY_FILE, value: /run/secrets/tls/tls.key }
+{{- if ne .role "console" }}
+- { name: TIDEMARK_RPC__TLS__CERTIFICATE_FILE, value: /run/secrets/tls/tls.crt }
+- { name: TIDEMARK_RPC__TLS__KEY_FILE, value: /run/secrets/tls/tls.key }
+{{- if .root.Values.tls.mutual }}
+- { name: TIDEMARK_RPC__TLS__CLIENT_CA_FILE, value: /run/secrets/tls/ca.crt }
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Where the services find each other. */}}
 {{- define "tidemark.environment" -}}
 {{- range $name, $value := .root.Values.config }}
 - { name: {{ $name }}, value: {{ $value | quote }} }
 {{- end }}
 - { name: TIDEMARK_RPC__TOKEN_FILE, value: /run/secrets/tidemark/rpc-token }
+{{- if .root.Values.tls.secret }}
+{{ include "tidemark.tls" . }}
+{{- else }}
 - { name: TIDEMARK_RPC__PLAINTEXT, value: {{ .root.Values.plaintext | quote }} }
+{{- end }}
 - { name: TIDEMARK_METRICS__LISTEN, value: "0.0.0.0:9464" }
-- { name: TIDEMARK_CREDENTIALS__URL, value: "http://{{ .root.Release.Name }}-credentials:7401" }
-- { name: TIDEMARK_WORKER__URL, value: "http://{{ .root.Release.Name }}-worker:7402" }
-- { name: TIDEMARK_AGGREGATOR__URL, value: "http://{{ .root.Release.Name }}-aggregator:7403" }
+- { name: TIDEMARK_CREDENTIALS__URL, value: "{{ include "tidemark.scheme" .root }}://{{ .root.Release.Name }}-credentials:7401" }
+- { name: TIDEMARK_WORKER__URL, value: "{{ include "tidemark.scheme" .root }}://{{ .root.Release.Name }}-worker:7402" }
+- { name: TIDEMARK_AGGREGATOR__URL, value: "{{ include "tidemark.scheme" .root }}://{{ .root.Release.Name }}-aggregator:7403" }
 {{- if eq .role "console" }}
 - { name: TIDEMARK_CONSOLE__LISTEN, value: "0.0.0.0:7400" }
 - { name: TIDEMARK_CONSOLE__PUBLIC_URL, value: {{ required "console.publicUrl is where people reach the console" .root.Values.console.publicUrl | quote }} }

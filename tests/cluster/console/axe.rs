@@ -1,13 +1,11 @@
-//! Every page, light and dark, before axe-core; and pictures of them, where `TIDEMARK_TEST_SCREENSHOTS` names a folder.
+//! Every page and each of its states, light and dark, wide and on a phone: nobody is shut out.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
-use serde_json::Value;
+use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 use tidemark_rpc::{
     connections::{ConsoleRole, CreateConnectLinkRequest, CreateInvitationRequest},
+    syncs::RunState,
     utilization::{
         AcceptRecommendationRequest, Contract, ListRecommendationsRequest, Money, SetContractRequest,
         SetExemptionRequest,
@@ -16,85 +14,175 @@ use tidemark_rpc::{
 
 use super::{
     browser::{Browser, Taste},
-    house::{GLOBEX, House},
+    house::{ACME, GLOBEX, House, Tenant},
+    journeys::paste,
+    look::Looks,
     usage::sprawling,
 };
-use crate::cluster::{today, until};
+use crate::cluster::today;
 
-/// Put there by `cargo xtask test`, from a locked list.
-const AXE: &str = "tests/browser/node_modules/axe-core/axe.min.js";
-/// Where pictures go, if anywhere.
-pub(super) const SCREENSHOTS: &str = "TIDEMARK_TEST_SCREENSHOTS";
-const LARGEST_PAGE: usize = 200 * 1024;
+const SMALL: &str = "cAnArY-small-key";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_page_shuts_anybody_out() {
-    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..");
-    let script = std::fs::read_to_string(root.join(AXE));
-    let script = script.expect("`cargo xtask test` puts it there, or `npm ci` in tests/browser");
-    let returns = [("CONSOLE__RETURN_URLS", "https://platform.example.com")];
-    let (house, acme, _, run) = sprawling(&returns).await;
-    let globex = house.globex().await;
-    // Of the same people, with its first sync on its way.
-    let waiting = house.beside(&acme, GLOBEX).await;
-    house.slow("globex", Duration::from_secs(20));
-    let member = decided(&house, &acme.connection).await;
-    let usage = format!("/usage/{}", acme.connection);
-    let [invitation, _] = invitations(&house, &acme.organization).await;
-    let pages = [
-        ("connections", "/connections".to_owned()),
-        ("connection", format!("/connections/{}", acme.connection)),
-        ("news", format!("/connections/{}?news=true", acme.connection)),
-        ("connect", "/connect".to_owned()),
-        ("reconnect", format!("/connections/{}/reconnect", acme.connection)),
-        ("disconnect", format!("/connections/{}/disconnect", acme.connection)),
-        ("sync", format!("/syncs/{run}")),
-        ("syncs", format!("/connections/{}/syncs", acme.connection)),
-        ("invites", "/invites".to_owned()),
-        ("invite", "/invite".to_owned()),
-        ("events", format!("/connections/{}/events", acme.connection)),
-        ("usage", "/usage".to_owned()),
-        ("dashboard", usage.clone()),
-        ("waiting", format!("/usage/{}", waiting.connection)),
-        ("seats", format!("{usage}/seats")),
-        ("nobody", format!("{usage}/seats?text=nobody-is-called-so")),
-        ("seat", format!("{usage}/seats/{member}")),
-        ("recommendations", format!("{usage}/recommendations")),
-        ("groups", format!("{usage}/groups")),
-        ("contract", format!("{usage}/contract?drop=3")),
-        ("missing", format!("/connections/{}", globex.connection)),
-        ("consent", "/oauth/callback?state=a&code=b".to_owned()),
-        ("landing", invitation),
-        ("left", "/left".to_owned()),
-    ];
-    let mut problems = Vec::new();
+    let scene = Scene::set().await;
+    let pages = scene.pages().await;
+    let mut looks = Looks::new();
     for (name, taste) in [
         ("light", Taste::default()),
         ("dark", Taste { is_dark: true, ..Taste::default() }),
         ("phone", Taste { width: 390, ..Taste::default() }),
         ("phone-dark", Taste { width: 390, is_dark: true, ..Taste::default() }),
     ] {
-        let browser = Browser::open(&house.url(""), taste).await;
-        browser.visit(&house.link(&acme.organization, ConsoleRole::Admin).await).await;
+        let browser = Browser::open(&scene.house.url(""), taste).await;
+        let link = scene.house.link(&scene.tenant.organization, ConsoleRole::Admin).await;
+        browser.visit(&link).await;
         for (page, path) in &pages {
             browser.visit(path).await;
-            look(&browser, &script, &format!("{page}-{name}"), &mut problems).await;
+            looks.at(&browser, &format!("{page}-{name}")).await;
         }
-        browser.visit(&hosted(&house, &acme.organization).await).await;
-        look(&browser, &script, &format!("hosted-{name}"), &mut problems).await;
-        let fresh = house.organization();
-        browser.visit(&house.link(&fresh, ConsoleRole::Viewer).await).await;
-        look(&browser, &script, &format!("empty-{name}"), &mut problems).await;
-        browser.visit("/connect").await;
-        look(&browser, &script, &format!("viewer-{name}"), &mut problems).await;
+        scene.answers(&browser, &mut looks, name).await;
+        scene.outside(&browser, &mut looks, name).await;
         browser.close().await;
     }
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-    house.cluster.stop().await;
+    looks.done();
+    scene.house.cluster.stop().await;
 }
 
-/// A contract, an accepted recommendation and an exempt seat; gives a seat that something is recommended for.
-async fn decided(house: &House, connection_id: &str) -> String {
+/// One organization with a workspace in each state.
+struct Scene {
+    house: House,
+    /// With numbers, a contract and decisions.
+    tenant: Tenant,
+    run: String,
+    /// Something is recommended for the first; the second is on somebody's list, the third is exempt.
+    seats: [String; 3],
+    /// Its first sync is on its way.
+    waiting: Tenant,
+    /// Its key was revoked after its numbers were there.
+    stopped: Tenant,
+    stopped_run: String,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let returns = [("CONSOLE__RETURN_URLS", "https://platform.example.com")];
+        let (house, tenant, _, run) = sprawling(&returns).await;
+        let seats = decided(&house, &tenant.connection).await;
+        let stopped = house.beside(&tenant, ACME).await;
+        let id = stopped.connection.parse().unwrap();
+        let first = house.cluster.sync(&id).await;
+        house.cluster.summary(&id, &first).await;
+        house.cluster.simulator.revoke(ACME);
+        let stopped_run = house.cluster.sync(&id).await;
+        house.cluster.run_in(&stopped_run, RunState::ReconnectRequired).await;
+        let waiting = house.beside(&tenant, GLOBEX).await;
+        house.slow("globex", Duration::from_secs(20));
+        let small = WorkspaceSpec::new("small", 5, today()).days(5);
+        house.cluster.simulator.add(Workspace::generate(&small), SMALL);
+        Self { house, tenant, run, seats, waiting, stopped, stopped_run }
+    }
+
+    /// The pages that are there to be looked at.
+    async fn pages(&self) -> Vec<(&'static str, String)> {
+        let nobodys = "conn_00000000000000000000000000";
+        let connection = format!("/connections/{}", self.tenant.connection);
+        let usage = format!("/usage/{}", self.tenant.connection);
+        let stopped = &self.stopped.connection;
+        let [advised, accepted, exempt] = self.seats.each_ref().map(|seat| format!("{usage}/seats/{seat}"));
+        vec![
+            ("connections", "/connections".to_owned()),
+            ("connection", connection.clone()),
+            ("news", format!("{connection}?news=true")),
+            ("stopped", format!("/connections/{stopped}")),
+            ("connect", "/connect".to_owned()),
+            ("reconnect", format!("{connection}/reconnect")),
+            ("disconnect", format!("{connection}/disconnect")),
+            ("sync", format!("/syncs/{}", self.run)),
+            ("stopped-sync", format!("/syncs/{}", self.stopped_run)),
+            ("syncs", format!("{connection}/syncs")),
+            ("invites", "/invites".to_owned()),
+            ("invite", "/invite".to_owned()),
+            ("events", format!("{connection}/events")),
+            ("usage", "/usage".to_owned()),
+            ("dashboard", usage.clone()),
+            ("stale", format!("/usage/{stopped}?window=90")),
+            ("waiting", format!("/usage/{}", self.waiting.connection)),
+            ("seats", format!("{usage}/seats")),
+            ("nobody", format!("{usage}/seats?text=nobody-is-called-so")),
+            ("seat", advised),
+            ("accepted", format!("{accepted}?done=accepted")),
+            ("exempt", exempt),
+            ("recommendations", format!("{usage}/recommendations")),
+            ("groups", format!("{usage}/groups")),
+            ("contract", format!("{usage}/contract?drop=3")),
+            ("terms", format!("/usage/{stopped}/contract?drop=3")),
+            ("missing", format!("/connections/{nobodys}")),
+            ("consent", "/oauth/callback?state=a&code=b".to_owned()),
+            ("landing", invitation(&self.house, &self.tenant.organization).await),
+        ]
+    }
+
+    /// What is answered to forms.
+    async fn answers(&self, browser: &Browser, looks: &mut Looks, name: &str) {
+        browser.visit("/connect").await;
+        paste(browser, "cAnArY-no-such-key").await;
+        browser.reads("Productboard does not accept this key").await;
+        looks.at(browser, &format!("refused-{name}")).await;
+        browser.visit(&format!("/usage/{}/contract", self.tenant.connection)).await;
+        browser.write("#purchased", "many").await;
+        browser.click("#save").await;
+        browser.reads("This cannot be used").await;
+        looks.at(browser, &format!("unreadable-{name}")).await;
+        browser.visit("/invite").await;
+        browser.write("#name", "Ada Lovelace").await;
+        browser.click("form button.primary").await;
+        browser.reads("shown only now").await;
+        looks.at(browser, &format!("invited-{name}")).await;
+        let small = self.house.beside(&self.tenant, SMALL).await;
+        browser.visit(&format!("/connections/{}/disconnect", small.connection)).await;
+        browser.click("input[name=understood]").await;
+        browser.click("form button.danger").await;
+        browser.reads("is disconnected").await;
+        looks.at(browser, &format!("disconnected-{name}")).await;
+        browser.visit("/connect").await;
+        browser.click("#begin-consent").await;
+        browser.click("button[value=deny]").await;
+        browser.reads("The consent was refused").await;
+        looks.at(browser, &format!("denied-{name}")).await;
+    }
+
+    /// What is seen by those who come by a link, by viewers, and by those who left.
+    async fn outside(&self, browser: &Browser, looks: &mut Looks, name: &str) {
+        let fresh = self.house.organization();
+        let link = invitation(&self.house, &fresh).await;
+        browser.visit(&link).await;
+        paste(browser, SMALL).await;
+        browser.reads("small is connected").await;
+        looks.at(browser, &format!("thanks-{name}")).await;
+        browser.visit(&link).await;
+        looks.at(browser, &format!("ended-{name}")).await;
+        browser.visit(&hosted(&self.house, &self.tenant.organization).await).await;
+        looks.at(browser, &format!("hosted-{name}")).await;
+        let fresh = self.house.organization();
+        browser.visit(&self.house.link(&fresh, ConsoleRole::Admin).await).await;
+        looks.at(browser, &format!("first-{name}")).await;
+        browser.visit(&self.house.link(&fresh, ConsoleRole::Viewer).await).await;
+        for (page, path) in [("empty", "/connections"), ("empty-usage", "/usage"), ("viewer", "/connect")] {
+            browser.visit(path).await;
+            looks.at(browser, &format!("{page}-{name}")).await;
+        }
+        browser.visit("/connections").await;
+        browser.click(".who button").await;
+        browser.reads("You are signed out").await;
+        looks.at(browser, &format!("left-{name}")).await;
+        browser.visit("/connections").await;
+        looks.at(browser, &format!("over-{name}")).await;
+    }
+}
+
+/// A contract, an accepted recommendation and an exempt seat; gives the seats.
+async fn decided(house: &House, connection_id: &str) -> [String; 3] {
     let (mut client, connection_id) = (house.cluster.caller(2).utilization(), connection_id.to_owned());
     let contract = Contract {
         purchased_seats: Some(40),
@@ -122,22 +210,18 @@ async fn decided(house: &House, connection_id: &str) -> String {
         until: (today() + chrono::Days::new(40)).to_string(),
     };
     client.set_exemption(request).await.unwrap();
-    seat(0).member_id
+    [0, 1, 2].map(|at| seat(at).member_id)
 }
 
-async fn invitations(house: &House, organization: &str) -> [String; 2] {
-    let mut client = house.cluster.caller(0).invitations();
-    let mut make = async |name: &str| {
-        let request = CreateInvitationRequest {
-            organization_id: organization.to_owned(),
-            organization_name: "Acme Industries".to_owned(),
-            invitee_name: name.to_owned(),
-            invited_by: "Grace Hopper".to_owned(),
-            ..Default::default()
-        };
-        client.create_invitation(request).await.unwrap().into_inner().link
+async fn invitation(house: &House, organization: &str) -> String {
+    let request = CreateInvitationRequest {
+        organization_id: organization.to_owned(),
+        organization_name: "Acme Industries".to_owned(),
+        invitee_name: "Ada Lovelace".to_owned(),
+        invited_by: "Grace Hopper".to_owned(),
+        ..Default::default()
     };
-    [make("Ada Lovelace").await, make("").await]
+    house.cluster.caller(0).invitations().create_invitation(request).await.unwrap().into_inner().link
 }
 
 async fn hosted(house: &House, organization: &str) -> String {
@@ -148,38 +232,4 @@ async fn hosted(house: &House, organization: &str) -> String {
         ..Default::default()
     };
     house.cluster.caller(0).connect_links().create_connect_link(request).await.unwrap().into_inner().url
-}
-
-/// What axe-core finds, and what is larger or wider than it may be.
-async fn look(browser: &Browser, script: &str, name: &str, problems: &mut Vec<String>) {
-    browser.run(script).await;
-    let run = "const done = arguments[arguments.length - 1];
-        axe.run(document, { resultTypes: ['violations'] }).then(
-            (found) => done(found.violations.map((one) =>
-                `${one.id}: ${one.help} (${one.nodes.map((node) => node.target.join(' ')).join(', ')})`)),
-            (error) => done([String(error)]));";
-    let found =
-        until("axe-core has looked", async || browser.client.execute_async(run, Vec::new()).await.ok()).await;
-    let found = found.as_array().cloned().unwrap_or_default();
-    problems.extend(found.iter().filter_map(Value::as_str).map(|text| format!("{name}: {text}")));
-    let source = browser.client.source().await.unwrap().len();
-    let files =
-        "return performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize, 0)";
-    let files = browser.run(files).await.as_u64().unwrap_or(0);
-    if source + usize::try_from(files).unwrap() > LARGEST_PAGE {
-        problems.push(format!("{name}: {source} bytes and {files} bytes of files"));
-    }
-    let wide = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-    if browser.run(wide).await == true {
-        problems.push(format!("{name}: it scrolls sideways"));
-    }
-    if let Some(folder) = std::env::var_os(SCREENSHOTS).map(PathBuf::from) {
-        picture(browser, &folder, name).await;
-    }
-}
-
-async fn picture(browser: &Browser, folder: &Path, name: &str) {
-    std::fs::create_dir_all(folder).unwrap();
-    let bytes = browser.client.screenshot().await.unwrap();
-    std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
 }

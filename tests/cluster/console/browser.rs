@@ -5,8 +5,11 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::WebDriverCompatibleCommand};
 use serde_json::{Value, json};
+use tonic::codegen::http::Method;
+use url::{ParseError, Url};
 
 use crate::cluster::{free_port, until};
 
@@ -110,8 +113,29 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
+    /// Of the whole page, beyond what the window shows.
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        let made = self.client.issue_cmd(Picture).await.unwrap();
+        BASE64_STANDARD.decode(made["data"].as_str().unwrap()).unwrap()
+    }
+
     pub(crate) async fn close(self) {
         self.client.clone().close().await.ok();
+    }
+}
+
+/// Asks Chromium itself: WebDriver knows pictures of the window only.
+#[derive(Debug)]
+struct Picture;
+
+impl WebDriverCompatibleCommand for Picture {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let command = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } });
+        (Method::POST, Some(command.to_string()))
     }
 }
 
@@ -124,21 +148,18 @@ impl Drop for Browser {
 }
 
 fn capabilities(taste: Taste) -> serde_json::Map<String, Value> {
-    // Pictures are of whole pages.
-    let is_pictured = std::env::var_os(super::axe::SCREENSHOTS).is_some();
-    let [high, tall] = if is_pictured { [2_400, 3_600] } else { [900, 844] };
     let width = if taste.width == 0 { 1280 } else { taste.width };
     // The window of a headless browser is no narrower than this by itself: phones are emulated.
     let mut options = json!({
         "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-            format!("--window-size={width},{high}"),
+            format!("--window-size={width},900"),
             format!("--blink-settings=preferredColorScheme={}", u8::from(!taste.is_dark)),
         ],
     });
     if taste.width != 0 {
         options["mobileEmulation"] =
-            json!({ "deviceMetrics": { "width": width, "height": tall, "pixelRatio": 2.0 } });
+            json!({ "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 2.0 } });
     }
     if taste.without_scripts {
         options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });

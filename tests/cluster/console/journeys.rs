@@ -15,7 +15,7 @@ pub(super) async fn entered(house: &House, organization: &str, taste: Taste) -> 
     browser
 }
 
-async fn paste(browser: &Browser, key: &str) {
+pub(super) async fn paste(browser: &Browser, key: &str) {
     browser.write("#api_key", key).await;
     browser.click("form button.primary").await;
 }
@@ -110,6 +110,18 @@ async fn consent_is_refused_and_then_given() {
     house.cluster.stop().await;
 }
 
+/// The link that is shown once.
+async fn link(browser: &Browser) -> String {
+    browser.find("#link").await.prop("value").await.unwrap().unwrap()
+}
+
+/// Clicks the button whose text begins so; the rest of it is for those who do not see where it stands.
+async fn press_beginning(browser: &Browser, text: &str) {
+    let path = format!("//main//button[starts-with(normalize-space(.), '{text}')]");
+    let found = browser.client.wait().for_element(fantoccini::Locator::XPath(&path)).await;
+    found.unwrap().click().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invited_admin_connects_without_an_account() {
     let house = House::open(Wiring::Embedded, &[]).await;
@@ -118,20 +130,25 @@ async fn an_invited_admin_connects_without_an_account() {
     browser.press("Invite an admin").await;
     browser.write("#name", "Ada Lovelace").await;
     browser.click("form button.primary").await;
-    let dead = browser.find("#link").await.prop("value").await.unwrap().unwrap();
+    let first = link(&browser).await;
     browser.press("Done").await;
     browser.reads("Ada Lovelace").await;
-    let revoke = "//button[starts-with(normalize-space(.), 'Revoke')]";
-    browser.client.find(fantoccini::Locator::XPath(revoke)).await.unwrap().click().await.unwrap();
+    press_beginning(&browser, "New link").await;
+    let second = link(&browser).await;
+    assert_ne!(second, first);
+    browser.press("Done").await;
+    press_beginning(&browser, "Revoke").await;
     browser.reads("Revoked").await;
     browser.press("Invite an admin").await;
     browser.click("form button.primary").await;
-    let link = browser.find("#link").await.prop("value").await.unwrap().unwrap();
+    let third = link(&browser).await;
 
     let invited = Browser::open(&house.url(""), Taste::default()).await;
-    invited.visit(&dead).await;
+    invited.visit(&first).await;
+    invited.reads("This link does not open anything").await;
+    invited.visit(&second).await;
     invited.reads("This invitation has ended").await;
-    invited.visit(&link).await;
+    invited.visit(&third).await;
     invited.reads("Grace Hopper of Acme Industries").await;
     paste(&invited, "cAnArY-no-such-key").await;
     invited.reads("Productboard does not accept this key").await;
@@ -139,7 +156,7 @@ async fn an_invited_admin_connects_without_an_account() {
     invited.reads("acme is connected").await;
     invited.visit("/connections").await;
     invited.reads("Your session is over").await;
-    invited.visit(&link).await;
+    invited.visit(&third).await;
     invited.reads("This invitation has ended").await;
     invited.close().await;
 

@@ -1,7 +1,7 @@
 //! What a spend manager does on the dashboard, in a real browser: the numbers are those of the services, decisions can be
 //! undone, and a file says what the screen says.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use fantoccini::Locator;
 use tidemark_domain::id::ConnectionId;
@@ -255,38 +255,6 @@ async fn a_file_says_what_the_screen_says() {
     press(&browser, fantoccini::key::Key::Enter).await;
     browser.reads("Evidence").await;
     browser.reads(&first).await;
-    browser.close().await;
-    house.cluster.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happened_is_kept_and_what_comes_is_awaited() {
-    let house = House::open(Wiring::Embedded, &[]).await;
-    let globex = house.globex().await;
-    let browser = entered(&house, &globex.organization, Taste::default()).await;
-    let acme = house.beside(&globex, super::house::ACME).await;
-    // Longer than it takes to open the page.
-    house.slow("acme", Duration::from_secs(15));
-    let id = acme.connection.parse().unwrap();
-    browser.visit(&format!("/usage/{id}")).await;
-    browser.reads("There are no numbers yet").await;
-    browser.run("window.same = true").await;
-    house.slow("acme", Duration::ZERO);
-    let run = house.cluster.sync(&id).await;
-    house.cluster.summary(&id, &run).await;
-    browser.reads("paid seats were used").await;
-    assert_eq!(browser.run("return window.same").await, true, "the numbers came by themselves");
-    house.cluster.simulator.revoke(super::house::ACME);
-    house.cluster.sync(&id).await;
-    browser.reads("These numbers are stale").await;
-    assert_eq!(browser.run("return window.same").await, true);
-
-    browser.visit(&format!("/connections/{id}/events")).await;
-    for told in ["It needs a reconnect", "The numbers were updated", "A sync ended", "Connected"] {
-        browser.reads(told).await;
-    }
-    browser.press("The sync").await;
-    browser.reads("Daily activity").await;
     browser.close().await;
     house.cluster.stop().await;
 }

@@ -117,8 +117,8 @@ enum RegionArg {
 pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<Config>) -> Result<ExitCode> {
     let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.trim().is_empty()) else {
         bail!(
-            "{TOKEN} is not set. Create an access token in Productboard (Settings, Integrations, Public APIs) as an \
-             admin and run: {TOKEN}=… tidemark report"
+            "{TOKEN} is not set. Create an access token in Productboard (profile menu, Integrations, Public APIs) as \
+             an admin and run: {TOKEN}=… tidemark report"
         );
     };
     let database = match &args.database {

@@ -1,6 +1,9 @@
-//! `tidemark sync`: starts, watches and stops syncs, at the sync service.
+//! `tidemark sync`: starts, watches and stops syncs, and says what is synced, at the sync service.
 
-use std::process::ExitCode;
+mod bars;
+mod data;
+
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
@@ -15,10 +18,14 @@ use tidemark_rpc::{
 use tidemark_runtime::Config;
 use url::Url;
 
+use self::bars::Bars;
 use crate::{
     command::wire::{time, word},
     wiring,
 };
+
+/// How soon a watch that broke off is begun again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -73,12 +80,18 @@ enum What {
         #[arg(long)]
         usual: bool,
     },
+    #[command(flatten)]
+    Data(data::What),
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
+fn told(status: tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("{}", status.message())
 }
 
 pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
     let caller = wiring::sync_caller(config, args.url.as_ref())?;
     let mut client = caller.syncs();
-    let told = |status: tonic::Status| anyhow::anyhow!("{}", status.message());
     match args.what {
         What::Start { connection, watch: follow } => {
             let request = StartSyncRequest { connection_id: connection, ..StartSyncRequest::default() };
@@ -104,6 +117,7 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
             let run = client.cancel_sync(request).await.map_err(told)?.into_inner().run;
             print(&run.unwrap_or_default(), args.json);
         }
+        What::Data(what) => data::run(&caller, what, args.json).await?,
         What::Schedule { connection, every: None, usual: false } => {
             let request = GetScheduleRequest { connection_id: connection };
             let found = client.get_schedule(request).await.map_err(told)?.into_inner().schedule;
@@ -120,21 +134,30 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
 
 /// A stream that breaks off is begun again, as long as the service answers.
 async fn watch(caller: &Caller, run_id: String, as_json: bool) -> Result<ExitCode> {
-    loop {
+    let mut bars = if as_json { None } else { Bars::on_terminal() };
+    let run = loop {
         let request = WatchSyncRequest { run_id: run_id.clone() };
-        let mut steps = match caller.syncs().watch_sync(request).await {
-            Ok(steps) => steps.into_inner(),
-            Err(status) => anyhow::bail!("{}", status.message()),
-        };
+        let mut steps = caller.syncs().watch_sync(request).await.map_err(told)?.into_inner();
+        let mut ended = None;
         while let Some(Ok(step)) = steps.next().await {
             let run = step.run.unwrap_or_default();
-            print(&run, as_json);
-            if run.finished_at.is_some() {
-                let is_well = matches!(run.state(), RunState::Succeeded | RunState::Partial);
-                return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            match &mut bars {
+                _ if run.finished_at.is_some() => ended = Some(run),
+                Some(bars) => bars.show(&run),
+                None => print(&run, as_json),
             }
         }
+        if let Some(run) = ended {
+            break run;
+        }
+        tokio::time::sleep(AGAIN).await;
+    };
+    if let Some(bars) = bars {
+        bars.clear();
     }
+    print(&run, as_json);
+    let is_well = matches!(run.state(), RunState::Succeeded | RunState::Partial);
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[expect(clippy::print_stdout, reason = "the run is the command's output")]

@@ -44,7 +44,7 @@ pub(crate) struct Fields {
 #[template(path = "connect.html")]
 struct Dialog {
     chrome: Chrome,
-    /// The connection that is to be renewed.
+    /// The connection that gets the key; none makes one.
     card: Option<Card>,
     refused: Option<Refused>,
     is_eu: bool,
@@ -54,7 +54,8 @@ struct Dialog {
 
 impl Dialog {
     fn new(console: &Console, visitor: &Visitor, card: Option<Card>) -> Self {
-        let title = card.as_ref().map_or_else(
+        let begun = card.as_ref().filter(|card| card.is_begun);
+        let title = begun.map_or_else(
             || "Connect Productboard".to_owned(),
             |card| format!("Reconnect {}", card.workspace),
         );
@@ -66,6 +67,11 @@ impl Dialog {
             consent: !console.settings().consent_hosts.is_empty(),
             framed: console.settings().is_embedded(),
         }
+    }
+
+    /// The connection, where its workspace is known: no other is taken for it.
+    fn renewed(&self) -> Option<&Card> {
+        self.card.as_ref().filter(|card| card.is_begun)
     }
 
     fn show(self) -> Answer {

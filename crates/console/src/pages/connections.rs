@@ -18,7 +18,10 @@ use crate::{
     live,
     page::{self, Answer, Chrome, Place},
     server::Console,
-    view::{connection::Card, run::Progress},
+    view::{
+        connection::{self, Card},
+        run::Progress,
+    },
     visitor::Visitor,
 };
 
@@ -45,6 +48,8 @@ struct Cards {
     base: String,
     is_admin: bool,
     cards: Vec<Card>,
+    /// Whether one of them is for good no longer connected.
+    has_ended: bool,
     next: String,
 }
 
@@ -66,6 +71,7 @@ impl Cards {
         Ok(Self {
             base: visitor.base.clone(),
             is_admin: visitor.is_admin,
+            has_ended: cards.iter().any(|card| !card.is_open),
             cards,
             next: listed.next_page_token,
         })
@@ -82,7 +88,7 @@ pub(crate) async fn live_list(State(console): State<Console>, visitor: Visitor) 
         let mut events = Watch::of(&visitor);
         loop {
             let news = events.news(None).await;
-            let Ok(cards) = Cards::of(&visitor, String::new()).await else { continue };
+            let cards = live::patiently(|| Cards::of(&visitor, String::new())).await;
             page.part("cards", &cards).await?;
             let card = news.last().and_then(|event| cards.cards.iter().find(|card| card.id == event.subject));
             if let Some(card) = card {
@@ -133,6 +139,13 @@ impl Standing {
     }
 }
 
+/// What the connection's workspace is called.
+pub(super) async fn workspace(visitor: &Visitor, id: &str) -> Result<String, Failure> {
+    let request = GetConnectionRequest { connection_id: id.to_owned() };
+    let found = visitor.services.credentials.connections().get_connection(request).await?;
+    Ok(connection::workspace(&given(found.into_inner().connection)?))
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct News {
     #[serde(default)]
@@ -159,10 +172,10 @@ pub(crate) async fn live_one(
         let mut watch = Watch::of(&visitor);
         loop {
             let news = watch.news(Some(&id)).await;
-            let Ok(state) = Standing::of(&visitor, &id).await else { continue };
+            let state = live::patiently(|| Standing::of(&visitor, &id)).await;
             page.part("standing", &state).await?;
             if !news.is_empty() {
-                let Ok(events) = Newest::of(&visitor, &id).await else { continue };
+                let events = live::patiently(|| Newest::of(&visitor, &id)).await;
                 page.part("events", &events).await?;
                 page.say(format!("{}: {}", state.card.workspace, state.card.state)).await?;
             }

@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::extract::{Path, Query};
-use tidemark_rpc::connections::{GetConnectionRequest, ListEventsRequest, ListEventsResponse};
+use tidemark_rpc::connections::{ListEventsRequest, ListEventsResponse};
 
-use super::{connections::Paging, given};
+use super::connections::{Paging, workspace};
 use crate::{
     failure::Failure,
     page::{self, Answer, Chrome, Place},
-    view::{connection, event::Happened},
+    view::event::Happened,
     visitor::Visitor,
 };
 
@@ -59,9 +59,7 @@ pub(crate) async fn history(
     Path(id): Path<String>,
     Query(paging): Query<Paging>,
 ) -> Answer {
-    let request = GetConnectionRequest { connection_id: id.clone() };
-    let found = visitor.services.credentials.connections().get_connection(request).await?;
-    let workspace = connection::workspace(&given(found.into_inner().connection)?);
+    let workspace = workspace(&visitor, &id).await?;
     let is_first = paging.page.is_empty();
     let listed = listed(&visitor, &id, PAGE, paging.page).await?;
     page::show(&History {

@@ -1,29 +1,28 @@
 //! Syncs: start one, watch it stream by stream, and look at those before.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
-use tidemark_rpc::{
-    connections::GetConnectionRequest,
-    syncs::{GetSyncRequest, ListSyncsRequest, Priority, Run, StartSyncRequest, WatchSyncRequest},
+use tidemark_rpc::syncs::{
+    GetSyncRequest, ListSyncsRequest, Priority, Run, StartSyncRequest, WatchSyncRequest,
 };
 use tonic::Status;
 
-use super::{connections::Paging, given, see};
+use super::{
+    connections::{Paging, workspace},
+    given, see,
+};
 use crate::{
     failure::Failure,
     live,
     page::{self, Answer, Chrome, Place},
     server::Console,
-    view::{connection, run::Progress},
+    view::run::Progress,
     visitor::Visitor,
 };
 
-const COME_AGAIN: Duration = Duration::from_secs(1);
 const PAGE: u32 = 50;
 /// Without scripts, the page loads itself again.
 const REFRESH_SECONDS: u32 = 3;
@@ -32,6 +31,7 @@ const REFRESH_SECONDS: u32 = 3;
 #[template(path = "sync.html")]
 struct One {
     chrome: Chrome,
+    workspace: String,
     progress: Part,
 }
 
@@ -74,9 +74,10 @@ async fn part(visitor: &Visitor, id: &str) -> Result<Part, Status> {
 
 pub(crate) async fn one(visitor: Visitor, Path(id): Path<String>) -> Answer {
     let progress = part(&visitor, &id).await?;
-    let mut chrome = Chrome::of(&visitor, Place::Connections, "Sync");
+    let workspace = workspace(&visitor, &progress.run.connection).await?;
+    let mut chrome = Chrome::of(&visitor, Place::Connections, format!("Sync of {workspace}"));
     chrome.refresh = (!progress.run.is_over).then_some(REFRESH_SECONDS);
-    page::show(&One { chrome, progress })
+    page::show(&One { chrome, workspace, progress })
 }
 
 pub(crate) async fn live(
@@ -105,7 +106,7 @@ pub(crate) async fn live(
                     }
                 }
             }
-            tokio::time::sleep(COME_AGAIN).await;
+            live::pause().await;
         }
     }))
 }
@@ -115,9 +116,7 @@ pub(crate) async fn history(
     Path(id): Path<String>,
     Query(paging): Query<Paging>,
 ) -> Answer {
-    let request = GetConnectionRequest { connection_id: id.clone() };
-    let found = visitor.services.credentials.connections().get_connection(request).await?;
-    let workspace = connection::workspace(&given(found.into_inner().connection)?);
+    let workspace = workspace(&visitor, &id).await?;
     let request = ListSyncsRequest { connection_id: id.clone(), page_size: PAGE, page_token: paging.page };
     let listed = visitor.services.syncs.syncs().list_syncs(request).await?.into_inner();
     let chrome = Chrome::of(&visitor, Place::Connections, format!("Syncs of {workspace}"));

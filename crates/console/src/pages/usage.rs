@@ -49,7 +49,7 @@ pub(crate) async fn list(visitor: Visitor) -> Answer {
     let request = ListConnectionsRequest { organization_id, page_size: PAGE, ..Default::default() };
     let listed = visitor.services.credentials.connections().list_connections(request).await?.into_inner();
     let mut workspaces = Vec::new();
-    for card in listed.connections.into_iter().map(Card::from).filter(|card| card.is_open) {
+    for card in listed.connections.into_iter().map(Card::from).filter(|card| card.is_open && card.is_begun) {
         let request = GetSummaryRequest { connection_id: card.id.clone() };
         let found = visitor.services.utilization.utilization().get_summary(request).await;
         let is_away = found.as_ref().is_err_and(|status| status.code() != Code::NotFound);

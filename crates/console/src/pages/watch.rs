@@ -12,9 +12,8 @@ use tidemark_rpc::{
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Streaming};
 
-use crate::visitor::Visitor;
+use crate::{live, visitor::Visitor};
 
-const COME_AGAIN: Duration = Duration::from_secs(2);
 /// A rollup may tell of a thousand seats at once: the page is made once for all of them.
 const TOGETHER: Duration = Duration::from_millis(250);
 
@@ -92,7 +91,7 @@ impl Watch {
             Err(status) if status.code() == Code::OutOfRange => self.resume_token.clear(),
             Err(_) => {}
         }
-        tokio::time::sleep(COME_AGAIN).await;
+        live::pause().await;
         false
     }
 }

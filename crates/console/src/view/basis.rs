@@ -2,7 +2,7 @@
 
 use tidemark_rpc::utilization::{Basis as Wire, GetCoverageResponse};
 
-use super::{Moment, moment};
+use super::{Moment, moment, with_days};
 
 /// What the numbers of a page stand on.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Basis {
 
 impl From<Wire> for Basis {
     fn from(basis: Wire) -> Self {
-        let mut stale = if basis.stale { basis.stale_reason } else { String::new() };
+        let mut stale = if basis.stale { with_days(&basis.stale_reason) } else { String::new() };
         if let Some(first) = stale.get_mut(..1) {
             first.make_ascii_uppercase();
         }
@@ -93,9 +93,9 @@ mod tests {
 
     #[test]
     fn stale_numbers_say_why() {
-        let stale_reason = "no newer day was fetched whole".to_owned();
+        let stale_reason = "no day after 2026-08-06 was fetched whole".to_owned();
         let basis = Wire { stale: true, stale_reason: stale_reason.clone(), ..Wire::default() };
-        assert_eq!(Basis::from(basis).stale, "No newer day was fetched whole");
+        assert_eq!(Basis::from(basis).stale, "No day after 6 Aug 2026 was fetched whole");
         let fresh = Wire { stale_reason, flags: vec!["repeated_totals".to_owned()], ..Wire::default() };
         let fresh = Basis::from(fresh);
         assert!(fresh.stale.is_empty() && fresh.repeats_totals);

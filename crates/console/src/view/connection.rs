@@ -17,6 +17,8 @@ pub(crate) struct Card {
     pub(crate) tone: Tone,
     pub(crate) reason: String,
     pub(crate) next_step: String,
+    /// Whether its workspace is known: it was connected once.
+    pub(crate) is_begun: bool,
     /// Whether another credential can be given to it.
     pub(crate) is_open: bool,
     /// Whether it has a credential that works.
@@ -53,7 +55,12 @@ impl From<Connection> for Card {
     fn from(connection: Connection) -> Self {
         let (state, tone) = state(connection.state());
         let region = region(connection.region());
-        let is_awaiting = connection.state() == ConnectionState::AwaitingConsent;
+        let current = connection.state();
+        let is_awaiting = current == ConnectionState::AwaitingConsent;
+        let is_working = matches!(
+            current,
+            ConnectionState::Connected | ConnectionState::Degraded | ConnectionState::Expiring
+        );
         let lost = connection.lost().map(capability).collect();
         let (mut reason, mut next_step) = connection
             .reason
@@ -64,19 +71,18 @@ impl From<Connection> for Card {
             "Somebody began to consent at Productboard and has not finished.".clone_into(&mut reason);
             "Begin the consent again, or connect with an API key.".clone_into(&mut next_step);
         }
-        let current = connection.state();
+        let held = |credential| Held::of(credential, &reason);
         Self {
+            credentials: connection.credentials.iter().map(held).collect(),
             workspace: workspace(&connection),
             region,
             state,
             tone,
             reason,
             next_step,
+            is_begun: !is_awaiting,
             is_open: current != ConnectionState::Disconnected,
-            is_working: matches!(
-                current,
-                ConnectionState::Connected | ConnectionState::Degraded | ConnectionState::Expiring
-            ),
+            is_working,
             is_urgent: matches!(
                 current,
                 ConnectionState::ReconnectRequired | ConnectionState::AwaitingConsent
@@ -84,8 +90,7 @@ impl From<Connection> for Card {
             lost,
             since: moment!(connection.updated_at),
             probed: moment!(connection.probed_at),
-            matrix: connection.capabilities.iter().map(Line::from).collect(),
-            credentials: connection.credentials.iter().map(Held::from).collect(),
+            matrix: connection.capabilities.iter().map(|found| Line::of(found, is_working)).collect(),
             id: connection.id,
         }
     }
@@ -128,10 +133,12 @@ fn capability(capability: Capability) -> &'static str {
     }
 }
 
-impl From<&CapabilityFinding> for Line {
-    fn from(finding: &CapabilityFinding) -> Self {
+impl Line {
+    /// What was found is of the past where the connection no longer works.
+    fn of(finding: &CapabilityFinding, is_working: bool) -> Self {
         let (found, tone) = match finding.availability() {
-            Availability::Available => ("Can be read", Tone::Good),
+            Availability::Available if is_working => ("Can be read", Tone::Good),
+            Availability::Available => ("Could be read", Tone::Quiet),
             Availability::Forbidden => ("Not permitted", Tone::Warn),
             Availability::NotInPlan => ("Not in the plan", Tone::Warn),
             Availability::Unknown | Availability::Unspecified => ("Could not be asked", Tone::Quiet),
@@ -140,16 +147,19 @@ impl From<&CapabilityFinding> for Line {
     }
 }
 
-impl From<&Credential> for Held {
-    fn from(credential: &Credential) -> Self {
+impl Held {
+    /// What is said of the connection is not said of its credential again.
+    fn of(credential: &Credential, said: &str) -> Self {
         let kind = match credential.kind() {
             CredentialKind::ApiKey => "API key",
             CredentialKind::Oauth => "Consent (OAuth)",
             CredentialKind::Assertion => "Signed assertion",
             CredentialKind::Unspecified => "Credential",
         };
-        let rejected =
-            credential.rejected.as_ref().map(|reason| format!("{} {}", reason.sentence, reason.next_step));
+        let rejected = credential.rejected.as_ref().map(|reason| match reason.sentence.as_str() {
+            sentence if sentence == said => "It is no longer accepted.".to_owned(),
+            sentence => format!("{sentence} {}", reason.next_step),
+        });
         Self {
             kind,
             stored: moment!(credential.created_at),
@@ -173,9 +183,16 @@ mod tests {
             sentence: "The key was revoked.".to_owned(),
             next_step: "Paste a new one.".to_owned(),
         };
+        let found = CapabilityFinding {
+            capability: Capability::Members.into(),
+            availability: Availability::Available.into(),
+            ..Default::default()
+        };
         let connection = Connection {
             state: ConnectionState::ReconnectRequired.into(),
             workspace: "acme".to_owned(),
+            credentials: vec![Credential { rejected: Some(reason.clone()), ..Default::default() }],
+            capabilities: vec![found],
             reason: Some(reason),
             region: Region::Eu.into(),
             ..Default::default()
@@ -186,7 +203,9 @@ mod tests {
             (card.reason.as_str(), card.next_step.as_str()),
             ("The key was revoked.", "Paste a new one.")
         );
-        assert!(card.is_urgent && card.is_open && !card.is_working);
+        assert!(card.is_urgent && card.is_open && card.is_begun && !card.is_working);
+        assert_eq!(card.matrix[0].found, "Could be read", "nothing is read now");
+        assert_eq!(card.credentials[0].rejected.as_deref(), Some("It is no longer accepted."));
         let gone = Connection { state: ConnectionState::Disconnected.into(), ..Default::default() };
         assert!(!Card::from(gone).is_open);
     }

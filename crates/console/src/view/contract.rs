@@ -18,13 +18,20 @@ pub(crate) struct Fields {
 }
 
 /// A contract as it is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) purchased: Option<String>,
     pub(crate) price: Option<String>,
     pub(crate) minimum: Option<String>,
     pub(crate) renewal: Option<Moment>,
     pub(crate) target: Option<u32>,
+}
+
+impl Terms {
+    /// Whether nothing of it is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl From<&Wire> for Terms {

@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 impl From<Invitation> for Invited {
     fn from(invitation: Invitation) -> Self {
         let (state, tone) = match invitation.state() {
-            InvitationState::Created | InvitationState::Unspecified => ("Made", Tone::Quiet),
+            InvitationState::Created | InvitationState::Unspecified => ("Link made", Tone::Quiet),
             InvitationState::Sent => ("Sent", Tone::Quiet),
             InvitationState::DeliveryFailed => ("Not delivered", Tone::Warn),
             InvitationState::Opened => ("Opened", Tone::Quiet),

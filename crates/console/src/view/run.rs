@@ -29,6 +29,9 @@ pub(crate) struct Stream {
     pub(crate) done: u64,
     /// 0 while it is not known.
     pub(crate) total: u64,
+    /// Of what there are so many.
+    pub(crate) steps: &'static str,
+    pub(crate) is_begun: bool,
     pub(crate) detail: String,
 }
 
@@ -82,7 +85,17 @@ impl From<&StreamProgress> for Stream {
             StreamState::Complete => (1.max(stream.total), 1.max(stream.total)),
             _ => (stream.done.min(stream.total), stream.total),
         };
-        Self { name, state, tone, rows: grouped(stream.rows), done, total, detail: stream.detail.clone() }
+        Self {
+            name,
+            state,
+            tone,
+            rows: grouped(stream.rows),
+            done,
+            total,
+            steps: if stream.stream == "member_activities" { "days" } else { "lists" },
+            is_begun: !matches!(stream.state(), StreamState::Pending | StreamState::Unspecified),
+            detail: stream.detail.clone(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tidemark_rpc::utilization::{Alert as Told, AreaUse, CutUse, Savings, Summary, WindowUse};
 
-use super::{Moment, basis::Basis, grouped, moment, money, percent, seats, sentence};
+use super::{Moment, basis::Basis, grouped, moment, money, percent, seats, sentence, with_days};
 
 /// The window lengths that people can choose from.
 pub(crate) const WINDOWS: [u32; 3] = [7, 28, 90];
@@ -112,7 +112,7 @@ impl From<Told> for Alert {
     fn from(alert: Told) -> Self {
         let is_told = !["", "[redacted]"].contains(&alert.member_name.as_str());
         Self {
-            sentence: sentence(&alert.sentence),
+            sentence: sentence(&with_days(&alert.sentence)),
             told: moment!(alert.told_at),
             as_of: Moment::day(&alert.as_of),
             member_name: if is_told { alert.member_name } else { "The seat".to_owned() },

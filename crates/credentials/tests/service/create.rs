@@ -57,7 +57,8 @@ async fn a_key_the_vendor_does_not_accept_is_refused_and_nothing_is_stored() {
     let refused = world.create("nobodys-key").await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(status::reason(&refused).as_deref(), Some("KEY_REJECTED"));
-    for words in ["in the US region", "Nothing was stored", "EU host", "Essentials", "Settings, Integrations"]
+    for words in
+        ["in the US region", "Nothing was stored", "EU host", "Essentials", "profile menu, Integrations"]
     {
         assert!(refused.message().contains(words), "{words}: {}", refused.message());
     }

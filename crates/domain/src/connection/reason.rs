@@ -122,7 +122,7 @@ impl Reason {
     pub fn next_step(self) -> &'static str {
         match self {
             Self::KeyRejected => {
-                "Create a new access token in Productboard (Settings, Integrations, Public APIs) as an admin \
+                "Create a new access token in Productboard (profile menu, Integrations, Public APIs) as an admin \
                  of the same workspace, then choose Reconnect and paste it."
             }
             Self::ConsentWithdrawn | Self::RefreshInDoubt | Self::RefreshExpired => {
@@ -131,7 +131,7 @@ impl Reason {
             Self::PlanWithoutApi => "Move the workspace to the Pro plan or higher, then choose Reconnect.",
             Self::WrongRegion => "Choose the other region and paste the same key again.",
             Self::NotAnAdminKey | Self::KeyWithoutMembers => {
-                "Ask an admin of the workspace to create an access token (Settings, Integrations, Public APIs), \
+                "Ask an admin of the workspace to create an access token (profile menu, Integrations, Public APIs), \
                  then choose Reconnect and paste it."
             }
             Self::CapabilityLost => {

@@ -66,8 +66,17 @@ impl Client {
         query: &EntityRelationshipsQuery,
         start: Option<Cursor>,
     ) -> Pages<Relationship> {
-        let request = self.get(LIST_ENTITY_RELATIONSHIPS, &["entities", &id.to_string(), "relationships"]);
-        self.pages(request.query(query.pairs()), start)
+        self.pages(self.relationships_of(id, query), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn entity_relationship_documents(
+        &self,
+        id: Uuid,
+        query: &EntityRelationshipsQuery,
+        start: Option<Cursor>,
+    ) -> Pages<Document<Relationship>> {
+        self.pages(self.relationships_of(id, query), start)
     }
 
     /// Which fields, relationships and filters entities have; of all types where none is named.
@@ -102,7 +111,26 @@ impl Client {
         assigned_to: &[EntityType],
         start: Option<Cursor>,
     ) -> Pages<SelectValue> {
+        self.pages(self.values_of(field, assigned_to), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn field_value_documents(
+        &self,
+        field: &str,
+        assigned_to: &[EntityType],
+        start: Option<Cursor>,
+    ) -> Pages<Document<SelectValue>> {
+        self.pages(self.values_of(field, assigned_to), start)
+    }
+
+    fn relationships_of(&self, id: Uuid, query: &EntityRelationshipsQuery) -> Request {
+        let request = self.get(LIST_ENTITY_RELATIONSHIPS, &["entities", &id.to_string(), "relationships"]);
+        request.query(query.pairs())
+    }
+
+    fn values_of(&self, field: &str, assigned_to: &[EntityType]) -> Request {
         let request = self.get(LIST_FIELD_VALUES, &["entities", "fields", field, "values"]);
-        self.pages(request.query(each("assignedEntityType[]", assigned_to)), start)
+        request.query(each("assignedEntityType[]", assigned_to))
     }
 }

@@ -50,8 +50,17 @@ impl Client {
         query: &NoteRelationshipsQuery,
         start: Option<Cursor>,
     ) -> Pages<Relationship> {
-        let request = self.get(LIST_NOTE_RELATIONSHIPS, &["notes", &id.to_string(), "relationships"]);
-        self.pages(request.query(query.pairs()), start)
+        self.pages(self.note_relationships_of(id, query), start)
+    }
+
+    /// The same, with each one's JSON.
+    pub fn note_relationship_documents(
+        &self,
+        id: Uuid,
+        query: &NoteRelationshipsQuery,
+        start: Option<Cursor>,
+    ) -> Pages<Document<Relationship>> {
+        self.pages(self.note_relationships_of(id, query), start)
     }
 
     /// Which fields and relationships notes have, for each type.
@@ -67,5 +76,10 @@ impl Client {
     /// Which fields and relationships notes of one type have.
     pub async fn note_configuration(&self, of: &NoteType) -> Result<Configuration<NoteType>, Error> {
         self.one(self.get(GET_NOTE_CONFIGURATION, &["notes", "configurations", of.as_str()])).await
+    }
+
+    fn note_relationships_of(&self, id: Uuid, query: &NoteRelationshipsQuery) -> Request {
+        let request = self.get(LIST_NOTE_RELATIONSHIPS, &["notes", &id.to_string(), "relationships"]);
+        request.query(query.pairs())
     }
 }

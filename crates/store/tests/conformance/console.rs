@@ -1,8 +1,8 @@
 //! Sessions of the console: redeemed once, used by their present secret or briefly by the one before, and ended.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_domain::id::ConsoleSessionId;
-use tidemark_store::{ConsoleSession, SessionTimes};
+use tidemark_store::{ConsoleSession, SessionTimes, Store};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 
 use crate::fixture::{day, now, organization_id};
@@ -43,13 +43,26 @@ fn times(minutes: i64) -> SessionTimes {
     }
 }
 
+async fn insert(store: &Store, link: &ConsoleSession) {
+    let tx = store.begin().await.unwrap();
+    tx.insert_console_link(link, &LINK).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn redeem(store: &Store, at: DateTime<Utc>, end: DateTime<Utc>) -> Option<ConsoleSession> {
+    let tx = store.begin().await.unwrap();
+    let redeemed = tx.redeem_console_link(&LINK, &FIRST, at, end).await.unwrap();
+    tx.commit().await.unwrap();
+    redeemed
+}
+
 async fn a_console_link_becomes_one_session(database: &TestDatabase) {
     let (store, link) = (database.store(), link());
-    store.insert_console_link(&link, &LINK).await.unwrap();
+    insert(&store, &link).await;
     assert_eq!(store.console_link(&LINK, now()).await.unwrap(), Some(link.clone()));
     assert_eq!(store.console_link(&LINK, link.expires_at).await.unwrap(), None);
     let end = now() + TimeDelta::hours(12);
-    let redeem = async |at| store.redeem_console_link(&LINK, &FIRST, at, end).await.unwrap();
+    let redeem = async |at| redeem(&store, at, end).await;
     assert_eq!(redeem(link.expires_at).await, None, "too late");
     let session = redeem(now()).await.unwrap();
     assert_eq!((session.seen_at, session.session_expires_at), (Some(now()), Some(end)));
@@ -69,9 +82,9 @@ async fn a_console_link_becomes_one_session(database: &TestDatabase) {
 
 async fn a_session_changes_its_secret_and_ends(database: &TestDatabase) {
     let store = database.store();
-    store.insert_console_link(&link(), &LINK).await.unwrap();
+    insert(&store, &link()).await;
     let end = now() + TimeDelta::hours(12);
-    store.redeem_console_link(&LINK, &FIRST, now(), end).await.unwrap().unwrap();
+    redeem(&store, now(), end).await.unwrap();
     let find = async |hash: &[u8], seconds| {
         let mut at = times(0);
         at.now += TimeDelta::seconds(seconds);

@@ -95,8 +95,8 @@ async fn a_due_run_is_claimed_once(database: &TestDatabase) {
     assert!(store.due_runs(now() - TimeDelta::seconds(1), 9).await.unwrap().is_empty());
     assert_eq!(store.due_runs(now(), 9).await.unwrap(), std::slice::from_ref(&run));
     let tx = store.begin().await.unwrap();
-    assert!(tx.claim_due_run(&run.id, now(), later).await.unwrap());
-    assert!(!tx.claim_due_run(&run.id, now(), later).await.unwrap());
+    assert!(tx.claim_due_run(&run.id, now(), later, later).await.unwrap());
+    assert!(!tx.claim_due_run(&run.id, now(), later, later).await.unwrap());
     tx.commit().await.unwrap();
     assert!(store.due_runs(now(), 9).await.unwrap().is_empty());
     let tx = store.begin().await.unwrap();
@@ -106,7 +106,7 @@ async fn a_due_run_is_claimed_once(database: &TestDatabase) {
     finish(&store, &run).await;
     let tx = store.begin().await.unwrap();
     assert!(!tx.postpone_run(&run.id, now(), now()).await.unwrap(), "a finished run sleeps for ever");
-    assert!(!tx.claim_due_run(&run.id, now(), later).await.unwrap());
+    assert!(!tx.claim_due_run(&run.id, now(), later, later).await.unwrap());
 }
 
 async fn a_stream_keeps_its_progress(database: &TestDatabase) {

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tidemark_domain::run::{self, Priority};
-use tidemark_store::{Connection, Look, Run, Schedule, Store};
+use tidemark_domain::{
+    run::{self, Priority},
+    stream,
+};
+use tidemark_store::{Connection, Look, Run, Schedule, Store, StreamProgress};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -12,7 +15,8 @@ use crate::fixture::*;
 on_both_databases! {
     the_first_by_priority_then_fairness_then_service_goes,
     the_organization_with_the_fewest_workers_goes_first,
-    who_waits_long_goes_first,
+    who_waits_long_comes_right_behind_people,
+    a_run_that_waits_for_an_attempt_is_hurried_and_one_at_work_is_not,
     of_many_claimers_each_gets_another_run,
     a_run_keeps_its_place_and_is_raised_but_never_put_back,
     a_connection_is_due_once_per_cadence,
@@ -74,11 +78,51 @@ async fn the_organization_with_the_fewest_workers_goes_first(database: &TestData
     assert_eq!(order, [run_id(1), run.id], "it asked last and has no worker yet");
 }
 
-async fn who_waits_long_goes_first(database: &TestDatabase) {
+async fn who_waits_long_comes_right_behind_people(database: &TestDatabase) {
     let store = database.store();
     let backfill = ready(&store, 1, Priority::Backfill, 0).await;
-    ready(&store, 2, Priority::Person, 10).await;
-    assert_eq!(next(&store, 5).await.unwrap().id, backfill.id);
+    let scheduled = ready(&store, 2, Priority::Schedule, 10).await;
+    let person = ready(&store, 3, Priority::Person, 20).await;
+    for expected in [person.id, backfill.id, scheduled.id] {
+        assert_eq!(next(&store, 5).await.unwrap().id, expected);
+    }
+}
+
+async fn a_run_that_waits_for_an_attempt_is_hurried_and_one_at_work_is_not(database: &TestDatabase) {
+    let store = database.store();
+    let run = ready(&store, 1, Priority::Schedule, 0).await;
+    let hurry = async || {
+        let tx = store.begin().await.unwrap();
+        tx.retry_streams(&run.id).await.unwrap();
+        let is_hurried = tx.hurry_run(&run.id, at(5)).await.unwrap();
+        tx.commit().await.unwrap();
+        is_hurried
+    };
+    assert!(!hurry().await, "it is in the queue");
+    let claimed = next(&store, -1).await.unwrap();
+    assert!(!hurry().await, "a worker has it");
+    let mut progress = store.streams(&run.id).await.unwrap();
+    let tx = store.begin().await.unwrap();
+    progress[0] = StreamProgress { attempts: 3, retry_at: Some(at(900)), ..progress[0].clone() };
+    progress[1].state = stream::State::Unavailable;
+    progress[2].state = stream::State::Suspect;
+    for progress in &progress {
+        tx.put_stream(&run.id, progress).await.unwrap();
+    }
+    let waiting = Run { attempts: 4, state: run::State::Running, ..claimed };
+    assert!(tx.update_run(&waiting, run::State::Queued).await.unwrap());
+    tx.leave_run(&run.id, 1, Priority::Person).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(hurry().await);
+    let streams = store.streams(&run.id).await.unwrap();
+    assert_eq!((streams[0].attempts, streams[0].retry_at), (0, None));
+    assert_eq!(streams[1].state, stream::State::Pending, "another credential may read it");
+    assert_eq!(streams[2].state, stream::State::Suspect);
+    let taken = next(&store, -1).await.unwrap();
+    assert_eq!((taken.id.clone(), taken.attempts), (run.id, 0));
+    store.keep_run(&taken.id, at(2_000)).await.unwrap();
+    store.keep_run(&taken.id, at(1_500)).await.unwrap();
+    assert_eq!(store.run(&taken.id).await.unwrap().unwrap().wake_at, Some(at(2_000)));
 }
 
 async fn of_many_claimers_each_gets_another_run(database: &TestDatabase) {

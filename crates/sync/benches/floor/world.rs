@@ -1,7 +1,7 @@
 //! The sync service over PostgreSQL and the in-process adapters, with a credential service that knows the simulator's
 //! tokens.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use secrecy::SecretString;
@@ -11,6 +11,7 @@ use tidemark_domain::{
     event::{Connected, Data, Event},
     id::{ConnectionId, OrganizationId},
     run,
+    stream::{Capture, Options, Stream},
 };
 use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
 use tidemark_ports::{Bus, Message, Route};
@@ -25,7 +26,7 @@ use tidemark_rpc::{
     server::{Guard, Listen, Server},
 };
 use tidemark_runtime::{OsEntropy, Shutdown, SystemClock};
-use tidemark_store::{Connection, OutgoingKind, Store};
+use tidemark_store::{Connection, OutgoingKind, Run, Store};
 use tidemark_sync::{Ports, Settings, SyncService};
 use tidemark_testkit::TestDatabase;
 use tokio::task::JoinHandle;
@@ -83,9 +84,24 @@ impl CredentialsService for Vault {
     }
 }
 
-async fn connect(store: &Store, organization: &OrganizationId) -> ConnectionId {
+pub(crate) fn settings(days: u32, limit: u32) -> Settings {
+    Settings {
+        concurrency: 32,
+        delivery_budget: Duration::from_secs(60),
+        lease_ttl: Duration::from_secs(30),
+        sweep: Duration::from_secs(1),
+        history_days: days,
+        trailing_days: 7,
+        sync_every: None,
+        requests_per_second: limit,
+        full_sweep_days: 7,
+    }
+}
+
+async fn connect(store: &Store) -> ConnectionId {
+    let organization = OrganizationId::generate(&SystemClock, &OsEntropy);
     let id = ConnectionId::generate(&SystemClock, &OsEntropy);
-    let made = Connection::begun(id.clone(), organization.clone(), Region::Us, SystemClock.now());
+    let made = Connection::begun(id.clone(), organization, Region::Us, SystemClock.now());
     let tx = store.begin().await.unwrap();
     tx.insert_connection(&Connection { generation: 1, ..made.standing_as(Standing::connected()) })
         .await
@@ -114,16 +130,15 @@ async fn relay(store: Store, bus: InprocBus) {
 }
 
 impl World {
-    pub(crate) async fn start(base_url: String, workspaces: usize, days: u32, limit: u32) -> Self {
+    pub(crate) async fn start(base_url: String, workspaces: usize, settings: Settings) -> Self {
         let database = TestDatabase::postgres().await;
         let store = database.store();
-        let organization = OrganizationId::generate(&SystemClock, &OsEntropy);
         let (mut connections, mut floors, mut tokens) = (Vec::new(), Vec::new(), BTreeMap::new());
         for number in 0..workspaces {
-            let id = connect(&store, &organization).await;
+            let id = connect(&store).await;
             tokens.insert(id.to_string(), token("engine", number));
             connections.push(id);
-            floors.push(connect(&store, &organization).await);
+            floors.push(connect(&store).await);
         }
         let vault = Vault { base_url, tokens: Arc::new(tokens) };
         let servers = CancellationToken::new();
@@ -140,17 +155,6 @@ impl World {
             leases: Arc::new(InprocLeases::new()),
             rate_limits: Arc::new(InprocRateLimits::new()),
         };
-        let settings = Settings {
-            concurrency: 32,
-            delivery_budget: Duration::from_secs(60),
-            lease_ttl: Duration::from_secs(30),
-            sweep: Duration::from_secs(1),
-            history_days: days,
-            trailing_days: 7,
-            sync_every: None,
-            requests_per_second: limit,
-            full_sweep_days: 7,
-        };
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
         let service = SyncService::new(store.clone(), credentials, ports, settings, clock, entropy);
         let shutdown = Shutdown::new();
@@ -160,25 +164,64 @@ impl World {
         Self { store, floors, connections, worker, _relay: relaying, _servers, _database: database }
     }
 
-    /// Connects all workspaces and waits until each is synced.
-    pub(crate) async fn sync_all(&self) {
+    /// Turns all streams on, with documents.
+    pub(crate) async fn choose_all(&self) {
         let tx = self.store.begin().await.unwrap();
         for connection in &self.connections {
+            let options = Options::new(Stream::ALL, Capture::Full);
+            tx.put_sync_options(connection, &options, SystemClock.now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// Connects all workspaces and waits until each is synced.
+    pub(crate) async fn sync_all(&self) {
+        self.sync(0..self.connections.len()).await;
+    }
+
+    /// Connects those workspaces, and waits until each is synced; gives their runs.
+    pub(crate) async fn sync(&self, which: Range<usize>) -> Vec<Run> {
+        let connections = &self.connections[which];
+        let mut before = Vec::new();
+        for connection in connections {
+            before.push(self.newest(connection).await.map(|run| run.id));
+        }
+        self.connect_again(connections).await;
+        let mut runs = Vec::new();
+        for (connection, before) in connections.iter().zip(before) {
+            runs.push(loop {
+                let run = self.newest(connection).await.filter(|run| Some(&run.id) != before.as_ref());
+                if let Some(run) = run.filter(|run| run.state.is_final()) {
+                    assert_eq!(run.state, run::State::Succeeded, "{run:?}");
+                    break run;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            });
+        }
+        runs
+    }
+
+    /// Connects a workspace, and waits until its first rows are in.
+    pub(crate) async fn begin(&self, number: usize) {
+        let connection = &self.connections[number];
+        self.connect_again(std::slice::from_ref(connection)).await;
+        while self.store.member_day_count(connection).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn connect_again(&self, connections: &[ConnectionId]) {
+        let tx = self.store.begin().await.unwrap();
+        for connection in connections {
             let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy);
             let data = Data::Connected(Connected { organization_id, workspace: None });
             tx.emit(&Event::new(&SystemClock, &OsEntropy, connection.clone(), data)).await.unwrap();
         }
         tx.commit().await.unwrap();
-        for connection in &self.connections {
-            loop {
-                let run = self.store.runs_of(connection, None, 1).await.unwrap().pop();
-                if let Some(run) = run.filter(|run| run.state.is_final()) {
-                    assert_eq!(run.state, run::State::Succeeded, "{run:?}");
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
+    }
+
+    async fn newest(&self, connection: &ConnectionId) -> Option<Run> {
+        self.store.runs_of(connection, None, 1).await.unwrap().pop()
     }
 
     /// Engine and floor have the same rows.

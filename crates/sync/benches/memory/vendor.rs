@@ -27,9 +27,11 @@ pub(crate) fn token(who: &str, number: usize) -> String {
 }
 
 impl Vendor {
-    pub(crate) async fn start(workspaces: usize, members: usize) -> Self {
+    /// The last workspace has so many members.
+    pub(crate) async fn start(workspaces: usize, members: usize, last: usize) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([AS_VENDOR, &workspaces.to_string(), &members.to_string()]);
+        let numbers = [workspaces, members, last].map(|number| number.to_string());
+        command.arg(AS_VENDOR).args(numbers);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut told = BufReader::new(process.stdout.take().unwrap());
         let line = tokio::task::spawn_blocking(move || {
@@ -42,12 +44,13 @@ impl Vendor {
 
 /// Serves until the standard input ends.
 pub(crate) fn serve(arguments: &[usize]) {
-    let [workspaces, members] = arguments[..] else { panic!("two numbers") };
+    let [workspaces, members, last] = arguments[..] else { panic!("three numbers") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let options = Options { requests_per_second: 0, ..Options::default() };
         let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
         for number in 0..workspaces {
+            let members = if number + 1 == workspaces { last } else { members };
             let spec =
                 WorkspaceSpec::new(format!("w{number}"), members, tidemark_runtime::SystemClock.today());
             simulator.add(Workspace::generate(&spec), token("engine", number));

@@ -114,9 +114,11 @@ impl SharedBudget {
 
     /// Reserves the next requests, or says when to ask again.
     async fn reserve(&self, reserved: &mut Reserved) -> Result<(), Instant> {
-        let batch = (self.requests_per_second / BATCHES_PER_SECOND).max(1);
+        // The vendor's own limit each time: the shared place may have forgotten it.
+        let limit = self.limit();
+        let batch = (limit / BATCHES_PER_SECOND).max(1);
         let count = self.waiting.load(Ordering::Relaxed).clamp(1, batch);
-        let granted = self.limits.reserve(&self.key, self.requests_per_second, count).await;
+        let granted = self.limits.reserve(&self.key, limit, count).await;
         let now = Instant::now();
         match granted {
             Ok(grant) if grant.count == 0 => Err(now + grant.starts_in),

@@ -11,7 +11,7 @@ mod walks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
-use tidemark_domain::{activity::MemberDay, stream};
+use tidemark_domain::{activity::MemberDay, id::RunId, stream};
 use tidemark_productboard::Client;
 use tidemark_store::{Effect, StreamProgress};
 use uuid::Uuid;
@@ -33,15 +33,18 @@ pub(super) async fn sync(
     client: &Client,
     progress: &mut StreamProgress,
 ) -> Result<Step, Failure> {
-    let plan = plan(engine).await?;
+    let doubted = engine.cx.store.doubted_days(&engine.connection).await?;
+    let plan = plan(engine, &doubted).await?;
     (progress.done, progress.total) = (plan.done, plan.total);
-    if plan.is_empty() {
+    let doubted: BTreeSet<_> =
+        doubted.into_iter().filter(|(_, run)| *run == engine.run).map(|(day, _)| day).collect();
+    if plan.is_empty() && doubted.is_empty() {
         engine.settle(progress.clone(), stream::State::Complete, None).await?;
         return Ok(Step::Settled);
     }
     let accepts_shrink = engine.cx.store.mark(&engine.connection, progress.stream).await?.accepts_shrink;
     let expects_rows = progress.rows == 0 && !accepts_shrink && had_rows_lately(engine).await?;
-    let mut fetched = Fetched { expects_rows, accepts_shrink, ..Fetched::default() };
+    let mut fetched = Fetched { expects_rows, accepts_shrink, doubted, ..Fetched::default() };
     let mut walks = Walks::new(client.clone(), plan);
     loop {
         if !engine.should_pause() {
@@ -60,18 +63,17 @@ pub(super) async fn sync(
             write(engine, progress, &mut fetched).await?;
         }
     }
+    if progress.done + (fetched.unsure.len() as u64) < progress.total {
+        return Ok(Step::Paused);
+    }
     if let Some(day) = fetched.doubted.first() {
         let doubt = format!(
             "Productboard reported far fewer rows than before on {} days, the first of them {day}; nothing was \
              removed from them",
             fetched.doubted.len()
         );
-        // Also where other days are left: a delivery that goes on would begin with the doubted ones again.
         engine.settle_suspect(progress, doubt, None).await?;
         return Ok(Step::Settled);
-    }
-    if progress.done + (fetched.unsure.len() as u64) < progress.total {
-        return Ok(Step::Paused);
     }
     if !fetched.unsure.is_empty() {
         let doubt = "Productboard reported no activity at all, also for days on which some was known; the answer \
@@ -81,7 +83,7 @@ pub(super) async fn sync(
     Ok(Step::Settled)
 }
 
-async fn plan(engine: &Engine) -> Result<Plan, Failure> {
+async fn plan(engine: &Engine, doubted: &[(NaiveDate, RunId)]) -> Result<Plan, Failure> {
     let cx = &engine.cx;
     let coverage = cx.store.coverage(&engine.connection).await?;
     let members = cx.store.member_count(&engine.connection).await?;
@@ -90,7 +92,7 @@ async fn plan(engine: &Engine) -> Result<Plan, Failure> {
         history_days: cx.settings.history_days,
         trailing_days: cx.settings.trailing_days,
     };
-    Ok(Plan::new(window, &coverage, &engine.run, members))
+    Ok(Plan::new(window, &coverage, doubted, &engine.run, members))
 }
 
 /// What was fetched and is not written.
@@ -107,7 +109,7 @@ struct Fetched {
     days: Vec<NaiveDate>,
     /// Days in whole that had no row, as long as no day had any.
     unsure: Vec<NaiveDate>,
-    /// Days that lost more rows than is believed.
+    /// Days that lost more rows than is believed, in this run.
     doubted: BTreeSet<NaiveDate>,
 }
 
@@ -141,6 +143,7 @@ async fn write(engine: &Engine, progress: &mut StreamProgress, fetched: &mut Fet
     progress.effect += write.write_member_days(connection, &rows).await?;
     let vanished = write.remove_vanished(connection, &seen, fetched.accepts_shrink).await?;
     progress.effect += Effect { removed: vanished.removed, late: vanished.removed, ..Effect::default() };
+    write.doubt_days(connection, &vanished.doubted, &engine.run).await?;
     fetched.doubted.extend(vanished.doubted);
     let believed: Vec<_> = days.iter().copied().filter(|day| !fetched.doubted.contains(day)).collect();
     write.cover_days(connection, &believed, cx.clock.today(), &engine.run).await?;

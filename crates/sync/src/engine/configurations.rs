@@ -1,5 +1,7 @@
 //! Which fields the workspace has for entities, and for notes where those are synced, replaced as a whole.
 
+mod values;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -19,8 +21,9 @@ pub(super) async fn sync(
     let (mut all, mut unknown) = (Vec::new(), BTreeMap::new());
     let entities = engine.fetch(collect(client.entity_configuration_documents(&[], None))).await??;
     progress.pages += entities.pages;
-    for document in entities.rows {
+    for mut document in entities.rows {
         note(&document, &mut unknown);
+        progress.pages += engine.fetch(values::complete(client, &mut document)).await??;
         all.push(configuration("entity", &document.row.kind, document.json));
     }
     if store.sync_options(connection).await?.optional().any(|stream| stream == Stream::Notes) {

@@ -3,13 +3,17 @@
 
 mod plan;
 mod readers;
+mod related;
 mod row;
 mod source;
 mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use tidemark_domain::stream;
+use tidemark_domain::stream::{self, Capture};
 use tidemark_productboard::{Client, Error};
 use tidemark_store::{Listing, Mark, Resource, StreamProgress};
 
@@ -23,6 +27,8 @@ use crate::decision::Failure;
 
 /// An answer that cannot be used is believed when it comes so often.
 const BELIEVED_AFTER: u32 = 3;
+/// Lists that are read at once where the documents are kept.
+const FULL_AT_ONCE: usize = 2;
 
 pub(super) async fn sync(
     engine: &Engine,
@@ -94,15 +100,22 @@ async fn read(
     lists: &mut [Listing],
 ) -> Result<Read, Failure> {
     let open = (0..lists.len()).filter(|at| !lists[*at].is_done).collect();
-    let mut readers = Readers::new(source, open);
+    let mut readers = Readers::new(source, open, Arc::clone(&engine.cx.documents));
+    // A page in full may take many requests, and what is under way is waited for at the end of a delivery.
+    let most = if lists[0].capture == Capture::Full { FULL_AT_ONCE } else { usize::MAX };
     loop {
-        if engine.should_pause() && lists.iter().any(|list| !list.is_done) {
+        if engine.should_pause() {
+            readers.pause();
+        }
+        let is_whole = lists.iter().all(|list| list.is_done);
+        if engine.is_stopping() && !is_whole {
+            // What is under way is lost; the pages that are in are not.
             return Ok(Read::Paused);
         }
-        readers.begin(lists, engine.fetches_at_once());
+        readers.begin(lists, engine.fetches_at_once().min(most));
         let (parts, error) = readers.next(engine).await?;
         if parts.is_empty() && error.is_none() {
-            return Ok(Read::Whole);
+            return Ok(if is_whole { Read::Whole } else { Read::Paused });
         }
         if !parts.is_empty() {
             write(engine, progress, lists, parts).await?;
@@ -119,7 +132,7 @@ async fn write(
     lists: &mut [Listing],
     parts: Vec<Part>,
 ) -> Result<(), Failure> {
-    let (mut received, mut touched) = (Vec::new(), BTreeSet::new());
+    let (mut received, mut touched, mut rooms) = (Vec::new(), BTreeSet::new(), Vec::new());
     for part in parts {
         let list = &mut lists[part.list];
         list.newest = part.rows.iter().filter_map(|row| row.resource.updated_at).chain(list.newest).max();
@@ -128,6 +141,7 @@ async fn write(
         touched.insert(part.list);
         progress.pages += 1;
         received.extend(part.rows);
+        rooms.push(part.room);
     }
     progress.done = lists.iter().filter(|list| list.is_done).count() as u64;
     let (connection, stream) = (&engine.connection, progress.stream);
@@ -144,7 +158,9 @@ async fn write(
         write.put_listing(connection, stream, &lists[list]).await?;
     }
     progress.detail = None;
-    engine.commit(write, progress).await
+    let written = engine.commit(write, progress).await;
+    drop(rooms);
+    written
 }
 
 /// The rows, and how many of them have each field that is not known.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use serde::{Serialize, de::DeserializeOwned};
 use tidemark_domain::stream::{Capture, Stream};
 use tidemark_productboard::{Cursor, Document, Error, Schema};
@@ -14,6 +15,8 @@ use crate::decision::Failure;
 
 /// A list that can be read in so many steps is read again from its start.
 const STEPS_HELD: u32 = 10;
+/// A list that is not in whole after so long is begun anew.
+const LISTS_KEEP: TimeDelta = TimeDelta::minutes(15);
 /// An answer that cannot be used is believed when it comes so often.
 const BELIEVED_AFTER: u32 = 3;
 
@@ -35,7 +38,10 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
     /// The run's list: what is put aside of it, or nothing yet.
     pub(super) async fn open(engine: &Engine, stream: Stream) -> Result<Self, Failure> {
         let (store, connection) = (&engine.cx.store, &engine.connection);
-        let list = store.listings(connection, stream).await?.into_iter().find(|it| it.run_id == engine.run);
+        let mut lists = store.listings(connection, stream).await?.into_iter();
+        // Of a list that was begun long ago the part that is in may not fit the part that is still to come.
+        let is_present = |it: &Listing| it.run_id == engine.run && engine.cx.now() - it.begun_at < LISTS_KEEP;
+        let list = lists.find(is_present);
         let mut staged = Self {
             stream,
             is_kept: list.is_some(),
@@ -125,9 +131,7 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
         engine: &Engine,
         write: &tidemark_store::Tx,
     ) -> Result<(), Failure> {
-        if self.is_kept {
-            write.end_listings(&engine.connection, self.stream).await?;
-        }
+        write.end_listings(&engine.connection, self.stream).await?;
         write.add_drift(&engine.connection, self.stream, &self.unknown, engine.cx.now()).await?;
         write.forget_acceptance(&engine.connection, self.stream).await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tidemark_domain::run;
@@ -17,10 +17,23 @@ impl Engine {
     pub(super) fn watch(self: &Arc<Self>) -> AbortOnDropHandle<()> {
         let engine = Arc::clone(self);
         AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut kept = Instant::now();
             while engine.halt.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_some() {
                 engine.look().await;
+                if kept.elapsed() >= engine.cx.settings.lease_ttl {
+                    kept = Instant::now();
+                    engine.keep().await;
+                }
             }
         }))
+    }
+
+    /// Long fetches write nothing: the sweeper must not take the worker for dead.
+    async fn keep(&self) {
+        if let Err(error) = self.cx.store.keep_run(&self.run, self.cx.rescue_at()).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(run = %self.run, error, "the sweeper may look after this run");
+        }
     }
 
     async fn look(&self) {

@@ -109,6 +109,14 @@ impl Writer {
         open.filter(|progress| progress.retry_at.is_none_or(|at| at <= now)).cloned().collect()
     }
 
+    /// The first stream that is not settled, where the run waits for a reconnect.
+    pub(super) async fn waiting_for_reconnect(&self) -> Option<Stream> {
+        let written = self.written.lock().await;
+        let is_waiting = written.run.state == run::State::ReconnectRequired;
+        let open = written.streams.values().find(|progress| !progress.state.is_settled());
+        open.filter(|_| is_waiting).map(|progress| progress.stream)
+    }
+
     /// How the stream stands in the database.
     pub(super) async fn committed(&self, stream: Stream) -> StreamProgress {
         self.written.lock().await.streams[&stream].clone()

@@ -1,11 +1,11 @@
 //! What is believed and what is not: refused streams, shrunken lists, days that vanish.
 
 use chrono::{Days, TimeDelta};
-use tidemark_domain::{event::Data, run};
+use tidemark_domain::{Clock, event::Data, run};
 use tidemark_productboard_sim::{Route, Workspace};
 use tidemark_rpc::{
     connections::Capability,
-    syncs::{RunState, StreamState},
+    syncs::{AcceptShrinkRequest, RunState, StreamState},
 };
 use tidemark_store::OwnedMemberFacts;
 
@@ -116,6 +116,37 @@ async fn days_that_vanish_are_not_believed_and_cover_nothing() {
     let coverage = harness.store.coverage(&harness.connection).await.unwrap();
     assert_eq!(coverage.last().unwrap().day, today() - Days::new(1), "the new day stays unknown");
     assert_eq!(harness.digest().await, digest);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_day_that_lost_its_rows_stays_doubted_whatever_its_age_until_that_is_accepted() {
+    let harness = Harness::start().await;
+    harness.sync().await;
+    let lost = today() - Days::new(2);
+    change(&harness, |workspace| workspace.activities.retain(|row| row.date != lost));
+    let rows = harness.store.member_day_count(&harness.connection).await.unwrap();
+    for _ in 0..3 {
+        let run = harness.sync().await;
+        assert_eq!((run.state(), run.streams[2].state()), (RunState::Partial, StreamState::Suspect));
+        assert!(run.streams[2].detail.contains(&lost.to_string()), "{}", run.streams[2].detail);
+        assert!(harness.store.member_day_count(&harness.connection).await.unwrap() >= rows);
+        let coverage = harness.store.coverage(&harness.connection).await.unwrap();
+        assert_eq!(coverage.last().unwrap().day, harness.clock.today() - Days::new(1), "the others are in");
+        // It leaves the days that every run fetches again.
+        harness.clock.advance(TimeDelta::days(4));
+        harness.simulator.evolve("acme", harness.clock.today(), 5).unwrap();
+    }
+    let connection_id = harness.connection.to_string();
+    let request = AcceptShrinkRequest { connection_id, stream: "member_activities".to_owned() };
+    harness.syncs.syncs().accept_shrink(request).await.unwrap();
+    assert_eq!(harness.sync().await.state(), RunState::Succeeded);
+    let left = harness.store.member_days(&harness.connection, (lost, lost), None, 100).await.unwrap();
+    let workspace = harness.simulator.workspace("acme").unwrap();
+    // Some came late.
+    let there = workspace.activities.iter().filter(|row| row.date == lost).count();
+    assert!(left.len() == there && there < 5, "{left:?}");
+    assert!(harness.store.doubted_days(&harness.connection).await.unwrap().is_empty());
     harness.finish().await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tidemark_domain::stream::{Capture, Options, Stream};
 use tidemark_productboard_sim::{Entity, Note, Workspace};
 use tidemark_rpc::syncs::StreamProgress;
@@ -58,6 +59,34 @@ fn resource(id: Uuid, kind: &str, archived: bool, [created, updated]: [DateTime<
     }
 }
 
+/// The other sides of all relationships.
+fn related(workspace: &Workspace) -> BTreeMap<Uuid, Vec<Uuid>> {
+    let targets = |ids: &mut dyn Iterator<Item = Uuid>| {
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_unstable();
+        ids
+    };
+    let entities = workspace
+        .entities
+        .iter()
+        .map(|it| (it.id, targets(&mut it.relationships.iter().map(|other| other.target))));
+    let notes = workspace
+        .notes
+        .iter()
+        .map(|it| (it.id, targets(&mut it.customer.iter().chain(&it.links).map(|target| target.id))));
+    entities.chain(notes).collect()
+}
+
+/// The same, as a document has them.
+fn kept_related(document: &Value) -> Vec<Uuid> {
+    let relationships = &document["relationships"];
+    let items = relationships.as_array().or_else(|| relationships["data"].as_array()).unwrap();
+    let mut ids: Vec<_> =
+        items.iter().map(|it| it["target"]["id"].as_str().unwrap().parse().unwrap()).collect();
+    ids.sort_unstable();
+    ids
+}
+
 impl Harness {
     pub(crate) async fn choose(&self, streams: impl IntoIterator<Item = Stream>, capture: Capture) {
         let now = tidemark_domain::Clock::now(&*self.clock);
@@ -85,6 +114,7 @@ impl Harness {
         let notes: BTreeMap<_, _> = workspace.notes.iter().map(|it| note(&workspace, it)).collect();
         let mut names: BTreeMap<_, _> = workspace.entities.iter().map(|it| (it.id, &it.name)).collect();
         names.extend(workspace.notes.iter().map(|it| (it.id, &it.name)));
+        let related = related(&workspace);
         for (stream, expected) in [(Stream::Entities, entities), (Stream::Notes, notes)] {
             let mut kept = BTreeMap::new();
             for mut row in self.resources(stream).await {
@@ -94,8 +124,9 @@ impl Harness {
                 let document = row.document.take();
                 assert_eq!(document.is_some(), capture == Capture::Full, "{stream:?} {}", row.id);
                 if let Some(document) = document {
-                    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+                    let document: Value = serde_json::from_str(&document).unwrap();
                     assert_eq!(document["fields"]["name"], **names[&row.id]);
+                    assert_eq!(kept_related(&document), related[&row.id], "{stream:?} {}", row.id);
                 }
                 kept.insert(row.id, row);
             }

@@ -9,9 +9,11 @@ use tidemark_domain::{
     event::{Data, Disconnected, Reconnected},
     id::OrganizationId,
 };
-use tidemark_rpc::syncs::{Run, RunState, StartSyncRequest};
+use tidemark_productboard_sim::{Route, WorkspaceSpec};
+use tidemark_rpc::syncs::{Run, RunState, SetScheduleRequest, StartSyncRequest, StreamState};
+use tidemark_sync::Settings;
 
-use crate::support::{Harness, TOKEN};
+use crate::support::{Harness, TOKEN, run_id, settings, today};
 
 const NEXT_TOKEN: &str = "token-2";
 
@@ -77,6 +79,111 @@ async fn a_lost_reconnected_event_heals() {
     }
     harness.clock.advance(TimeDelta::minutes(5));
     assert_eq!(harness.wait_for_end(&run.id).await.state(), RunState::Succeeded);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_looks_for_a_credential_every_five_minutes_and_goes_on_waiting() {
+    let harness = Harness::start().await;
+    harness.simulator.revoke(TOKEN);
+    let (run, _) = harness.start_sync().await;
+    harness.wait_for_state(&run.id, RunState::ReconnectRequired).await;
+    harness.clock.advance(TimeDelta::seconds(3));
+    // The first look came at once, in case the reconnect was faster than this run. The next one takes its time.
+    loop {
+        let waiting = harness.store.run(&run_id(&run)).await.unwrap().unwrap();
+        assert_eq!(waiting.state, tidemark_domain::run::State::ReconnectRequired);
+        if waiting.wake_at.is_some_and(|at| at >= harness.clock.now() + TimeDelta::seconds(300)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(harness.vault.answers().reports, 1);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_reconnect_lets_an_open_run_read_what_the_old_credential_could_not() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| {
+        faults.forbidden.insert(Route::Teams);
+        faults.latency = Duration::from_millis(50);
+    });
+    let (run, _) = harness.start_sync().await;
+    harness.wait_for(&run.id, "a refusal", |run| run.streams[1].state() == StreamState::Unavailable).await;
+    reconnect(&harness).await;
+    harness.simulator.faults(NEXT_TOKEN, |faults| faults.latency = Duration::ZERO);
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    let run = harness.wait_for_end(&run.id).await;
+    assert_eq!((run.state(), run.streams[1].state()), (RunState::Succeeded, StreamState::Complete));
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_reconnect_and_a_person_do_not_wait_for_the_next_attempt() {
+    let harness = Harness::start().await;
+    for by_person in [true, false] {
+        harness.simulator.faults(TOKEN, |faults| {
+            faults.broken.extend([Route::Members, Route::Teams, Route::MemberActivities]);
+        });
+        let (run, _) = harness.start_sync().await;
+        let waits = |run: &Run| run.streams.iter().all(|stream| stream.attempts > 0);
+        harness.wait_for(&run.id, "failed attempts", waits).await;
+        harness.simulator.faults(TOKEN, |faults| faults.broken.clear());
+        // Time stands still: nothing comes due.
+        if by_person {
+            let (_, coalesced) = harness.start_sync().await;
+            assert!(coalesced);
+        } else {
+            reconnect(&harness).await;
+        }
+        assert_eq!(harness.wait_for_end(&run.id).await.state(), RunState::Succeeded);
+        harness.clock.advance(TimeDelta::days(1));
+    }
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_reconnect_keeps_the_connections_own_cadence() {
+    let every = Duration::from_secs(24 * 3_600);
+    let leases = std::sync::Arc::new(tidemark_inproc::InprocLeases::new());
+    let harness = Harness::with(Settings { sync_every: Some(every), ..settings() }, leases).await;
+    for (every_seconds, latest) in [(Some(3_600), Some(TimeDelta::seconds(3_960))), (Some(0), None)] {
+        let connection_id = harness.connection.to_string();
+        let request = SetScheduleRequest { connection_id: connection_id.clone(), every_seconds };
+        harness.syncs.syncs().set_schedule(request).await.unwrap();
+        reconnect(&harness).await;
+        let begun = async || harness.store.open_run(&harness.connection).await.unwrap();
+        let run = loop {
+            if let Some(run) = begun().await {
+                break run;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        harness.wait_for_end(run.id.as_str()).await;
+        let next_at = harness.store.schedule(&harness.connection).await.unwrap().next_at;
+        assert_eq!(next_at.is_some(), latest.is_some());
+        assert!(next_at.is_none_or(|at| at - harness.clock.now() <= latest.unwrap()), "{next_at:?}");
+    }
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_that_was_begun_long_ago_is_begun_anew() {
+    let spec = WorkspaceSpec::new("acme", 300, today()).days(10);
+    let settings = Settings { history_days: 7, delivery_budget: Duration::ZERO, ..settings() };
+    let leases = std::sync::Arc::new(tidemark_inproc::InprocLeases::new());
+    let harness = Harness::over(settings, leases, 10, &spec).await;
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::from_millis(15));
+    let (run, _) = harness.start_sync().await;
+    let run = harness.wait_for(&run.id, "some pages", |run| run.streams[0].pages >= 4).await;
+    assert!(run.streams[0].pages < 30, "{run:?}");
+    harness.clock.advance(TimeDelta::minutes(20));
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    let run = harness.wait_for_end(&run.id).await;
+    assert_eq!(run.state(), RunState::Succeeded);
+    assert!(run.streams[0].pages > 33, "{} pages of 30", run.streams[0].pages);
+    harness.assert_facts().await;
     harness.finish().await;
 }
 

@@ -8,7 +8,9 @@ use tidemark_domain::{
     stream::{Capture, Stream},
 };
 use tidemark_inproc::InprocLeases;
-use tidemark_productboard_sim::{Route, WorkspaceSpec};
+use tidemark_productboard_sim::{
+    Entity, Relationship, RelationshipKind, Route, SelectOption, Target, WorkspaceSpec,
+};
 use tidemark_rpc::syncs::{
     AcceptShrinkRequest, Capture as WireCapture, GetDataQualityRequest, GetSyncOptionsRequest, RunState,
     SetSyncOptionsRequest, StreamState, SyncOptions,
@@ -64,6 +66,45 @@ async fn documents_are_kept_where_that_was_chosen_and_go_again() {
         harness.assert_planned(capture).await;
     }
     harness.finish().await;
+}
+
+#[tokio::test]
+async fn whatever_does_not_come_along_is_asked_for() {
+    let harness = planned(Capture::Full).await;
+    harness.edit(|workspace| {
+        let entities = workspace.entities.clone();
+        let others = entities.iter().skip(1).take(150);
+        let link =
+            |it: &Entity| Relationship { kind: RelationshipKind::Link, target: it.id, target_kind: it.kind };
+        workspace.entities[0].relationships = others.clone().map(link).collect();
+        workspace.notes[0].links = others.map(|it| Target { id: it.id, kind: it.kind }).collect();
+        let field = workspace.custom_fields.iter_mut().find(|field| !field.options.is_empty()).unwrap();
+        let option = field.options[0].clone();
+        field.options = (0..1_203).map(|number| numbered(&option, number)).collect();
+    });
+    for as_array in [false, true] {
+        harness.simulator.faults(TOKEN, |faults| faults.relationships_as_array = as_array);
+        assert_eq!(harness.sync().await.state(), RunState::Succeeded);
+        harness.assert_planned(Capture::Full).await;
+        harness.clock.advance(TimeDelta::days(8));
+    }
+    let kept = harness.store.configurations(&harness.connection).await.unwrap();
+    let with_last = kept.iter().filter(|it| it.document.contains("option 1202"));
+    let workspace = harness.simulator.workspace("acme").unwrap();
+    let field = workspace.custom_fields.iter().find(|field| field.options.len() > 1_000).unwrap();
+    assert_eq!(with_last.clone().count(), field.kinds.len());
+    for configuration in with_last {
+        let document: serde_json::Value = serde_json::from_str(&configuration.document).unwrap();
+        let values = &document["fields"][field.id.to_string()]["values"];
+        let values = values["data"].as_array().unwrap();
+        assert_eq!((values.len(), &values[7]["name"]), (1_203, &"option 7".into()));
+    }
+    harness.finish().await;
+}
+
+fn numbered(option: &SelectOption, number: u128) -> SelectOption {
+    let id = uuid::Uuid::from_u128(option.id.as_u128() ^ number);
+    SelectOption { id, name: format!("option {number}"), ..option.clone() }
 }
 
 #[tokio::test]

@@ -237,7 +237,7 @@ pub(crate) async fn live(
         let mut watch = watch::Watch::of(&visitor);
         loop {
             let news = watch.news(Some(&id)).await;
-            let Ok(board) = Board::of(&visitor, &id, days).await else { continue };
+            let board = live::patiently(|| Board::of(&visitor, &id, days)).await;
             page.part("board", &board).await?;
             if news.iter().any(|event| event.r#type == "utilization.updated") {
                 page.say("The numbers were updated".to_owned()).await?;

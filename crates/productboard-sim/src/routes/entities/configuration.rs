@@ -14,6 +14,9 @@ use crate::json::{self, Body};
 use crate::page::PageRequest;
 use crate::{CustomKind, NextLink, RelationshipKind, SelectOption, Workspace, planning};
 
+/// As many values of a field come along; the rest is listed.
+const INLINE_VALUES: usize = 1_000;
+
 pub(in crate::routes) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<Body, ApiError> {
     let request = PageRequest::read(&uri, &["type[]"])?;
     let asked = kinds(&request, "type[]")?;
@@ -37,7 +40,7 @@ pub(in crate::routes) async fn one(
 fn of_kind(call: &Call, kind: EntityKind) -> Value {
     let mut fields = Map::new();
     for field in Field::of(kind, &call.workspace.custom_fields) {
-        fields.insert(field.id().into_owned(), of_field(&call.workspace, kind, field));
+        fields.insert(field.id().into_owned(), of_field(call, kind, field));
         if matches!(field, Field::Timeframe) {
             for part in ["startDate", "endDate"] {
                 let id = format!("timeframe.{part}");
@@ -54,7 +57,7 @@ fn of_kind(call: &Call, kind: EntityKind) -> Value {
     })
 }
 
-fn of_field(workspace: &Workspace, kind: EntityKind, field: Field<'_>) -> Value {
+fn of_field(call: &Call, kind: EntityKind, field: Field<'_>) -> Value {
     let id = field.id();
     let list = matches!(field, Field::Teams | Field::Tags);
     let change =
@@ -67,8 +70,16 @@ fn of_field(workspace: &Workspace, kind: EntityKind, field: Field<'_>) -> Value 
         "lifecycle": { "create": { "set": true }, "update": change, "patch": change },
         "constraints": { "required": matches!(field, Field::Name) },
     });
-    if let Some(values) = values(workspace, kind, field) {
-        configuration["values"] = json!({ "data": values, "links": {} });
+    if let Some(mut values) = values(&call.workspace, kind, field) {
+        let links = if values.len() > INLINE_VALUES {
+            values.truncate(INLINE_VALUES);
+            let query = vec![("assignedEntityType[]".to_owned(), kind.as_str().to_owned())];
+            let rest = PageRequest::first(format!("/v2/entities/fields/{id}/values"), query);
+            json!({ "next": rest.link(call, INLINE_VALUES, NextLink::Absolute) })
+        } else {
+            json!({})
+        };
+        configuration["values"] = json!({ "data": values, "links": links });
     }
     configuration
 }

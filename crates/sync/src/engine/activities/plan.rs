@@ -49,16 +49,23 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The days of the window that this run has to fetch. A day that this very run covered is done: that is the
-    /// checkpoint.
-    pub(super) fn new(window: Window, coverage: &[CoveredDay], run: &RunId, members: u64) -> Self {
+    /// The days of the window that this run has to fetch. A day that this very run covered is done, and so is one that it
+    /// doubted: that is the checkpoint. A day that another run doubted is fetched again, however old it is.
+    pub(super) fn new(
+        window: Window,
+        coverage: &[CoveredDay],
+        doubted: &[(NaiveDate, RunId)],
+        run: &RunId,
+        members: u64,
+    ) -> Self {
         let covered: HashMap<_, _> = coverage.iter().map(|covered| (covered.day, &covered.run_id)).collect();
+        let doubted: HashMap<_, _> = doubted.iter().map(|(day, by)| (*day, by)).collect();
         let (mut done, mut days) = (0, VecDeque::new());
         for age in 0..window.history_days.max(window.trailing_days) {
             let day = window.last - Days::new(age.into());
-            match covered.get(&day) {
-                Some(by) if *by == run => done += 1,
-                Some(_) if age >= window.trailing_days => {}
+            match (covered.get(&day), doubted.get(&day)) {
+                (Some(by), None) | (_, Some(by)) if *by == run => done += 1,
+                (Some(_), None) if age >= window.trailing_days => {}
                 _ => days.push_back(day),
             }
         }
@@ -142,14 +149,14 @@ mod tests {
 
     #[test]
     fn the_first_run_takes_all_days_and_the_next_one_the_newest() {
-        let mut plan = Plan::new(window(365, 7), &[], &run('a'), 60);
+        let mut plan = Plan::new(window(365, 7), &[], &[], &run('a'), 60);
         assert_eq!((plan.done, plan.total), (0, 365));
         let taken = ages(&slices(&mut plan));
         assert_eq!((taken[0], taken.len()), ((0, 15), 23), "sixteen days of 60 rows each");
         let coverage: Vec<_> = (0..365).map(|age| covered(age, 'a')).collect();
-        let mut plan = Plan::new(window(365, 7), &coverage, &run('b'), 60);
+        let mut plan = Plan::new(window(365, 7), &coverage, &[], &run('b'), 60);
         assert_eq!(ages(&slices(&mut plan)), [(0, 6)]);
-        let plan = Plan::new(window(365, 7), &coverage, &run('a'), 60);
+        let plan = Plan::new(window(365, 7), &coverage, &[], &run('a'), 60);
         assert!(plan.is_empty() && plan.done == 365 && plan.total == 365, "a run that has all its days");
     }
 
@@ -157,20 +164,31 @@ mod tests {
     fn gaps_are_filled() {
         let coverage: Vec<_> =
             (0..30).filter(|age| ![12, 13, 20].contains(age)).map(|age| covered(age, 'a')).collect();
-        let mut plan = Plan::new(window(30, 2), &coverage, &run('b'), 60);
+        let mut plan = Plan::new(window(30, 2), &coverage, &[], &run('b'), 60);
         assert_eq!(ages(&slices(&mut plan)), [(0, 1), (12, 13), (20, 20)]);
+    }
+
+    #[test]
+    fn doubted_days_are_fetched_again_once_by_each_run() {
+        let coverage: Vec<_> = (0..30).map(|age| covered(age, 'a')).collect();
+        let doubted = [(last() - Days::new(20), run('a')), (last() - Days::new(1), run('a'))];
+        let mut plan = Plan::new(window(30, 2), &coverage, &doubted, &run('b'), 60);
+        assert_eq!(ages(&slices(&mut plan)), [(0, 1), (20, 20)]);
+        let coverage: Vec<_> = (0..30).filter(|age| *age != 20).map(|age| covered(age, 'b')).collect();
+        let plan = Plan::new(window(30, 2), &coverage, &[(last() - Days::new(20), run('b'))], &run('b'), 60);
+        assert!(plan.is_empty() && plan.done == 30 && plan.total == 30, "{plan:?}");
     }
 
     #[test]
     fn slices_have_about_a_thousand_rows() {
         let days = [0, 1, 60, 143, 500, 501, 2_000, 90_000]
-            .map(|members| Plan::new(window(365, 7), &[], &run('a'), members).days_per_slice());
+            .map(|members| Plan::new(window(365, 7), &[], &[], &run('a'), members).days_per_slice());
         assert_eq!(days, [1, 31, 16, 6, 2, 1, 1, 1]);
     }
 
     #[test]
     fn an_unknown_workspace_begins_with_single_days_and_learns() {
-        let mut plan = Plan::new(window(365, 7), &[], &run('a'), 0);
+        let mut plan = Plan::new(window(365, 7), &[], &[], &run('a'), 0);
         let first = plan.next_slice().unwrap();
         assert_eq!(ages(&[first]), [(0, 0)]);
         plan.saw(first, 60, false);
@@ -191,7 +209,7 @@ mod tests {
         ) {
             let coverage: Vec<_> =
                 marks.iter().map(|(age, own)| covered(*age, if *own { 'a' } else { 'b' })).collect();
-            let mut plan = Plan::new(window(history, trailing), &coverage, &run('a'), members);
+            let mut plan = Plan::new(window(history, trailing), &coverage, &[], &run('a'), members);
             let (done, total, most) = (plan.done, plan.total, plan.days_per_slice() as usize);
             let taken = slices(&mut plan);
             let is_needed = |age: &u64| match marks.get(age) {

@@ -1,21 +1,24 @@
 //! Where the rows come from: which of the vendor's lists and searches each of a run's lists is.
 
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use tidemark_domain::stream::{Capture, Stream};
 use tidemark_productboard::{
-    Client, Cursor, Document, EntitiesQuery, Entity, EntityRelationshipsQuery, EntitySearch, EntityType,
-    Error, FieldSelection, Note, NoteSearch, NotesQuery, Page, Period, RelationshipKind,
+    Client, Cursor, Document, EntitiesQuery, Entity, EntitySearch, EntityType, Error, FieldSelection, Note,
+    NoteSearch, NotesQuery, Page, Period,
 };
 use tidemark_store::Listing;
 use uuid::Uuid;
 
 use super::{
-    plan,
+    plan, related,
     row::{self, Received},
 };
 
-/// As many relationships come along with an entity; its parent may be behind them.
-const INLINE: usize = 20;
+/// Of so many rows of a page the relationships that did not come along are asked for at the same time.
+const AT_ONCE: usize = 8;
 
 /// Rows, page by page.
 pub(super) type Rows = BoxStream<'static, Result<Page<Received>, Error>>;
@@ -54,7 +57,7 @@ impl Source {
     }
 
     fn notes(&self, list: &Listing, start: Option<Cursor>) -> Rows {
-        let capture = list.capture;
+        let (client, capture) = (self.client.clone(), list.capture);
         let query = match list.updated_from {
             Some(from) => NotesQuery { updated: Period::since(from), ..NotesQuery::default() },
             None => {
@@ -63,7 +66,7 @@ impl Source {
             }
         };
         let pages = self.client.note_documents(&query, start);
-        pages.and_then(move |page| async move { note_page(page, capture) }).boxed()
+        pages.and_then(move |page| note_page(client.clone(), page, capture)).boxed()
     }
 
     /// Those of the rows, given with their types, that are there all the same. A list that changed while it was read
@@ -98,14 +101,14 @@ impl Source {
     }
 
     fn search(&self, ids: Vec<Uuid>, capture: Capture) -> Rows {
+        let client = self.client.clone();
         if self.stream == Stream::Entities {
-            let client = self.client.clone();
             let pages =
                 self.client.search_entity_documents(&EntitySearch { ids, ..EntitySearch::default() }, None);
             return pages.and_then(move |page| entity_page(client.clone(), page, capture)).boxed();
         }
         let pages = self.client.search_note_documents(&NoteSearch { ids, ..NoteSearch::default() }, None);
-        pages.and_then(move |page| async move { note_page(page, capture) }).boxed()
+        pages.and_then(move |page| note_page(client.clone(), page, capture)).boxed()
     }
 }
 
@@ -114,29 +117,28 @@ async fn entity_page(
     page: Page<Document<Entity>>,
     capture: Capture,
 ) -> Result<Page<Received>, Error> {
-    let mut items = Vec::with_capacity(page.items.len());
-    for document in &page.items {
-        let parent = parent(&client, &document.row).await?;
-        items.push(row::entity(document, parent, capture)?);
-    }
+    let received = async |mut document: Document<Entity>| {
+        if capture == Capture::Full {
+            related::complete_entity(&client, &mut document).await?;
+        }
+        let parent = related::parent(&client, &document.row, capture).await?;
+        row::entity(&document, parent, capture)
+    };
+    let items = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
     Ok(Page { items, next: page.next })
 }
 
-fn note_page(page: Page<Document<Note>>, capture: Capture) -> Result<Page<Received>, Error> {
-    let items = page.items.iter().map(|document| row::note(document, capture)).collect::<Result<_, _>>()?;
+async fn note_page(
+    client: Client,
+    page: Page<Document<Note>>,
+    capture: Capture,
+) -> Result<Page<Received>, Error> {
+    let received = async |mut document: Document<Note>| {
+        if capture == Capture::Full {
+            related::complete_note(&client, &mut document).await?;
+        }
+        row::note(&document, capture)
+    };
+    let items = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
     Ok(Page { items, next: page.next })
-}
-
-/// The entity above; asked for where it may be behind what came along.
-async fn parent(client: &Client, entity: &Entity) -> Result<Option<Uuid>, Error> {
-    let relationships = &entity.relationships;
-    if let Some(parent) = relationships.parent() {
-        return Ok(parent.id);
-    }
-    if relationships.next.is_none() && relationships.items.len() < INLINE {
-        return Ok(None);
-    }
-    let query = EntityRelationshipsQuery::of(RelationshipKind::Parent);
-    let page = client.entity_relationships(entity.id, &query, None).try_next().await?;
-    Ok(page.and_then(|page| page.items.into_iter().find_map(|it| it.target.id)))
 }
