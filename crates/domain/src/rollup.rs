@@ -18,7 +18,7 @@ mod sums;
 mod tests;
 mod tracks;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
@@ -31,6 +31,7 @@ pub use figures::{Ratio, Stickiness};
 pub use quality::Flag;
 use quality::Uniformity;
 pub use recent::{Recent, kept_from};
+use seat::Uses;
 pub use seat::{Seat, SeatState, SeatUse};
 use sums::{Changes, Number, Sums};
 use tracks::{Spell, Tracks, spells};
@@ -163,7 +164,7 @@ pub struct Rollup {
     pub flags: Vec<Flag>,
 }
 
-/// One member's facts: the history in order of `valid_from`, and the days in any order.
+/// One member's facts: the history in order of `valid_from`, and the days, oldest first.
 #[derive(Debug, Clone, Copy)]
 pub struct MemberFacts<'a> {
     /// The member.
@@ -182,12 +183,14 @@ pub struct MemberFacts<'a> {
 
 /// Folds members into the windows that end on the days `first..=last`.
 #[derive(Debug)]
-pub struct Fold<'a> {
+pub struct Fold {
     first: NaiveDate,
     last: NaiveDate,
-    coverage: &'a Coverage,
+    coverage: Coverage,
     roster_start: NaiveDate,
-    /// The days whose facts matter, from the origin on.
+    /// The first of the days whose facts matter.
+    origin: NaiveDate,
+    /// How many these are, up to the last.
     length: usize,
     sums: BTreeMap<Cut, Sums>,
     seats: Vec<Seat>,
@@ -197,28 +200,26 @@ pub struct Fold<'a> {
     changes: Changes,
 }
 
-impl<'a> Fold<'a> {
+impl Fold {
     /// A fold for the windows that end on `first..=last`, of a workspace whose members were first listed as of
     /// `roster_start`.
-    pub fn new(first: NaiveDate, last: NaiveDate, coverage: &'a Coverage, roster_start: NaiveDate) -> Self {
-        let days = (last - horizon(first)).num_days() + 1;
+    pub fn new(first: NaiveDate, last: NaiveDate, coverage: &Coverage, roster_start: NaiveDate) -> Self {
+        let origin = horizon(first);
+        let days = (last - origin).num_days() + 1;
         let length = usize::try_from(days).expect("the last day is not before the first");
         Self {
             first,
             last,
-            coverage,
+            coverage: coverage.clone(),
             roster_start,
+            origin,
             length,
             sums: BTreeMap::from([(Cut::All, Sums::new(length))]),
             seats: Vec::new(),
-            uniformity: Uniformity::new(last),
+            uniformity: Uniformity::new(),
             tracks: Tracks::new(length),
             changes: Changes::default(),
         }
-    }
-
-    fn origin(&self) -> NaiveDate {
-        horizon(self.first)
     }
 
     /// Adds one member. Ids that the member list never had hold no seat and count nowhere.
@@ -226,8 +227,8 @@ impl<'a> Fold<'a> {
         if facts.versions.is_empty() {
             return;
         }
-        let (origin, length) = (self.origin(), self.length);
-        self.tracks.fill(origin, length, facts.days);
+        let (origin, length) = (self.origin, self.length);
+        let recent = self.tracks.fill(origin, length, facts.days);
         let spells = spells(facts.versions, self.roster_start, origin, length);
         // Most members have one role all the time, and count in its cut as they do everywhere.
         let only = spells.first().map(|spell| spell.role);
@@ -244,8 +245,10 @@ impl<'a> Fold<'a> {
                 self.count(&own, std::iter::once(Cut::Role(role.clone())));
             }
         }
-        self.uniformity.member(facts.days);
-        self.seats.extend(seat::judge(&facts, self.last, self.coverage, self.roster_start));
+        let aged = || self.tracks.ages(length).zip(recent);
+        self.uniformity.member(aged());
+        let uses = Uses::new(aged());
+        self.seats.extend(seat::judge(&facts, &uses, self.last, &self.coverage, self.roster_start));
     }
 
     /// Counts the member's spells in those cuts.
@@ -266,9 +269,21 @@ impl<'a> Fold<'a> {
             let sums = self.sums.entry(cut).or_insert_with(|| Sums::new(length));
             sums.apply(&self.changes);
             if let Some(paid) = steady {
-                sums.add_days(tracks, paid);
+                sums.add_days(&tracks.amounts, paid);
             }
         }
+    }
+
+    /// Adds the members of another fold of the same days, behind those that came here.
+    pub fn merge(&mut self, other: Self) {
+        for (cut, sums) in other.sums {
+            match self.sums.entry(cut) {
+                Entry::Vacant(entry) => drop(entry.insert(sums)),
+                Entry::Occupied(mut entry) => entry.get_mut().add(&sums),
+            }
+        }
+        self.seats.extend(other.seats);
+        self.uniformity.merge(other.uniformity);
     }
 
     /// The result.
@@ -325,29 +340,36 @@ impl Counting<'_> {
     }
 
     fn areas(&mut self, tracks: &Tracks, spells: &[Spell<'_>], window: usize, scratch: &mut Bits) {
-        for (area, track) in tracks.areas.iter().enumerate().filter(|(_, track)| !track.actions.is_empty()) {
+        for (area, track) in tracks.areas.iter().enumerate() {
+            let mut used = 0;
             for (bits, number) in
                 [(&track.created, Number::AreaCreators(area)), (&track.opened, Number::AreaOpeners(area))]
             {
                 if !bits.is_empty() {
+                    used += 1;
                     scratch.copy_from(bits);
                     scratch.smear(WINDOWS[window]);
                     self.present(scratch, spells, window, self.kept, number, true);
                 }
             }
-            scratch.copy_from(&track.created);
-            scratch.or(&track.opened);
-            scratch.smear(WINDOWS[window]);
+            match used {
+                0 => continue,
+                // What is smeared already is all there is.
+                1 => {}
+                _ => {
+                    scratch.copy_from(&track.created);
+                    scratch.or(&track.opened);
+                    scratch.smear(WINDOWS[window]);
+                }
+            }
             self.present(scratch, spells, window, self.kept, Number::AreaMembers(area), true);
         }
     }
 
     fn amounts(&mut self, tracks: &Tracks, spells: &[Spell<'_>], window: usize) {
-        for day in tracks.active.days() {
-            self.amount(spells, window, Number::MemberDays, day, 1, false);
-        }
-        for (area, track) in tracks.areas.iter().enumerate() {
-            for (day, actions) in &track.actions {
+        for (day, [active, actions @ ..]) in &tracks.amounts {
+            self.amount(spells, window, Number::MemberDays, *day, *active, false);
+            for (area, actions) in actions.iter().enumerate().filter(|(_, actions)| **actions > 0) {
                 self.amount(spells, window, Number::AreaActions(area), *day, *actions, true);
             }
         }

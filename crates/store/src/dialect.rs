@@ -246,6 +246,42 @@ pub(crate) fn insert(
         let tuples = vec![tuple(backend, 1, columns.len()); size].join(", ");
         return (format!("insert into {table} ({names}) values {tuples}"), rows.flatten().collect());
     }
+    let (rows, lists) = unnested(columns, size, rows, 1);
+    (format!("insert into {table} ({names}) {rows}"), lists)
+}
+
+/// An update of those of that many rows that are there and say something else; `key` columns make the key, the first of
+/// which is the same for all rows. Rows that stay the same are not even locked, as an upsert would.
+pub(crate) fn update(
+    table: &str,
+    (key, columns): (usize, &[&str]),
+    size: usize,
+    of: Value,
+    rows: impl Iterator<Item = Vec<Value>>,
+) -> (String, Vec<Value>) {
+    let (owner, columns) = (columns[0], &columns[1..]);
+    let (keys, rest) = columns.split_at(key - 1);
+    let (rows, mut lists) = unnested(columns, size, rows, 2);
+    lists.insert(0, of);
+    let each = |of: &[&str], one: &dyn Fn(&str) -> String, between: &str| {
+        of.iter().map(|column| one(column)).collect::<Vec<_>>().join(between)
+    };
+    let sql = format!(
+        "update {table} set {} from ({rows}) n where {table}.{owner} = $1 and {} and ({})",
+        each(rest, &|column| format!("{column} = n.{column}"), ", "),
+        each(keys, &|column| format!("{table}.{column} = n.{column}"), " and "),
+        each(rest, &|column| format!("{table}.{column} is distinct from n.{column}"), " or "),
+    );
+    (sql, lists)
+}
+
+/// A `select` that gives the rows, from lists of parameters of which the first has that number.
+fn unnested(
+    columns: &[&str],
+    size: usize,
+    rows: impl Iterator<Item = Vec<Value>>,
+    first: usize,
+) -> (String, Vec<Value>) {
     let mut lists: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(size)).collect();
     for row in rows {
         lists.iter_mut().zip(row).for_each(|(list, value)| list.push(value));
@@ -253,15 +289,15 @@ pub(crate) fn insert(
     // A list knows no null: what is null is told beside it, by a list of its own.
     let mut nulls: Vec<Vec<Value>> = Vec::new();
     let mut shown = Vec::with_capacity(columns.len());
-    for (at, list) in lists.iter_mut().enumerate() {
+    for ((at, list), column) in lists.iter_mut().enumerate().zip(columns) {
         let absent: Vec<bool> = list.iter().map(|value| *value == value.as_null()).collect();
         if !absent.contains(&true) {
-            shown.push(format!("c{at}"));
+            shown.push(format!("c{at} as {column}"));
             continue;
         }
         let nullable = list.iter_mut().zip(&absent).filter(|(_, absent)| **absent);
         nullable.for_each(|(value, _)| *value = value.dummy_value());
-        shown.push(format!("case when n{} then null else c{at} end", nulls.len()));
+        shown.push(format!("case when n{} then null else c{at} end as {column}", nulls.len()));
         nulls.push(absent.into_iter().map(Value::from).collect());
     }
     let names_of_lists: Vec<_> = (0..lists.len())
@@ -277,9 +313,9 @@ pub(crate) fn insert(
         })
         .collect();
     let sql = format!(
-        "insert into {table} ({names}) select {} from unnest({}) as rows ({})",
+        "select {} from unnest({}) as rows ({})",
         shown.join(", "),
-        placeholders(1, lists.len()),
+        placeholders(first, lists.len()),
         names_of_lists.join(", ")
     );
     (sql, lists)

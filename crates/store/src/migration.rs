@@ -66,6 +66,7 @@ impl MigratorTrait for Migrator {
                 ddl: &[include_str!("migration/0015_team_marks.sql")],
             }),
             Box::new(Migration { name: "0016_views", ddl: &[include_str!("migration/0016_views.sql")] }),
+            Box::new(Migration { name: "0017_names", ddl: &[include_str!("migration/0017_names.sql")] }),
             Box::new(Migration {
                 name: "0020_partitions",
                 ddl: &[include_str!("migration/0020_partitions.sql")],

@@ -10,7 +10,7 @@ use tidemark_domain::{id::ConnectionId, rollup::Recent};
 use crate::{
     error::Result,
     packed,
-    statement::{Table, corrupt, execute, int, row, rows},
+    statement::{Table, corrupt, count, execute, int, row, rows},
     store::{Store, Tx},
 };
 
@@ -54,6 +54,12 @@ pub struct Packed {
 }
 
 impl Store {
+    /// How many blocks there are.
+    pub async fn recent_blocks(&self, connection: &ConnectionId) -> Result<u64> {
+        let sql = "select count(*) as count from activity_blocks where connection_id = $1";
+        count(&self.db, "count blocks", sql, [connection.as_str().into()]).await
+    }
+
     /// The members of a block with their days, oldest first; none where there is no such block.
     pub async fn recent_block(&self, connection: &ConnectionId, number: u64) -> Result<Option<Vec<Recent>>> {
         let key = || [connection.as_str().into(), int(number)];
@@ -62,7 +68,10 @@ impl Store {
         let members: Vec<u8> = found.at(0)?;
         let mut block = packed::read_members(&members).ok_or_else(|| corrupt("members"))?;
         let sql = "select day, uses from activity_pages where connection_id = $1 and block = $2 order by day";
-        for page in rows(&self.db, "read recent activity", sql, key()).await? {
+        let pages = rows(&self.db, "read recent activity", sql, key()).await?;
+        // And some that are put in.
+        block.iter_mut().for_each(|member| member.days.reserve_exact(pages.len() + 8));
+        for page in pages {
             let (day, bytes): (NaiveDate, Vec<u8>) = (page.at(0)?, page.at(1)?);
             packed::read_page(&mut block, day, &bytes).ok_or_else(|| corrupt("uses"))?;
         }

@@ -16,7 +16,7 @@ use crate::{
     fold_facts::active_condition,
     marks,
     seats::{SeatRow, read_seat_row, seat_columns},
-    statement::{int, row, rows},
+    statement::{Row, int, row, rows},
     store::Store,
 };
 
@@ -161,7 +161,10 @@ impl SeatList {
     fn tables(&self) -> String {
         let Self { filter, order, .. } = self;
         let mut tables = "seats s".to_owned();
-        if !filter.text.is_empty() || *order == SeatOrder::Name {
+        if *order == SeatOrder::Name {
+            // Every seat has a member: an outer join would keep the database from beginning at the index of names.
+            tables = format!("{tables} {}", MEMBERS.trim_start_matches("left "));
+        } else if !filter.text.is_empty() {
             tables = format!("{tables} {MEMBERS}");
         }
         if !filter.tiers.is_empty() || filter.recommended_only || *order == SeatOrder::Recommendation {
@@ -171,22 +174,35 @@ impl SeatList {
     }
 
     /// What is sorted by; never null.
-    fn key(&self, conditions: &mut Conditions) -> String {
+    fn key(&self) -> String {
         let ranks = |column: &str, names: Vec<&str>| {
             let each = names.iter().enumerate().map(|(rank, name)| format!("when '{name}' then {rank}"));
-            format!("case {column} {} else {} end", each.collect::<Vec<_>>().join(" "), names.len())
+            let each = each.collect::<Vec<_>>().join(" ");
+            format!("cast(case {column} {each} else {} end as bigint)", names.len())
         };
         match self.order {
-            SeatOrder::Member => "0".to_owned(),
+            SeatOrder::Member => "cast(0 as bigint)".to_owned(),
             SeatOrder::Name => "coalesce(lower(m.name), '')".to_owned(),
-            SeatOrder::LastActive => {
-                format!("coalesce(s.last_active_day, {})", conditions.bind(marks::BEGINNING.into()))
-            }
+            SeatOrder::LastActive => format!("coalesce(s.last_active_day, '{}')", marks::BEGINNING),
             SeatOrder::ActiveDays => "s.active_days_28".to_owned(),
             SeatOrder::State => ranks("s.state", SeatState::ALL.map(SeatState::as_str).to_vec()),
             SeatOrder::FirstSeen => "s.first_seen_day".to_owned(),
             SeatOrder::Recommendation => ranks("r.action", Action::ALL.map(Action::as_str).to_vec()),
         }
+    }
+
+    /// What tells those who are equal in it apart: in the table whose index gives the order.
+    fn id(&self) -> &'static str {
+        if self.order == SeatOrder::Name { "m.member_id" } else { "s.member_id" }
+    }
+
+    /// The key of one seat, as a value to compare with; none where there is no such seat.
+    fn read_key(&self, row: &Row) -> Result<Value> {
+        Ok(match self.order {
+            SeatOrder::Name => row.at::<String>(0)?.into(),
+            SeatOrder::LastActive | SeatOrder::FirstSeen => row.at::<NaiveDate>(0)?.into(),
+            _ => row.at::<i64>(0)?.into(),
+        })
     }
 }
 
@@ -200,16 +216,13 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<SeatRow>> {
         let mut conditions = Conditions::new(connection, &list.filter);
-        let (tables, key) = (list.tables(), list.key(&mut conditions));
+        let (tables, key, id) = (list.tables(), list.key(), list.id());
         let (direction, beyond) = if list.descending { ("desc", "<") } else { ("asc", ">") };
         let mut skipped = 0;
         if let Some((place, member)) = after {
-            if self.has_seat(connection, member).await? {
-                let member = conditions.bind(member.into());
-                conditions.and(&format!(
-                    "({key}, s.member_id) {beyond} (select {key}, s.member_id from {tables}
-                        where s.connection_id = $1 and s.member_id = {member})"
-                ));
+            if let Some(of) = self.seat_key(connection, list, member).await? {
+                let (of, member) = (conditions.bind(of), conditions.bind(member.into()));
+                conditions.and(&format!("({key}, {id}) {beyond} ({of}, {member})"));
             } else {
                 skipped = place;
             }
@@ -218,7 +231,7 @@ impl Store {
         let sql = format!(
             "with page as (
                 select s.member_id as page_member, {key} as page_key from {tables} where {}
-                order by page_key {direction}, s.member_id {direction} limit {limit} offset {skipped})
+                order by page_key {direction}, {id} {direction} limit {limit} offset {skipped})
             select {}, m.name, m.email, r.tier, r.action, a.accepted_by, a.accepted_at,
                 x.reason, x.until_day, x.set_at, x.ended_at
             from page join seats s on s.connection_id = $1 and s.member_id = page_member {MEMBERS} {RECOMMENDATIONS}
@@ -239,10 +252,22 @@ impl Store {
         Ok(self.seat_page(connection, &list, None, 1).await?.pop())
     }
 
-    async fn has_seat(&self, connection: &ConnectionId, member: Uuid) -> Result<bool> {
-        let sql = "select 1 as found from seats where connection_id = $1 and member_id = $2";
+    /// The key that a seat has in a list, where there is such a seat.
+    async fn seat_key(
+        &self,
+        connection: &ConnectionId,
+        list: &SeatList,
+        member: Uuid,
+    ) -> Result<Option<Value>> {
+        let list = SeatList { filter: SeatFilter::default(), ..list.clone() };
+        let sql = format!(
+            "select {} from {} where s.connection_id = $1 and s.member_id = $2",
+            list.key(),
+            list.tables()
+        );
         let values = [connection.as_str().into(), member.into()];
-        Ok(row(&self.db, "look for a seat", sql, values).await?.is_some())
+        let found = row(&self.db, "look for a seat", sql, values).await?;
+        found.map(|row| list.read_key(&row)).transpose()
     }
 
     /// How many seats the pages of a list have.

@@ -19,7 +19,7 @@ use crate::{
     acceptances,
     error::Result,
     exemptions,
-    statement::{Row, Table, execute, int, row, rows},
+    statement::{Row, Table, execute, int, rows},
     store::{Store, Tx},
 };
 
@@ -110,9 +110,9 @@ fn read_seat(row: &Row) -> Result<Seat> {
     })
 }
 
-fn seat_values(connection: &ConnectionId, seat: &Seat) -> Vec<Value> {
+/// The columns of a seat behind the connection.
+fn seat_values(seat: &Seat) -> Vec<Value> {
     let mut values: Vec<Value> = vec![
-        connection.as_str().into(),
         seat.member_id.into(),
         seat.standing.role.as_str().into(),
         seat.standing.disabled.into(),
@@ -189,11 +189,22 @@ impl Tx {
     /// Makes the seats what the rollup says; gives how many were not so already. The database compares: nothing is read
     /// but the ids of those that are there.
     pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
-        let wanted: BTreeMap<_, _> = seats.iter().map(|seat| (seat.member_id, seat)).collect();
-        let rows = wanted.values().map(|seat| seat_values(connection, seat));
-        let changed = SEATS.put(&self.tx, "write seats", rows).await?;
-        let gone = self.delete_others("seats", connection, wanted.keys()).await?;
-        Ok(changed + gone)
+        let id = || Value::from(connection.as_str());
+        let there = self.ids_in("seats", connection).await?;
+        let mut wanted: Vec<_> = seats.iter().collect();
+        wanted.sort_by_key(|seat| seat.member_id);
+        let gone: Vec<_> = {
+            let wanted: BTreeSet<_> = wanted.iter().map(|seat| seat.member_id).collect();
+            there.difference(&wanted).copied().collect()
+        };
+        let (known, fresh): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|seat| there.contains(&seat.member_id));
+        let changed = SEATS.update(&self.tx, "write seats", id(), known.into_iter().map(seat_values)).await?;
+        let rows: Vec<_> =
+            fresh.iter().map(|seat| std::iter::once(id()).chain(seat_values(seat)).collect()).collect();
+        SEATS.insert(&self.tx, "add seats", rows).await?;
+        let gone = self.delete_of("seats", connection, &gone).await?;
+        Ok(changed + fresh.len() as u64 + gone)
     }
 
     /// Makes the recommendations what the rollup says; gives how many were not so already.
@@ -208,7 +219,8 @@ impl Tx {
             vec![connection.as_str().into(), it.member_id.into(), tier.into(), action.into()]
         });
         let changed = RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
-        let gone = self.delete_others("recommendations", connection, wanted.keys()).await?;
+        let gone =
+            self.delete_others("recommendations", connection, &wanted.keys().copied().collect()).await?;
         self.end_acceptances(connection).await?;
         Ok(changed + gone)
     }
@@ -218,26 +230,29 @@ impl Tx {
         &self,
         table: &'static str,
         connection: &ConnectionId,
-        written: impl Iterator<Item = &Uuid> + Send,
+        written: &BTreeSet<Uuid>,
     ) -> Result<u64> {
-        let written: BTreeSet<_> = written.copied().collect();
-        let of = || [connection.as_str().into()];
-        let sql = format!("select count(*) as count from {table} where connection_id = $1");
-        let counted = row(&self.tx, "count what is there", sql, of()).await?;
-        let there: u64 = counted.map_or(Ok(0), |row| row.count("count"))?;
-        if there == written.len() as u64 {
-            return Ok(0);
-        }
+        let there = self.ids_in(table, connection).await?;
+        self.delete_of(table, connection, &there.difference(written).copied().collect::<Vec<_>>()).await
+    }
+
+    async fn ids_in(&self, table: &'static str, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
         let sql = format!("select member_id from {table} where connection_id = $1");
-        let there = rows(&self.tx, "list what is there", sql, of()).await?;
+        let there = rows(&self.tx, "list what is there", sql, [connection.as_str().into()]).await?;
+        there.iter().map(|row| row.at(0)).collect()
+    }
+
+    async fn delete_of(
+        &self,
+        table: &'static str,
+        connection: &ConnectionId,
+        members: &[Uuid],
+    ) -> Result<u64> {
         let mut gone = 0;
-        for row in there {
-            let member: Uuid = row.at(0)?;
-            if !written.contains(&member) {
-                let sql = format!("delete from {table} where connection_id = $1 and member_id = $2");
-                let values = [connection.as_str().into(), member.into()];
-                gone += execute(&self.tx, "delete what is no more", sql, values).await?;
-            }
+        for member in members {
+            let sql = format!("delete from {table} where connection_id = $1 and member_id = $2");
+            let values = [connection.as_str().into(), (*member).into()];
+            gone += execute(&self.tx, "delete what is no more", sql, values).await?;
         }
         Ok(gone)
     }

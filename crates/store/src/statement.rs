@@ -183,18 +183,44 @@ impl Table<'_> {
         backend: DbBackend,
         rows: impl IntoIterator<Item = Vec<Value>>,
     ) -> Vec<(String, Vec<Value>)> {
-        let batch = dialect::upsert_size(backend, self.columns.len());
-        let mut rows = rows.into_iter();
-        std::iter::from_fn(|| {
-            let batch: Vec<_> = rows.by_ref().take(batch).collect();
-            (!batch.is_empty()).then(|| {
-                let size = batch.len();
-                let (insert, values) =
-                    dialect::insert(backend, self.name, &self.columns, size, batch.into_iter());
-                (insert + &self.on_conflict() + &self.where_other(), values)
+        let batches = batches(rows, dialect::upsert_size(backend, self.columns.len()));
+        let upsert = |batch: Vec<Vec<Value>>| {
+            let size = batch.len();
+            let (insert, values) =
+                dialect::insert(backend, self.name, &self.columns, size, batch.into_iter());
+            (insert + &self.on_conflict() + &self.where_other(), values)
+        };
+        batches.map(upsert).collect()
+    }
+
+    /// Makes rows whose keys are there what these say, where they say something else; tells how many. The first column of
+    /// the key is the same in all of them, and left out of the rows.
+    pub(crate) fn update<'b>(
+        &'b self,
+        db: &'b impl ConnectionTrait,
+        attempted: &'static str,
+        of: Value,
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
+        if db.get_database_backend() != DbBackend::Postgres {
+            // The same where all keys are there.
+            let rows = rows.into_iter().map(move |row| std::iter::once(of.clone()).chain(row).collect());
+            return self.put(db, attempted, rows);
+        }
+        let batches = batches(rows, dialect::upsert_size(DbBackend::Postgres, self.columns.len()));
+        let updates: Vec<_> = batches
+            .map(|batch| {
+                let columns = (self.key, &*self.columns);
+                dialect::update(self.name, columns, batch.len(), of.clone(), batch.into_iter())
             })
+            .collect();
+        Box::pin(async move {
+            let mut written = 0;
+            for (sql, values) in updates {
+                written += execute(db, attempted, sql, values).await?;
+            }
+            Ok(written)
         })
-        .collect()
     }
 
     /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is
@@ -216,4 +242,13 @@ impl Table<'_> {
             Ok(())
         })
     }
+}
+
+/// Rows, so many at a time.
+fn batches(rows: impl IntoIterator<Item = Vec<Value>>, size: usize) -> impl Iterator<Item = Vec<Vec<Value>>> {
+    let mut rows = rows.into_iter();
+    std::iter::from_fn(move || {
+        let batch: Vec<_> = rows.by_ref().take(size).collect();
+        (!batch.is_empty()).then_some(batch)
+    })
 }

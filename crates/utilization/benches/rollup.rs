@@ -184,11 +184,11 @@ impl Bench {
             if head.is_some_and(|head| head.as_of == day(last)) {
                 return begun.elapsed();
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// What the service does for a page, without the wire: the list, the count, and the summary's counts.
+    /// What the service does for a page, without the wire: the list, the count with the first, and the summary's counts.
     async fn pages(&self) {
         let text = SeatFilter { text: "member 77".to_owned(), ..SeatFilter::default() };
         let idle =
@@ -207,9 +207,11 @@ impl Bench {
             for place in 0..9 {
                 let begun = Instant::now();
                 let page = self.store.seat_page(&self.connection, &list, after, 101).await.unwrap();
-                let total = self.store.seat_count(&self.connection, &list.filter).await.unwrap();
+                if place == 0 {
+                    self.store.seat_count(&self.connection, &list.filter).await.unwrap();
+                }
                 took.push(begun.elapsed());
-                let Some(last) = page.get(99).filter(|_| total > 100) else { break };
+                let Some(last) = page.get(99).filter(|_| page.len() > 100) else { break };
                 after = Some(((place + 1) * 100, last.seat.member_id));
             }
             took.sort();

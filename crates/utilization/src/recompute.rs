@@ -5,6 +5,7 @@
 mod alerts;
 mod fold;
 mod plan;
+mod recent;
 
 use std::collections::BTreeMap;
 
@@ -75,7 +76,7 @@ pub(crate) async fn recompute(
     let before = store.rollup_head(connection).await?;
     let (rollup, packed) = match (Plan::new(&span, &mark, before.as_ref()), &before) {
         (Plan::Nothing, Some(before)) => (standing(store, connection, before).await?, None),
-        (Plan::Recent { read }, _) => fold::recent(store, connection, &span, read).await?,
+        (Plan::Recent { read }, _) => recent::recent(store, connection, &span, read).await?,
         _ => fold::whole(store, connection, &span).await?,
     };
     // A rebuild has them.

@@ -30,9 +30,16 @@ pub(crate) async fn list(
     asked: wire::ListSeatsRequest,
 ) -> Result<wire::ListSeatsResponse, Fault> {
     let list = read(&asked)?;
-    let paging = Paging::new(asked.page_size, &asked.page_token, hashed(&list))?;
+    let mut paging = Paging::new(asked.page_size, &asked.page_token, hashed(&list))?;
     let ground = desk.ground().await?;
-    let total = desk.store.seat_count(&desk.connection, &list.filter).await?;
+    let total = match paging.total {
+        Some(total) => total,
+        // Counted once, and told on each page.
+        None => {
+            u32::try_from(desk.store.seat_count(&desk.connection, &list.filter).await?).unwrap_or(u32::MAX)
+        }
+    };
+    paging.total = Some(total);
     let (page, next_page_token) = paging.page(desk, &list).await?;
     let covered = covered_90(desk, ground.head.as_of).await?;
     let weeks = if asked.weeks { weeks(desk, &page, ground.head.as_of).await? } else { HashMap::new() };
@@ -44,7 +51,7 @@ pub(crate) async fn list(
         basis: Some(ground.wire()),
         seats: page.iter().map(seat).collect(),
         next_page_token,
-        total: u32::try_from(total).unwrap_or(u32::MAX),
+        total,
     })
 }
 
@@ -163,6 +170,8 @@ fn hashed(of: &impl Hash) -> u64 {
 struct Paging {
     size: u64,
     after: Option<(u64, Uuid)>,
+    /// Rows of all pages, where they were counted.
+    total: Option<u32>,
     /// What a page token belongs to: the next page of another question would be nonsense.
     fingerprint: u64,
 }
@@ -170,17 +179,19 @@ struct Paging {
 impl Paging {
     fn new(size: u32, token: &str, fingerprint: u64) -> Result<Self, Refusal> {
         let size = if size == 0 { DEFAULT_PAGE } else { size.min(LARGEST_PAGE) };
-        let after = if token.is_empty() { None } else { Some(Self::read(token, fingerprint)?) };
-        Ok(Self { size: size.into(), after, fingerprint })
+        let first = Self { size: size.into(), after: None, total: None, fingerprint };
+        if token.is_empty() { Ok(first) } else { first.behind(token) }
     }
 
-    fn read(token: &str, fingerprint: u64) -> Result<(u64, Uuid), Refusal> {
+    fn behind(self, token: &str) -> Result<Self, Refusal> {
         let parsed = || {
             let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
             let (print, rest) = bytes.split_first_chunk::<8>()?;
-            let (place, member) = rest.split_first_chunk::<4>()?;
-            let member = Uuid::from_slice(member).ok()?;
-            (*print == fingerprint.to_be_bytes()).then_some((u32::from_be_bytes(*place).into(), member))
+            let (place, rest) = rest.split_first_chunk::<4>()?;
+            let (total, member) = rest.split_first_chunk::<4>()?;
+            let after = (u32::from_be_bytes(*place).into(), Uuid::from_slice(member).ok()?);
+            let total = Some(u32::from_be_bytes(*total));
+            (*print == self.fingerprint.to_be_bytes()).then_some(Self { after: Some(after), total, ..self })
         };
         parsed().ok_or_else(|| {
             let expected =
@@ -198,8 +209,9 @@ impl Paging {
         let token = page.last().filter(|_| more).map(|last| {
             let place = self.after.map_or(0, |(place, _)| place) + self.size;
             let place = u32::try_from(place).unwrap_or(u32::MAX);
-            let member = last.seat.member_id;
-            let parts = [&self.fingerprint.to_be_bytes()[..], &place.to_be_bytes(), member.as_bytes()];
+            let (member, total) = (last.seat.member_id, self.total.unwrap_or_default());
+            let print = self.fingerprint.to_be_bytes();
+            let parts = [&print[..], &place.to_be_bytes(), &total.to_be_bytes(), member.as_bytes()];
             URL_SAFE_NO_PAD.encode(parts.concat())
         });
         Ok((page, token.unwrap_or_default()))

@@ -90,18 +90,6 @@ impl Bits {
             rest = self.words[word] ^ flip;
         }
     }
-
-    /// The set days, in order.
-    pub(super) fn days(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(word, bits)| {
-            let mut rest = *bits;
-            std::iter::from_fn(move || {
-                let at = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(word * 64 + at)
-            })
-        })
-    }
 }
 
 #[cfg(test)]
@@ -120,7 +108,9 @@ mod tests {
         ) {
             let mut bits = Bits::new(300);
             set.iter().for_each(|at| bits.set(*at));
-            prop_assert_eq!(&bits.days().collect::<BTreeSet<_>>(), &set);
+            let mut seen = BTreeSet::new();
+            bits.runs(0, 300, |from, to| seen.extend(from..to));
+            prop_assert_eq!(&seen, &set);
             bits.smear(window);
             let near = |day: usize| set.range((day + 1).saturating_sub(window as usize)..=day).next().is_some();
             let mut seen = BTreeSet::new();

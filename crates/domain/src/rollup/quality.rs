@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::day::DayUse;
 
 /// Days that are looked at.
-const WINDOW: u64 = 28;
+const WINDOW: usize = 28;
 /// Days with two or more active members it takes to be sure: on one day, two may have done equally much by chance.
 const ENOUGH: usize = 5;
 
@@ -47,20 +46,19 @@ impl Flag {
 /// Whether the members' counter sums of a day are all the same, for each of the last days.
 #[derive(Debug)]
 pub(super) struct Uniformity {
-    first: NaiveDate,
+    /// The newest first.
     days: Vec<(BTreeSet<u64>, usize)>,
 }
 
 impl Uniformity {
-    pub(super) fn new(last: NaiveDate) -> Self {
-        let days = usize::try_from(WINDOW).expect("small");
-        Self { first: last - Days::new(WINDOW - 1), days: vec![(BTreeSet::new(), 0); days] }
+    pub(super) fn new() -> Self {
+        Self { days: vec![(BTreeSet::new(), 0); WINDOW] }
     }
 
-    pub(super) fn member(&mut self, days: &[DayUse]) {
-        for row in days {
-            let at = usize::try_from((row.day - self.first).num_days()).ok();
-            let Some((sums, members)) = at.and_then(|at| self.days.get_mut(at)) else { continue };
+    /// Takes what a member did, each day with its age.
+    pub(super) fn member<'a>(&mut self, days: impl Iterator<Item = (usize, &'a DayUse)>) {
+        for (age, row) in days {
+            let Some((sums, members)) = self.days.get_mut(age) else { continue };
             let sum = row.total();
             if sum > 0 {
                 *members += 1;
@@ -69,6 +67,13 @@ impl Uniformity {
                     sums.insert(sum);
                 }
             }
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for ((sums, members), (others, more)) in self.days.iter_mut().zip(other.days) {
+            *members += more;
+            sums.extend(others);
         }
     }
 
@@ -81,21 +86,22 @@ impl Uniformity {
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
 
     fn member(amounts: &[u64]) -> Vec<DayUse> {
-        let first = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
-        let row = |(day, amount): (NaiveDate, &u64)| DayUse {
+        let row = |amount: &u64| DayUse {
             active: true,
             actions: [0, 0, *amount, 0, 0],
-            ..DayUse::blank(day)
+            ..DayUse::blank(NaiveDate::MIN)
         };
-        first.iter_days().zip(amounts).map(row).collect()
+        amounts.iter().map(row).collect()
     }
 
     fn flag(members: &[&[u64]]) -> Option<Flag> {
-        let mut uniformity = Uniformity::new(NaiveDate::from_ymd_opt(2026, 3, 28).unwrap());
-        members.iter().for_each(|amounts| uniformity.member(&member(amounts)));
+        let mut uniformity = Uniformity::new();
+        members.iter().for_each(|amounts| uniformity.member(member(amounts).iter().enumerate()));
         uniformity.flag()
     }
 

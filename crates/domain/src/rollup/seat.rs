@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Coverage, MemberFacts, SHOWN_WINDOWS,
+    Coverage, LONGEST, MemberFacts, SHOWN_WINDOWS,
     day::{DayUse, areas_of},
-    horizon,
 };
 use crate::{
     activity::Area,
@@ -124,21 +123,21 @@ impl Seat {
 /// The first day anything was known of a member: the first listing, or the first row of activity.
 pub(super) fn first_seen(facts: &MemberFacts<'_>) -> Option<NaiveDate> {
     let listed = facts.versions.first().map(|version| version.valid_from);
-    let rows = facts.days.iter().map(|row| row.day).min();
+    let rows = facts.days.first().map(|row| row.day);
     [listed, rows, facts.first_row].into_iter().flatten().min()
 }
 
 /// Judges one member; nothing where the member was not on the list on that day.
 pub(super) fn judge(
     facts: &MemberFacts<'_>,
+    uses: &Uses,
     as_of: NaiveDate,
     coverage: &Coverage,
     roster_start: NaiveDate,
 ) -> Option<Seat> {
     let standing = standing_on(facts.versions, roster_start, as_of)?.clone();
     let first_seen_day = first_seen(facts)?;
-    let uses = Uses::new(facts.days, as_of);
-    let last_active_day = uses.last_active(as_of).or_else(|| facts.active_before.filter(|day| *day <= as_of));
+    let last_active_day = uses.last_active(as_of).or_else(|| last_active_before(facts, as_of));
     let active_days = uses.active_days(28);
     let state = if standing.disabled {
         SeatState::Disabled
@@ -176,15 +175,19 @@ fn pending_since(versions: &[Version], as_of: NaiveDate) -> Option<NaiveDate> {
     spell.last().map(|version| version.valid_from)
 }
 
+/// The last active day before the longest window.
+fn last_active_before(facts: &MemberFacts<'_>, as_of: NaiveDate) -> Option<NaiveDate> {
+    let older = facts.days.iter().rev().find(|row| row.active && row.day <= as_of).map(|row| row.day);
+    older.or(facts.active_before.filter(|day| *day <= as_of))
+}
+
 /// A member's last 90 days: what was active as bits, bit 0 being the as-of day, so that a window is a mask and a count;
 /// the rest added up per window.
-struct Uses {
+pub(super) struct Uses {
     active: u128,
     sums: [SeatUse; 3],
     /// Areas with an action, per window.
     areas: [u8; 3],
-    /// The last active day before them, where the rows reach further back.
-    older: Option<NaiveDate>,
 }
 
 fn mask(window: u32) -> u128 {
@@ -192,17 +195,12 @@ fn mask(window: u32) -> u128 {
 }
 
 impl Uses {
-    fn new(days: &[DayUse], as_of: NaiveDate) -> Self {
-        let start = horizon(as_of);
-        let mut uses = Self { active: 0, sums: [SeatUse::default(); 3], areas: [0; 3], older: None };
-        for row in days.iter().filter(|row| row.active && row.day <= as_of) {
-            if row.day < start {
-                uses.older = uses.older.max(Some(row.day));
-                continue;
-            }
-            let age = u32::try_from((as_of - row.day).num_days()).expect("within 90 days");
+    /// From days with their ages.
+    pub(super) fn new<'a>(days: impl Iterator<Item = (usize, &'a DayUse)>) -> Self {
+        let mut uses = Self { active: 0, sums: [SeatUse::default(); 3], areas: [0; 3] };
+        for (age, row) in days.filter(|(age, row)| row.active && *age < LONGEST as usize) {
             uses.active |= 1 << age;
-            for (at, _) in SHOWN_WINDOWS.iter().enumerate().filter(|(_, window)| age < **window) {
+            for (at, _) in SHOWN_WINDOWS.iter().enumerate().filter(|(_, window)| age < **window as usize) {
                 let sum = &mut uses.sums[at];
                 uses.areas[at] |= row.areas();
                 sum.actions += row.total();
@@ -215,8 +213,7 @@ impl Uses {
     }
 
     fn last_active(&self, as_of: NaiveDate) -> Option<NaiveDate> {
-        let recent = (self.active != 0).then(|| as_of - Days::new(self.active.trailing_zeros().into()));
-        recent.or(self.older)
+        (self.active != 0).then(|| as_of - Days::new(self.active.trailing_zeros().into()))
     }
 
     fn active_days(&self, window: u32) -> u32 {

@@ -1,12 +1,10 @@
 //! What the members of one cut add up to, as changes from day to day: who counts on a run of days adds one where the run
 //! begins and takes it away where it ends, whatever its length.
 
-use super::{AreaUse, WINDOWS, WindowUse, tracks::Tracks};
+use super::{AreaUse, WINDOWS, WindowUse, tracks::AMOUNTS};
 
 /// Numbers kept per day and window: four of the seats, four per area.
 const NUMBERS: usize = 4 + 5 * 4;
-/// Amounts kept per day alone: active members, and actions per area.
-const AMOUNTS: usize = 1 + 5;
 
 /// Which number.
 #[derive(Debug, Clone, Copy)]
@@ -83,19 +81,25 @@ impl Sums {
     }
 
     /// Adds a member who stands the same way on all days that are told.
-    pub(super) fn add_days(&mut self, tracks: &Tracks, paid: bool) {
-        for day in tracks.active.days() {
-            self.days[day][0] += 1;
-        }
-        for (area, track) in tracks.areas.iter().enumerate().filter(|_| paid) {
-            for (day, actions) in &track.actions {
-                self.days[*day][1 + area] += actions;
-            }
+    pub(super) fn add_days(&mut self, amounts: &[(usize, [i64; AMOUNTS])], paid: bool) {
+        // Of areas, what paid members do is told.
+        let told = if paid { AMOUNTS } else { 1 };
+        for (day, amounts) in amounts {
+            let sums = self.days[*day][..told].iter_mut();
+            sums.zip(amounts).for_each(|(sum, amount)| *sum += amount);
         }
     }
 
     pub(super) fn apply(&mut self, changes: &Changes) {
         changes.0.iter().for_each(|(slot, amount)| self.slots[*slot as usize] += amount);
+    }
+
+    /// Adds what other members come to, before either is accumulated.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.slots.iter_mut().zip(&other.slots).for_each(|(slot, other)| *slot += other);
+        for (day, other) in self.days.iter_mut().zip(&other.days) {
+            day.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+        }
     }
 
     /// Turns changes into numbers. To be called once, when all members are in.

@@ -110,6 +110,23 @@ fn fold(
     fold.finish()
 }
 
+/// In two folds, as it is done in parallel.
+fn folded_apart(
+    some: &[Person],
+    others: &[Person],
+    (first, last): (NaiveDate, NaiveDate),
+    coverage: &Coverage,
+    start: NaiveDate,
+) -> Rollup {
+    let [mut fold, other] = [some, others].map(|people| {
+        let mut fold = Fold::new(first, last, coverage, start);
+        people.iter().for_each(|person| fold.member(person.facts(&person.uses())));
+        fold
+    });
+    fold.merge(other);
+    fold.finish()
+}
+
 fn roster_start(people: &[Person]) -> NaiveDate {
     let listed = people.iter().filter_map(|person| Some(person.versions.first()?.valid_from));
     listed.min().unwrap_or(at(0))
@@ -135,6 +152,8 @@ proptest! {
             let unsure = matches!(seat.state, SeatState::Dormant | SeatState::NeverSeen | SeatState::New);
             prop_assert!(!unsure || coverage.is_full(last, 28), "unknown is not inactive");
         }
+        let (some, others) = people.split_at(people.len() / 2);
+        prop_assert_eq!(&folded_apart(some, others, (first, last), &coverage, start), &rollup);
         prop_assert_eq!(!rollup.flags.is_empty(), naive::are_totals_repeated(&people, last));
         let exemptions: Vec<_> = people.iter().filter_map(|person| person.exemption.clone()).collect();
         let expected = naive::recommendations(&people, last, &coverage, start);
@@ -153,6 +172,7 @@ proptest! {
         let person = &mut people[0];
         person.days.retain(|row| row.day != at(late));
         person.days.push(row(person.id, late, changed.0, &changed.1));
+        person.days.sort_by_key(|row| row.day);
         let after = fold(&people, first, last, &coverage, start);
         let touched = at(late)..=reach(at(late)).min(last);
         let part = fold(&people, *touched.start(), *touched.end(), &coverage, start);
@@ -223,7 +243,7 @@ fn each_seat_state_has_its_case() {
         let versions = vec![Version { valid_from: at(seen), standing: Some(standing) }];
         let days = active.iter().map(|offset| row(Uuid::nil(), *offset, true, &[])).collect();
         let person = Person { id: Uuid::nil(), versions, days, teams: Vec::new(), exemption: None };
-        seat::judge(&person.facts(&person.uses()), as_of, coverage, at(0)).unwrap()
+        fold(&[person], as_of, as_of, coverage, at(0)).seats.remove(0)
     };
     let state = |standing, seen, active: &[u64], coverage| judged(standing, seen, active, coverage).state;
     let full = &coverage;

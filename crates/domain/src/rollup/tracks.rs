@@ -5,66 +5,76 @@ use chrono::NaiveDate;
 use super::{bits::Bits, day::DayUse};
 use crate::member::{Role, Version};
 
+/// Amounts of one day: an active member, and the actions per area.
+pub(super) const AMOUNTS: usize = 1 + 5;
+
 /// What a member did on each day of a range. Filled anew for each member, so that nothing is allocated for one.
 #[derive(Debug)]
 pub(super) struct Tracks {
     pub(super) active: Bits,
     pub(super) areas: [AreaTrack; 5],
+    /// Per active day, by its place in the range.
+    pub(super) amounts: Vec<(usize, [i64; AMOUNTS])>,
+    /// Where the days that were filled in stand.
+    places: Vec<usize>,
 }
 
 #[derive(Debug)]
 pub(super) struct AreaTrack {
     pub(super) created: Bits,
     pub(super) opened: Bits,
-    /// Actions per day; days without any are left out.
-    pub(super) actions: Vec<(usize, i64)>,
 }
 
 impl Tracks {
     pub(super) fn new(length: usize) -> Self {
-        let area =
-            || AreaTrack { created: Bits::new(length), opened: Bits::new(length), actions: Vec::new() };
-        Self { active: Bits::new(length), areas: std::array::from_fn(|_| area()) }
+        let area = || AreaTrack { created: Bits::new(length), opened: Bits::new(length) };
+        Self {
+            active: Bits::new(length),
+            areas: std::array::from_fn(|_| area()),
+            amounts: Vec::new(),
+            places: Vec::new(),
+        }
     }
 
-    /// Makes it the tracks of those days.
-    pub(super) fn fill(&mut self, origin: NaiveDate, length: usize, days: &[DayUse]) {
+    /// Makes it the tracks of those days, which come oldest first; gives those that lie in the range.
+    pub(super) fn fill<'a>(&mut self, origin: NaiveDate, length: usize, days: &'a [DayUse]) -> &'a [DayUse] {
         self.active.clear();
         for track in &mut self.areas {
             track.created.clear();
             track.opened.clear();
-            track.actions.clear();
         }
-        for row in days {
-            if let Some(at) = place(origin, length, row.day) {
-                self.add(at, row);
+        self.amounts.clear();
+        self.places.clear();
+        let days = &days[days.partition_point(|row| row.day < origin)..];
+        let places = days.iter().map_while(|row| place(origin, length, row.day));
+        self.places.extend(places);
+        let days = &days[..self.places.len()];
+        for (at, row) in self.places.iter().zip(days).filter(|(_, row)| row.active) {
+            self.active.set(*at);
+            // A member day's actions are at most 17 counters of 32 bits.
+            let actions = row.actions.map(|actions| i64::try_from(actions).unwrap_or(i64::MAX));
+            let [a, b, c, d, e] = actions;
+            self.amounts.push((*at, [1, a, b, c, d, e]));
+            for (area, track) in self.areas.iter_mut().enumerate() {
+                if row.created & 1 << area != 0 {
+                    track.created.set(*at);
+                }
+                if row.opened & 1 << area != 0 {
+                    track.opened.set(*at);
+                }
             }
         }
+        days
     }
 
-    fn add(&mut self, at: usize, row: &DayUse) {
-        if row.active {
-            self.active.set(at);
-        }
-        let mut rest = row.areas();
-        while rest != 0 {
-            let (area, bit) = (rest.trailing_zeros() as usize, rest & rest.wrapping_neg());
-            rest ^= bit;
-            let track = &mut self.areas[area];
-            if row.created & bit != 0 {
-                track.created.set(at);
-            }
-            if row.opened & bit != 0 {
-                track.opened.set(at);
-            }
-            // A member day's actions are at most 17 counters of 32 bits.
-            track.actions.push((at, i64::try_from(row.actions[area]).unwrap_or(i64::MAX)));
-        }
+    /// How many days before the last of the range each day that was filled in lies.
+    pub(super) fn ages(&self, length: usize) -> impl Iterator<Item = usize> + '_ {
+        self.places.iter().map(move |at| length - 1 - at)
     }
 }
 
 /// Where a day stands in a range, if it does.
-pub(super) fn place(origin: NaiveDate, length: usize, day: NaiveDate) -> Option<usize> {
+fn place(origin: NaiveDate, length: usize, day: NaiveDate) -> Option<usize> {
     usize::try_from((day - origin).num_days()).ok().filter(|at| *at < length)
 }
 
