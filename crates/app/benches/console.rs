@@ -1,7 +1,7 @@
 //! How long each page of the console takes of a large workspace, and how large it is: the binary with everything in one
 //! process, its first sync, and then every page as a browser asks for it.
 //!
-//! `cargo bench -p tidemark-app --bench pages -- 10000` (seats). The sizes are held; the times are for who reads them.
+//! `cargo bench -p tidemark-app --bench console -- 10000` (seats). The sizes are held; the times are for who reads them.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark says with a panic what it did not expect")]
