@@ -23,3 +23,5 @@ drop index member_days_of_day;
 {postgres} alter table resources add primary key (connection_id, stream, resource_id);
 {postgres} create index member_days_by_day on member_days (connection_id, day);
 {postgres} create index resources_updated on resources (connection_id, stream, updated_at);
+
+comment on table member_days is 'What each member did on each date, as the vendor reports it. A counter that the vendor left out is null and counts as 0.';
