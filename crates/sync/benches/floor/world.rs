@@ -123,7 +123,9 @@ async fn relay(store: Store, bus: InprocBus) {
             };
             let (id, headers, body) = (outgoing.message_id, BTreeMap::new(), Bytes::from(outgoing.body));
             bus.publish(vec![Message { id, route, headers, body }]).await;
-            store.mark_sent(&[outgoing.id], SystemClock.now()).await.unwrap();
+            if store.mark_sent(&[outgoing.id], SystemClock.now()).await.is_err() {
+                return;
+            }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
