@@ -107,6 +107,16 @@ fn day_values(connection: &ConnectionId, day: &MemberDay) -> Vec<Value> {
     values
 }
 
+/// The condition on a connection's rows of these days, of which there is one at least, and its values.
+fn on_days<'a>(
+    connection: &ConnectionId,
+    days: impl IntoIterator<Item = &'a NaiveDate>,
+) -> (String, Vec<Value>) {
+    let mut values = vec![Value::from(connection.as_str())];
+    values.extend(days.into_iter().map(|day| Value::from(*day)));
+    (format!("connection_id = $1 and day in ({})", placeholders(2, values.len() - 1)), values)
+}
+
 impl Store {
     /// The covered days, oldest first.
     pub async fn coverage(&self, connection: &ConnectionId) -> Result<Vec<CoveredDay>> {
@@ -302,12 +312,9 @@ impl Tx {
         if days.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let sql = format!(
-            "select day from day_coverage where connection_id = $1 and day in ({})",
-            placeholders(2, days.len())
-        );
-        let values = std::iter::once(connection.as_str().into()).chain(days.iter().map(|day| (*day).into()));
-        let rows = rows(&self.tx, "read the coverage", sql, values.collect::<Vec<_>>()).await?;
+        let (condition, values) = on_days(connection, days);
+        let sql = format!("select day from day_coverage where {condition}");
+        let rows = rows(&self.tx, "read the coverage", sql, values).await?;
         rows.iter().map(|row| row.get("day")).collect()
     }
 
@@ -319,12 +326,9 @@ impl Tx {
         if days.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!(
-            "select day, member_id from member_days where connection_id = $1 and day in ({})",
-            placeholders(2, days.len())
-        );
-        let values = std::iter::once(connection.as_str().into()).chain(days.iter().map(|day| (*day).into()));
-        let rows = rows(&self.tx, "read member days", sql, values.collect::<Vec<_>>()).await?;
+        let (condition, values) = on_days(connection, days);
+        let sql = format!("select day, member_id from member_days where {condition}");
+        let rows = rows(&self.tx, "read member days", sql, values).await?;
         rows.iter().map(|row| Ok((row.get("day")?, row.get("member_id")?))).collect()
     }
 
@@ -385,11 +389,8 @@ impl Tx {
         if days.is_empty() {
             return Ok(());
         }
-        let sql = format!(
-            "delete from doubted_days where connection_id = $1 and day in ({})",
-            placeholders(2, days.len())
-        );
-        let values = std::iter::once(connection.as_str().into()).chain(days.iter().map(|day| (*day).into()));
-        execute(&self.tx, "believe days", sql, values.collect::<Vec<_>>()).await.map(drop)
+        let (condition, values) = on_days(connection, days);
+        let sql = format!("delete from doubted_days where {condition}");
+        execute(&self.tx, "believe days", sql, values).await.map(drop)
     }
 }
