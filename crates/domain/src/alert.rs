@@ -67,6 +67,9 @@ pub struct RenewalNear {
     pub days: u32,
     /// Seats fewer to buy, as it stands.
     pub droppable_seats: Option<u32>,
+    /// The day these are judged by; none where it was told before this was told with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<NaiveDate>,
 }
 
 /// The numbers are old.
@@ -122,7 +125,16 @@ impl Alert {
             | Self::SeatIdle(SeatIdle { as_of, .. })
             | Self::OverAllocated(OverAllocated { as_of, .. })
             | Self::DataStale(DataStale { as_of, .. }) => Some(*as_of),
-            Self::RenewalNear(_) => None,
+            Self::RenewalNear(RenewalNear { as_of, .. }) => *as_of,
+        }
+    }
+
+    /// What it tells as a part of something, where it does.
+    pub fn share(&self) -> Option<Ratio> {
+        match self {
+            Self::BelowTarget(below) => Some(Ratio::of(below.active_seats, below.assigned_seats)),
+            Self::OverAllocated(over) => Some(Ratio::of(over.assigned_seats, over.purchased_seats)),
+            Self::SeatIdle(_) | Self::RenewalNear(_) | Self::DataStale(_) => None,
         }
     }
 
@@ -292,7 +304,8 @@ impl Situation<'_> {
         let renewal = self.contract.renewal.into_iter();
         renewal.flat_map(move |renewal| {
             RENEWAL_DAYS.into_iter().filter(move |days| reached(renewal, *days)).map(move |days| {
-                Alert::RenewalNear(RenewalNear { renewal, days, droppable_seats: self.droppable })
+                let (droppable_seats, as_of) = (self.droppable, Some(self.as_of));
+                Alert::RenewalNear(RenewalNear { renewal, days, droppable_seats, as_of })
             })
         })
     }

@@ -111,7 +111,8 @@ fn old_numbers_and_too_many_seats_are_told_until_they_end() {
 
 #[test]
 fn an_alert_reads_back_and_says_what_it_is() {
-    let renewal = RenewalNear { renewal: day(200), days: 90, droppable_seats: Some(7) };
+    let as_of = Some(day(109));
+    let renewal = RenewalNear { renewal: day(200), days: 90, droppable_seats: Some(7), as_of };
     let stale = DataStale { as_of: day(100), reconnect_required: true };
     for (alert, sentence) in [
         (
@@ -127,5 +128,20 @@ fn an_alert_reads_back_and_says_what_it_is() {
         assert!(text.contains(&format!("\"kind\":\"{}\"", alert.kind())), "{text}");
         assert_eq!(serde_json::from_str::<Alert>(&text).unwrap(), alert);
         assert_eq!(alert.sentence(), sentence);
+    }
+}
+
+#[test]
+fn a_share_is_told_with_both_its_halves_and_every_number_with_its_day() {
+    let as_of = day(100);
+    let below = BelowTarget { as_of, active_seats: 7, assigned_seats: 10, target_percent: 80 };
+    let over = OverAllocated { as_of, assigned_seats: 12, purchased_seats: 10 };
+    let near = RenewalNear { renewal: day(200), days: 120, droppable_seats: Some(7), as_of: Some(as_of) };
+    for (alert, share) in [
+        (Alert::BelowTarget(below), Some(Ratio::of(7_u64, 10_u64))),
+        (Alert::OverAllocated(over), Some(Ratio::of(12_u32, 10_u32))),
+        (Alert::RenewalNear(near), None),
+    ] {
+        assert_eq!((alert.share(), alert.as_of()), (share, Some(as_of)), "{}", alert.kind());
     }
 }
