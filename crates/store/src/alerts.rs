@@ -5,9 +5,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
+use serde::{Deserialize, Serialize};
 use tidemark_domain::{
     alert::{Alert, Told, Turn},
     id::{ConnectionId, OrganizationId},
+    rollup::DEFINITION_VERSION,
 };
 
 use crate::{
@@ -37,12 +39,28 @@ pub struct ToldAlert {
     pub connection_id: ConnectionId,
     /// What was told.
     pub alert: Alert,
+    /// By which definitions its numbers were computed.
+    pub definition_version: u32,
     /// The member's name, where it is about one who has a name.
     pub member_name: Option<String>,
     /// When it was told.
     pub told_at: DateTime<Utc>,
     /// Since when it does not hold any more.
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// The column `detail`.
+#[derive(Serialize, Deserialize)]
+struct Detail<A> {
+    #[serde(flatten)]
+    alert: A,
+    /// Alerts were kept without it under the first definitions.
+    #[serde(default = "first")]
+    definition_version: u32,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// Where a page of alerts begins: behind that one.
@@ -81,9 +99,11 @@ impl ToldAlert {
     }
 
     fn read(row: &Row) -> Result<Self> {
+        let Detail { alert, definition_version } = row.json("detail")?;
         Ok(Self {
             connection_id: row.parsed("connection_id", |text| text.parse().ok())?,
-            alert: row.json("detail")?,
+            alert,
+            definition_version,
             member_name: row.get("name")?,
             told_at: row.get("told_at")?,
             ended_at: row.get("ended_at")?,
@@ -176,12 +196,13 @@ impl Tx {
         now: DateTime<Utc>,
     ) -> Result<()> {
         let row = |kind: &str, subject: &str, alert: Option<&Alert>| -> Vec<Value> {
+            let detail = alert.map(|alert| Detail { alert, definition_version: DEFINITION_VERSION });
             vec![
                 connection.as_str().into(),
                 kind.into(),
                 subject.into(),
                 now.into(),
-                alert.map(|alert| serde_json::json!(alert).to_string()).into(),
+                detail.map(|detail| serde_json::json!(detail).to_string()).into(),
                 alert.and_then(Alert::member_id).into(),
                 None::<DateTime<Utc>>.into(),
             ]

@@ -5,7 +5,7 @@ use tidemark_domain::{alert::KINDS, id::OrganizationId};
 use tidemark_rpc::{identity::Identity, parse, status::Refusal, timestamp, utilization as wire};
 use tidemark_store::{AlertFilter, AlertPlace, Store, ToldAlert};
 
-use crate::service::Fault;
+use crate::{service::Fault, wire::share};
 
 const DEFAULT_PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 1_000;
@@ -74,5 +74,7 @@ fn message(told: &ToldAlert) -> wire::Alert {
         member_name: told.member_name.clone().unwrap_or_default(),
         told_at: Some(timestamp(told.told_at)),
         ended_at: told.ended_at.map(timestamp),
+        definition_version: told.definition_version,
+        share: alert.share().map(share),
     }
 }

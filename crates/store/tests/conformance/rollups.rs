@@ -687,6 +687,7 @@ async fn alerts_are_listed_until_long_after_they_ended(database: &TestDatabase) 
     let [ended] = &rest[..] else { panic!("what was not told is not listed: {rest:?}") };
     assert_eq!((&ended.alert, ended.member_name.as_deref()), (&idle(1), Some("Ada")));
     assert_eq!((ended.told_at, ended.ended_at), (now(), Some(later(2))));
+    assert_eq!(ended.definition_version, DEFINITION_VERSION);
     assert_eq!(store.alerts_of(&organization, &all, Some(&ended.place()), 9).await.unwrap(), []);
     assert_eq!(store.open_alerts(&organization, &all).await.unwrap(), 1);
 
