@@ -173,6 +173,7 @@ pub(crate) async fn preview(
         saving_per_year: money(what.saving_per_year, contract.price),
         utilization: Some(share(Ratio::of(month.active_seats, what.purchased))),
         sentence: sentence(&what, asked.drop_seats),
+        covered_days: month.covered_days,
     })
 }
 

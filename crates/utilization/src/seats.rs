@@ -9,15 +9,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{Days, NaiveDate};
 use tidemark_domain::{
     recommendation::{Savings, Tier},
-    rollup::{Coverage, SeatState},
+    rollup::{Coverage, SHOWN_WINDOWS, SeatState},
 };
 use tidemark_rpc::{parse, status::Refusal, utilization as wire};
 use tidemark_store::{SeatFilter, SeatList, SeatOrder, SeatRow};
 use uuid::Uuid;
 
 use crate::{
+    basis::Ground,
     service::{Desk, Fault},
-    wire::{money, savings, seat as seat_message},
+    wire::{Covered, recommendation, savings, seat as seat_message},
 };
 
 const DEFAULT_PAGE: u32 = 100;
@@ -41,8 +42,9 @@ pub(crate) async fn list(
     };
     paging.total = Some(total);
     let (page, next_page_token) = paging.page(desk, &list).await?;
-    let covered = covered_90(desk, ground.head.as_of).await?;
-    let weeks = if asked.weeks { weeks(desk, &page, ground.head.as_of).await? } else { HashMap::new() };
+    let (as_of, covered) = (ground.head.as_of, covered(desk, &ground).await?);
+    let weeks = if asked.weeks { weeks(desk, &page, as_of).await? } else { HashMap::new() };
+    let covered_days_by_week = if asked.weeks { covered_weeks(desk, as_of).await? } else { Vec::new() };
     let seat = |row: &SeatRow| {
         let weeks = weeks.get(&row.seat.member_id).map_or(&[][..], |weeks| &weeks[..]);
         seat_message(row, &ground, covered, weeks)
@@ -52,6 +54,7 @@ pub(crate) async fn list(
         seats: page.iter().map(seat).collect(),
         next_page_token,
         total,
+        covered_days_by_week,
     })
 }
 
@@ -65,18 +68,8 @@ pub(crate) async fn recommendations(
     let contract = desk.store.contract(&desk.connection).await?;
     let counts = desk.store.recommendation_counts(&desk.connection).await?;
     let (page, next_page_token) = paging.page(desk, &list).await?;
-    let covered = covered_90(desk, ground.head.as_of).await?;
-    let message = |row: &SeatRow| {
-        let (tier, action) = row.recommendation?;
-        let cost = contract.price.filter(|_| tier != Tier::Review).map(|price| price.minor);
-        Some(wire::Recommendation {
-            tier: tier.as_str().to_owned(),
-            action: action.as_str().to_owned(),
-            sentence: action.sentence().to_owned(),
-            seat: Some(seat_message(row, &ground, covered, &[])),
-            cost_per_month: money(cost, contract.price),
-        })
-    };
+    let covered = covered(desk, &ground).await?;
+    let message = |row: &SeatRow| recommendation(row, &ground, covered, contract.price);
     Ok(wire::ListRecommendationsResponse {
         basis: Some(ground.wire()),
         recommendations: page.iter().filter_map(message).collect(),
@@ -111,10 +104,19 @@ async fn weeks(
     Ok(weeks.collect())
 }
 
-/// Covered days of the 90 up to a day: part of each seat's evidence.
-pub(crate) async fn covered_90(desk: &Desk, as_of: NaiveDate) -> Result<u32, Fault> {
+/// Covered days of each of these weeks.
+async fn covered_weeks(desk: &Desk, as_of: NaiveDate) -> Result<Vec<u32>, Fault> {
     let known = desk.store.coverage(&desk.connection).await?;
-    Ok(known.iter().map(|it| it.day).collect::<Coverage>().covered(as_of, 90))
+    let known: Coverage = known.iter().map(|it| it.day).collect();
+    let ends = (0..WEEKS as u64).rev().map(|back| as_of - Days::new(back * 7));
+    Ok(ends.map(|end| known.covered(end, 7)).collect())
+}
+
+/// Covered days of the windows up to the as-of day, as the seats were judged by them: part of each seat's evidence.
+pub(crate) async fn covered(desk: &Desk, ground: &Ground) -> Result<Covered, Fault> {
+    let windows = desk.store.windows_on(&desk.connection, ground.head.as_of).await?;
+    let of = |days| windows.iter().find(|(window, _)| *window == days);
+    Ok(SHOWN_WINDOWS.map(|days| of(days).map_or(0, |(_, numbers)| numbers.covered_days)))
 }
 
 fn tiers(names: &[String]) -> Result<Vec<Tier>, Refusal> {

@@ -72,6 +72,7 @@ fn summary(parts: &Parts) -> wire::Summary {
             .map(|(at, days)| idle(days, at, seats, contract))
             .collect(),
         savings: Some(savings(&Savings::of_counts(parts.recommendations, contract), contract.price)),
+        price_per_seat_month: money(contract.price.map(|price| price.minor), contract.price),
     }
 }
 

@@ -4,7 +4,7 @@ use tidemark_domain::{
     activity::Area,
     contract::{Contract, Price},
     exemption::Exemption,
-    recommendation::{Acceptance, Savings},
+    recommendation::{Acceptance, Savings, Tier},
     rollup::{AreaUse, Cut, Ratio, SHOWN_WINDOWS, SeatUse, WindowUse},
 };
 use tidemark_rpc::{timestamp, utilization as wire};
@@ -77,6 +77,25 @@ pub(crate) fn exemption(exemption: &Exemption, ground: Option<&Ground>) -> wire:
     }
 }
 
+/// With its evidence, as it is shown and as it is exported; none where nothing is recommended for the seat.
+pub(crate) fn recommendation(
+    row: &SeatRow,
+    ground: &Ground,
+    covered: Covered,
+    price: Option<Price>,
+) -> Option<wire::Recommendation> {
+    let (tier, action) = row.recommendation?;
+    // A seat to look at is not one to save.
+    let cost = price.filter(|_| tier != Tier::Review).map(|price| price.minor);
+    Some(wire::Recommendation {
+        tier: tier.as_str().to_owned(),
+        action: action.as_str().to_owned(),
+        sentence: action.sentence().to_owned(),
+        seat: Some(seat(row, ground, covered, &[])),
+        cost_per_month: money(cost, price),
+    })
+}
+
 pub(crate) fn acceptance(acceptance: &Acceptance) -> wire::Acceptance {
     wire::Acceptance { by: acceptance.by.clone(), at: Some(timestamp(acceptance.at)) }
 }
@@ -85,12 +104,16 @@ pub(crate) fn cut(cut: &Cut, name: Option<String>) -> wire::Cut {
     wire::Cut { kind: cut.kind().to_owned(), key: cut.key(), name: name.unwrap_or_else(|| cut.key()) }
 }
 
+/// Covered days per window that seats are told for, shortest first.
+pub(crate) type Covered = [u32; 3];
+
 /// `weeks` are active days per week, where they were asked for.
-pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered_days_90: u32, weeks: &[u32]) -> wire::Seat {
+pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered: Covered, weeks: &[u32]) -> wire::Seat {
     let (seat, tells) = (&row.seat, ground.tells_features());
     let day = |day: Option<chrono::NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
     let holding = row.exemption.as_ref().filter(|exemption| exemption.holds(ground.head.as_of));
     let areas = seat.areas_used.iter().filter(|_| tells).map(|area| area.as_str().to_owned());
+    let uses = SHOWN_WINDOWS.into_iter().zip(covered).zip(&seat.uses);
     wire::Seat {
         member_id: seat.member_id.to_string(),
         name: row.name.clone().unwrap_or_default(),
@@ -101,18 +124,18 @@ pub(crate) fn seat(row: &SeatRow, ground: &Ground, covered_days_90: u32, weeks: 
         first_seen_day: seat.first_seen_day.to_string(),
         last_active_day: day(seat.last_active_day),
         pending_since: day(seat.pending_since),
-        uses: SHOWN_WINDOWS.into_iter().zip(&seat.uses).map(|(days, it)| seat_use(days, it, tells)).collect(),
+        uses: uses.map(|(window, used)| seat_use(window, used, tells)).collect(),
         areas_used: areas.collect(),
         tier: row.recommendation.map(|(tier, _)| tier.as_str().to_owned()).unwrap_or_default(),
         action: row.recommendation.map(|(_, action)| action.as_str().to_owned()).unwrap_or_default(),
         exemption: holding.map(|holding| exemption(holding, Some(ground))),
-        covered_days_90,
+        covered_days_90: covered[2],
         acceptance: row.acceptance.as_ref().map(acceptance),
         active_days_by_week: weeks.to_vec(),
     }
 }
 
-fn seat_use(days: u32, used: &SeatUse, tells: bool) -> wire::SeatUse {
+fn seat_use((days, covered_days): (u32, u32), used: &SeatUse, tells: bool) -> wire::SeatUse {
     wire::SeatUse {
         days,
         active_days: used.active_days,
@@ -120,5 +143,6 @@ fn seat_use(days: u32, used: &SeatUse, tells: bool) -> wire::SeatUse {
         depth: tells.then(|| share(Ratio::of(used.actions, used.active_days))),
         view_only_share: tells.then(|| share(Ratio::of(used.views, used.actions))),
         maker_actions: tells.then_some(used.maker_actions),
+        covered_days,
     }
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use chrono::{Datelike, NaiveDate};
 use parquet::{
     arrow::ArrowWriter, basic::Compression, errors::ParquetError, file::properties::WriterProperties,
@@ -12,6 +15,8 @@ use tidemark_rpc::utilization::ExportFormat;
 
 use super::table::{Cell, Column, Kind, Row};
 
+/// The time zone of moments, as Parquet's readers know it.
+const ZONE: &str = "UTC";
 /// Rows in memory until a row group is written.
 const GROUP: usize = 50_000;
 
@@ -113,6 +118,7 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Share => DataType::Float64,
         Kind::Flag => DataType::Boolean,
         Kind::Day => DataType::Date32,
+        Kind::Moment => DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into())),
     }
 }
 
@@ -133,6 +139,9 @@ fn array<'a>(kind: Kind, cells: impl Iterator<Item = &'a Cell>) -> ArrayRef {
             Arc::new(cells.map(|cell| matches!(cell, Cell::Flag(true))).map(Some).collect::<BooleanArray>())
         }
         Kind::Day => Arc::new(cells.map(days).collect::<Date32Array>()),
+        Kind::Moment => {
+            Arc::new(cells.map(micros).collect::<TimestampMicrosecondArray>().with_timezone(ZONE))
+        }
     }
 }
 
@@ -153,6 +162,14 @@ fn count(cell: &Cell) -> Option<i64> {
 fn share(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Share(share) => *share,
+        _ => None,
+    }
+}
+
+/// Microseconds since 1970.
+fn micros(cell: &Cell) -> Option<i64> {
+    match cell {
+        Cell::Moment(at) => at.map(|at| at.timestamp_micros()),
         _ => None,
     }
 }

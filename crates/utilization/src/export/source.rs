@@ -6,7 +6,10 @@ use tidemark_domain::{
     contract::Contract,
     rollup::{Cut, Key, WindowUse},
 };
-use tidemark_rpc::utilization::{self as wire, ExportTable};
+use tidemark_rpc::{
+    instant,
+    utilization::{self as wire, ExportTable},
+};
 use tidemark_store::{SeatList, SeatRow};
 use uuid::Uuid;
 
@@ -15,7 +18,7 @@ use crate::{
     basis::Ground,
     seats,
     service::{Desk, Fault},
-    wire::{seat as seat_message, window_use},
+    wire::{Covered, recommendation, seat as seat_message, window_use},
 };
 
 const PAGE: u64 = 5_000;
@@ -27,7 +30,7 @@ const BLOCK: u64 = 7;
 pub(super) struct Source {
     ground: Ground,
     contract: Contract,
-    covered_90: u32,
+    covered: Covered,
     rest: Rest,
 }
 
@@ -55,7 +58,7 @@ impl Source {
         Ok(Self {
             ground: ground.clone(),
             contract: desk.store.contract(&desk.connection).await?,
-            covered_90: seats::covered_90(desk, ground.head.as_of).await?,
+            covered: seats::covered(desk, ground).await?,
             rest,
         })
     }
@@ -77,8 +80,8 @@ impl Source {
                 let last = (*from + Days::new(BLOCK - 1)).min(*to);
                 let numbers = store.numbers_between(connection, *from, last, None).await?;
                 *from = last + Days::new(1);
-                let version = self.ground.head.definition_version;
-                Ok(Some(numbers.iter().map(|row| summary_row(row, &self.contract, version)).collect()))
+                let row = |row: (&Key, &WindowUse)| summary_row(row, &self.contract, &self.ground);
+                Ok(Some(numbers.iter().map(row).collect()))
             }
             Rest::MemberDays { days, after, done: done @ false } => {
                 let page = store.member_days(connection, *days, *after, PAGE).await?;
@@ -91,17 +94,16 @@ impl Source {
                 let place = after.map_or(0, |(place, _)| place) + page.len() as u64;
                 *after = page.last().map(|row| (place, row.seat.member_id));
                 *done = (page.len() as u64) < SEATS;
-                let (ground, covered) = (&self.ground, self.covered_90);
+                let (ground, covered, price) = (&self.ground, self.covered, self.contract.price);
                 let cells = |row: &SeatRow| {
-                    let seat = seat_message(row, ground, covered, &[]);
-                    let what = row.recommendation.filter(|_| list.filter.recommended_only);
-                    let advice = what.map(|(_, action)| {
-                        let sentence = Cell::Text(Some(action.sentence().to_owned()));
-                        [Cell::text(&seat.tier), Cell::text(&seat.action), sentence]
-                    });
-                    advice.into_iter().flatten().chain(seat_row(&seat, ground)).collect()
+                    if list.filter.recommended_only {
+                        let advice = recommendation(row, ground, covered, price)?;
+                        Some(recommendation_row(&advice, ground))
+                    } else {
+                        Some(seat_row(&seat_message(row, ground, covered, &[]), ground))
+                    }
                 };
-                Ok(Some(page.iter().map(cells).collect()))
+                Ok(Some(page.iter().filter_map(cells).collect()))
             }
             _ => Ok(None),
         }
@@ -110,6 +112,11 @@ impl Source {
 
 fn columns(of: &[(&str, Kind)]) -> Vec<Column> {
     of.iter().map(|(name, kind)| Column { name: (*name).to_owned(), kind: *kind }).collect()
+}
+
+/// The part, and what it comes to; what it is a part of has a column of its own.
+fn share(share: Option<&wire::Share>) -> (Cell, Cell) {
+    (Cell::Count(share.map(|share| share.numerator)), Cell::Share(share.and_then(|share| share.value)))
 }
 
 fn summary_columns() -> Vec<Column> {
@@ -134,14 +141,23 @@ fn summary_columns() -> Vec<Column> {
             all.push(Column { name: format!("{}_{number}", area.as_str()), kind: Kind::Count });
         }
     }
-    all.extend(columns(&[("definition_version", Kind::Count)]));
+    all.extend(ground_columns());
     all
 }
 
-fn summary_row(((cut, day, days), numbers): (&Key, &WindowUse), contract: &Contract, version: u32) -> Row {
+/// What every row of numbers ends with.
+fn ground_columns() -> Vec<Column> {
+    columns(&[("as_of", Kind::Day), ("stale", Kind::Flag), ("definition_version", Kind::Count)])
+}
+
+fn ground_cells(ground: &Ground) -> [Cell; 3] {
+    let head = &ground.head;
+    [Cell::Day(Some(head.as_of)), Cell::Flag(ground.is_stale()), Cell::count(head.definition_version)]
+}
+
+fn summary_row(((cut, day, days), numbers): (&Key, &WindowUse), contract: &Contract, ground: &Ground) -> Row {
     let purchased = contract.purchased.filter(|_| *cut == Cut::All);
     let shown = window_use(*days, numbers, purchased);
-    let share = |share: &Option<wire::Share>| Cell::Share(share.as_ref().and_then(|share| share.value));
     let mut cells = vec![
         Cell::Day(Some(*day)),
         Cell::count(*days),
@@ -151,9 +167,9 @@ fn summary_row(((cut, day, days), numbers): (&Key, &WindowUse), contract: &Contr
         Cell::count(shown.assigned_seats),
         Cell::count(shown.active_seats),
         Cell::count(shown.idle_seats),
-        share(&shown.seat_utilization),
+        share(shown.seat_utilization.as_ref()).1,
         Cell::Count(purchased.map(u64::from)),
-        share(&shown.purchased_utilization),
+        share(shown.purchased_utilization.as_ref()).1,
         Cell::count(shown.active_members),
         Cell::count(shown.member_days),
         Cell::count(shown.daily_actives),
@@ -162,7 +178,7 @@ fn summary_row(((cut, day, days), numbers): (&Key, &WindowUse), contract: &Contr
         cells.extend([area.members, area.creators, area.openers].map(Cell::count));
         cells.push(Cell::count(area.actions));
     }
-    cells.push(Cell::count(version));
+    cells.extend(ground_cells(ground));
     cells
 }
 
@@ -208,7 +224,9 @@ fn seat_columns() -> Vec<Column> {
         for (name, kind) in [
             ("active_days", Kind::Count),
             ("breadth", Kind::Count),
+            ("actions", Kind::Count),
             ("depth", Kind::Share),
+            ("views", Kind::Count),
             ("view_only_share", Kind::Share),
             ("maker_actions", Kind::Count),
         ] {
@@ -219,13 +237,15 @@ fn seat_columns() -> Vec<Column> {
         ("areas_used", Kind::Text),
         ("recommended_tier", Kind::Text),
         ("recommended_action", Kind::Text),
+        ("accepted_by", Kind::Text),
+        ("accepted_at", Kind::Moment),
         ("exempt_reason", Kind::Text),
         ("exempt_until", Kind::Day),
+        ("covered_days_7", Kind::Count),
+        ("covered_days_28", Kind::Count),
         ("covered_days_90", Kind::Count),
-        ("as_of", Kind::Day),
-        ("stale", Kind::Flag),
-        ("definition_version", Kind::Count),
     ]));
+    all.extend(ground_columns());
     all
 }
 
@@ -241,33 +261,55 @@ fn seat_row(seat: &wire::Seat, ground: &Ground) -> Row {
         Cell::day(&seat.last_active_day),
         Cell::day(&seat.pending_since),
     ];
-    let share = |share: &Option<wire::Share>| Cell::Share(share.as_ref().and_then(|share| share.value));
     for used in &seat.uses {
+        let (actions, depth) = share(used.depth.as_ref());
+        let (views, view_only_share) = share(used.view_only_share.as_ref());
         cells.extend([
             Cell::count(used.active_days),
             Cell::Count(used.breadth.map(u64::from)),
-            share(&used.depth),
-            share(&used.view_only_share),
+            actions,
+            depth,
+            views,
+            view_only_share,
             Cell::Count(used.maker_actions),
         ]);
     }
-    let exemption = seat.exemption.as_ref();
+    let (exemption, acceptance) = (seat.exemption.as_ref(), seat.acceptance.as_ref());
     cells.extend([
         Cell::text(seat.areas_used.join(" ")),
         Cell::text(&seat.tier),
         Cell::text(&seat.action),
+        Cell::Text(acceptance.map(|acceptance| acceptance.by.clone())),
+        Cell::moment(acceptance.and_then(|acceptance| instant(acceptance.at.as_ref()?))),
         Cell::Text(exemption.map(|exemption| exemption.reason.clone())),
         exemption.map_or(Cell::Day(None), |exemption| Cell::day(&exemption.until)),
-        Cell::count(seat.covered_days_90),
-        Cell::Day(Some(ground.head.as_of)),
-        Cell::Flag(ground.is_stale()),
-        Cell::count(ground.head.definition_version),
     ]);
+    cells.extend(seat.uses.iter().map(|used| Cell::count(used.covered_days)));
+    cells.extend(ground_cells(ground));
     cells
 }
 
 fn recommendation_columns() -> Vec<Column> {
-    let mut all = columns(&[("tier", Kind::Text), ("action", Kind::Text), ("sentence", Kind::Text)]);
+    let mut all = columns(&[
+        ("tier", Kind::Text),
+        ("action", Kind::Text),
+        ("sentence", Kind::Text),
+        ("cost_per_month_minor", Kind::Count),
+        ("currency", Kind::Text),
+    ]);
     all.extend(seat_columns());
     all
+}
+
+fn recommendation_row(advice: &wire::Recommendation, ground: &Ground) -> Row {
+    let cost = advice.cost_per_month.as_ref();
+    let mut cells = vec![
+        Cell::text(&advice.tier),
+        Cell::text(&advice.action),
+        Cell::text(&advice.sentence),
+        Cell::Count(cost.map(|cost| cost.minor)),
+        Cell::Text(cost.map(|cost| cost.currency.clone())),
+    ];
+    cells.extend(advice.seat.iter().flat_map(|seat| seat_row(seat, ground)));
+    cells
 }

@@ -1,6 +1,6 @@
 //! A table as both formats see it: columns with a type, rows of cells.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, SecondsFormat, SubsecRound as _, Utc};
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Share,
     Flag,
     Day,
+    Moment,
 }
 
 /// A value, or none. Its kind is the column's.
@@ -26,6 +27,8 @@ pub(super) enum Cell {
     Share(Option<f64>),
     Flag(bool),
     Day(Option<NaiveDate>),
+    /// To the microsecond, which is what databases keep.
+    Moment(Option<DateTime<Utc>>),
 }
 
 impl Cell {
@@ -42,6 +45,10 @@ impl Cell {
         Self::Day(text.parse().ok())
     }
 
+    pub(super) fn moment(at: Option<DateTime<Utc>>) -> Self {
+        Self::Moment(at.map(|at| at.trunc_subsecs(6)))
+    }
+
     /// As CSV has it; nothing for none.
     pub(super) fn show(&self) -> String {
         match self {
@@ -50,6 +57,9 @@ impl Cell {
             Self::Share(share) => share.map(|share| share.to_string()).unwrap_or_default(),
             Self::Flag(flag) => flag.to_string(),
             Self::Day(day) => day.map(|day| day.to_string()).unwrap_or_default(),
+            Self::Moment(at) => {
+                at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true)).unwrap_or_default()
+            }
         }
     }
 }

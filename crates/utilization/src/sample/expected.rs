@@ -34,6 +34,7 @@ impl Sample {
             }),
             stickiness: Some(self.stickiness(as_of)),
             cost_per_active_seat: None,
+            price_per_seat_month: None,
             idle: [7, 28, 90]
                 .map(|days| wire::IdleSeats {
                     days,

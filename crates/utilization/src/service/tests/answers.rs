@@ -1,5 +1,6 @@
 //! Each answer over gRPC: what it says, what it refuses by which field, and what it hides from whom.
 
+mod basis;
 mod contract;
 mod export;
 mod seats;
@@ -15,7 +16,12 @@ use super::*;
 
 /// A process whose sample has been rolled up.
 async fn ready() -> (Sample, Process) {
-    let sample = Sample::new(0..DAYS).await;
+    ready_with(0..DAYS).await
+}
+
+/// The same, with those days covered.
+async fn ready_with(covered: impl IntoIterator<Item = u64>) -> (Sample, Process) {
+    let sample = Sample::new(covered).await;
     let process = Process::start(sample.store(), InprocBus::new());
     process.announce(&sample.completed()).await;
     process.summary(&sample.connection).await;

@@ -2,7 +2,8 @@
 
 use super::*;
 
-fn contract(purchased: u32) -> wire::Contract {
+/// With a price.
+pub(super) fn contract(purchased: u32) -> wire::Contract {
     wire::Contract {
         purchased_seats: Some(purchased),
         price_per_seat_month: Some(wire::Money { minor: 2_000, currency: "eur".to_owned() }),
@@ -23,7 +24,7 @@ async fn a_contract_gives_every_number_its_price() {
     client.set_contract(set).await.unwrap();
     let asked = wire::GetContractRequest { connection_id: id(&sample) };
     let kept = client.get_contract(asked).await.unwrap().into_inner().contract.unwrap();
-    assert_eq!(kept.price_per_seat_month.unwrap().currency, "EUR");
+    assert_eq!(kept.price_per_seat_month.as_ref().unwrap().currency, "EUR");
 
     let asked = GetSummaryRequest { connection_id: id(&sample) };
     let summary = client.get_summary(asked).await.unwrap().into_inner().summary.unwrap();
@@ -34,6 +35,7 @@ async fn a_contract_gives_every_number_its_price() {
     assert_eq!(idle.cost_per_month.as_ref().unwrap().minor, u64::from(month.idle_seats) * 2_000);
     let cost = summary.cost_per_active_seat.as_ref().unwrap().minor;
     assert_eq!(cost, u64::from(month.assigned_seats) * 2_000 / u64::from(month.active_seats));
+    assert_eq!(summary.price_per_seat_month, kept.price_per_seat_month);
     let free = savings.certain + savings.probable;
     assert!(free > 0 && savings.reassignable_now == free);
     assert_eq!(savings.droppable_at_renewal, Some(free.min(500)));

@@ -61,10 +61,8 @@ async fn role_cuts_add_up_to_everybody() {
 
 #[tokio::test]
 async fn coverage_names_its_gaps() {
-    let sample = Sample::new((0..DAYS).filter(|day| !(50..53).contains(day) && *day != 60)).await;
-    let process = Process::start(sample.store(), InprocBus::new());
-    process.announce(&sample.completed()).await;
-    process.summary(&sample.connection).await;
+    let covered = (0..DAYS).filter(|day| !(50..53).contains(day) && *day != 60);
+    let (sample, process) = ready_with(covered).await;
     let asked = wire::GetCoverageRequest { connection_id: id(&sample) };
     let coverage = process.client.clone().get_coverage(asked).await.unwrap().into_inner();
     let gaps: Vec<_> = coverage.gaps.iter().map(|gap| (gap.from.clone(), gap.to.clone())).collect();
