@@ -91,6 +91,11 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// Covered days of a window; none where all of its days are.
+pub(crate) fn in_part(covered: u32, days: u32) -> Option<u32> {
+    Some(covered).filter(|covered| *covered < days)
+}
+
 /// `never_seen` → `Never seen`
 pub(crate) fn sentence(code: &str) -> String {
     let text = code.replace('_', " ");

@@ -7,8 +7,8 @@ use chrono::{Days, NaiveDate};
 use tidemark_rpc::{
     client::Caller,
     utilization::{
-        GetTrendRequest, ListRecommendationsRequest, ListSeatsRequest, Recommendation, Seat, SeatSort,
-        Summary, TrendPoint,
+        GetTrendRequest, ListRecommendationsRequest, ListSeatsRequest, ListSeatsResponse, Recommendation,
+        Seat, SeatSort, Summary, TrendPoint,
     },
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Evidence {
     pub(crate) trends: BTreeMap<u32, Vec<TrendPoint>>,
     /// Paid seats, the least used first.
     pub(crate) seats: Vec<Seat>,
+    /// Covered days of each of the weeks that are told of them.
+    pub(crate) covered_by_week: Vec<u32>,
     /// Paid seats that are not among them.
     pub(crate) seats_left_out: u32,
     pub(crate) recommendations: Vec<Recommendation>,
@@ -50,15 +52,18 @@ impl Evidence {
             trends.insert(window_days, points);
         }
         step("seats");
-        let (seats, seats_left_out) = seats(caller, &id).await?;
+        let page = seats(caller, &id).await?;
+        let shown = u32::try_from(page.seats.len()).unwrap_or(u32::MAX);
+        let seats_left_out = page.total.saturating_sub(shown);
         step("recommendations");
         let recommendations = recommendations(caller, &id).await?;
-        Ok(Self { workspace, summary, trends, seats, seats_left_out, recommendations })
+        let (seats, covered_by_week) = (page.seats, page.covered_days_by_week);
+        Ok(Self { workspace, summary, trends, seats, covered_by_week, seats_left_out, recommendations })
     }
 }
 
-/// The least used paid seats, and how many there are besides.
-async fn seats(caller: &Caller, id: &str) -> Result<(Vec<Seat>, u32)> {
+/// The least used paid seats, with their weeks.
+async fn seats(caller: &Caller, id: &str) -> Result<ListSeatsResponse> {
     let request = ListSeatsRequest {
         connection_id: id.to_owned(),
         paid_only: true,
@@ -67,9 +72,7 @@ async fn seats(caller: &Caller, id: &str) -> Result<(Vec<Seat>, u32)> {
         weeks: true,
         ..Default::default()
     };
-    let page = caller.utilization().list_seats(request).await?.into_inner();
-    let shown = u32::try_from(page.seats.len()).unwrap_or(u32::MAX);
-    Ok((page.seats, page.total.saturating_sub(shown)))
+    Ok(caller.utilization().list_seats(request).await?.into_inner())
 }
 
 async fn recommendations(caller: &Caller, id: &str) -> Result<Vec<Recommendation>> {

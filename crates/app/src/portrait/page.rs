@@ -24,6 +24,7 @@ struct AreaBar {
 
 struct IdleBar {
     days: u32,
+    known: String,
     idle: u32,
     pieces: Vec<Piece>,
     cost: String,
@@ -90,6 +91,8 @@ struct Page<'a> {
     not_used: Vec<Piece>,
     coverage: String,
     full: bool,
+    /// Empty where all of the 28 days are known.
+    known: String,
     todos: Vec<Todo>,
     trend: Trend,
     trend_rows: Vec<TrendRow>,
@@ -99,6 +102,8 @@ struct Page<'a> {
     heat_left_out: u32,
     months: Vec<Month>,
     weeks: usize,
+    /// Weeks of which not all days are known.
+    weeks_in_part: usize,
     savings: &'a Savings,
     now: String,
     now_width: f64,
@@ -133,6 +138,7 @@ pub(crate) fn render(evidence: &Evidence) -> Result<String> {
         not_used: pieces(summary, 28, month.assigned_seats),
         coverage: format!("{} of {} days known", month.covered_days, month.days),
         full: month.covered_days == month.days,
+        known: known(month),
         todos: todos(evidence),
         trend: trend(evidence),
         trend_rows: trend_rows(evidence),
@@ -141,6 +147,7 @@ pub(crate) fn render(evidence: &Evidence) -> Result<String> {
         heat_left_out: evidence.seats_left_out,
         months: months(as_of, weeks),
         weeks,
+        weeks_in_part: evidence.covered_by_week.iter().filter(|days| **days < 7).count(),
         heat,
         savings,
         now: money(savings.reassignable_per_month.as_ref()),
@@ -154,6 +161,12 @@ pub(crate) fn render(evidence: &Evidence) -> Result<String> {
         stickiness: percent(summary.stickiness.as_ref()),
     };
     page.render().context("the page could not be written")
+}
+
+/// How many days of a window are known; empty where all are.
+fn known(window: &WindowUse) -> String {
+    let whole = window.covered_days >= window.days;
+    if whole { String::new() } else { format!("{} known", window.covered_days) }
 }
 
 /// A flag of a newer service is told by its name.
@@ -247,6 +260,7 @@ fn areas(month: &WindowUse) -> Vec<AreaBar> {
 fn idle(summary: &Summary, paid: u32) -> Vec<IdleBar> {
     let bar = |idle: &tidemark_rpc::utilization::IdleSeats| IdleBar {
         days: idle.days,
+        known: window(summary, idle.days).map(known).unwrap_or_default(),
         idle: idle.states.iter().map(|state| state.seats).sum(),
         pieces: pieces(summary, idle.days, paid),
         cost: money(idle.cost_per_month.as_ref()),
@@ -314,5 +328,56 @@ fn line(seat: &Seat) -> Line {
         active_days_90: active(90),
         areas: seat.areas_used.join(", "),
         covered: seat.covered_days_90,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tidemark_rpc::utilization::{IdleSeats, Recommendation, SeatUse};
+
+    use super::*;
+
+    /// The page of a workspace of whose last 28 days so many are known.
+    fn page(covered_days: u32, covered_by_week: Vec<u32>) -> String {
+        let window =
+            WindowUse { days: 28, covered_days, assigned_seats: 2, active_seats: 1, ..Default::default() };
+        let summary = Summary {
+            as_of: "2026-05-01".to_owned(),
+            windows: vec![window],
+            idle: vec![IdleSeats { days: 28, ..Default::default() }],
+            basis: Some(Basis::default()),
+            savings: Some(Savings::default()),
+            ..Default::default()
+        };
+        let seat = Seat {
+            uses: vec![SeatUse { days: 28, active_days: 3, covered_days, ..Default::default() }],
+            active_days_by_week: vec![1; covered_by_week.len()],
+            ..Default::default()
+        };
+        let evidence = Evidence {
+            workspace: "Acme".to_owned(),
+            summary,
+            trends: BTreeMap::new(),
+            seats: vec![seat.clone()],
+            covered_by_week,
+            seats_left_out: 0,
+            recommendations: vec![Recommendation { seat: Some(seat), ..Default::default() }],
+        };
+        render(&evidence).unwrap()
+    }
+
+    #[test]
+    fn what_is_known_in_part_says_so() {
+        let (partial, whole) = (page(20, vec![7, 5]), page(28, vec![7, 7]));
+        for said in [
+            "Active days of 28 (20 known)",
+            "<span class=\"soft\">20 known</span>",
+            "the last 2 weeks, 1 of them known only in part;",
+        ] {
+            assert!(partial.contains(said), "{said}");
+        }
+        assert!(!whole.contains("28 known") && !whole.contains("only in part"));
     }
 }

@@ -3,7 +3,7 @@
 use tidemark_domain::contract::Currency;
 use tidemark_rpc::utilization::{Contract as Wire, Money, PreviewRenewalResponse};
 
-use super::{Moment, grouped, money, percent};
+use super::{Moment, grouped, in_part, money, percent};
 
 /// The fields of the form: texts as people write them, empty where something is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -135,7 +135,10 @@ pub(crate) struct WhatIf {
     pub(crate) take_back: String,
     pub(crate) short: u32,
     pub(crate) saving: Option<String>,
+    /// Seats used in 28 days, of those that would be left.
     pub(crate) utilization: Option<String>,
+    /// How many of these days are covered; none where all are.
+    pub(crate) covered_in_part: Option<u32>,
 }
 
 impl From<PreviewRenewalResponse> for WhatIf {
@@ -148,6 +151,7 @@ impl From<PreviewRenewalResponse> for WhatIf {
             short: preview.seats_in_use_short,
             saving: money(preview.saving_per_year.as_ref()),
             utilization: percent(preview.utilization.as_ref()),
+            covered_in_part: in_part(preview.covered_days, 28),
             sentence: preview.sentence,
         }
     }

@@ -3,7 +3,7 @@
 use tidemark_domain::recommendation::{Action, Tier};
 use tidemark_rpc::utilization::{Recommendation, Seat as Wire, SeatUse};
 
-use super::{Moment, Tone, grouped, moment, money, percent, sentence};
+use super::{Moment, Tone, grouped, in_part, moment, money, percent, sentence};
 
 /// A member's seat.
 #[derive(Debug, Clone)]
@@ -22,7 +22,10 @@ pub(crate) struct Seat {
     /// None where there was no activity since the history starts.
     pub(crate) last_active: Option<Moment>,
     pub(crate) pending_since: Option<Moment>,
+    /// Of the last 28.
     pub(crate) active_days: u32,
+    /// How many of these are covered; none where all are.
+    pub(crate) covered_in_part: Option<u32>,
     pub(crate) uses: Vec<Use>,
     /// None where features are not told.
     pub(crate) areas: Option<String>,
@@ -35,6 +38,8 @@ pub(crate) struct Seat {
 #[derive(Debug, Clone)]
 pub(crate) struct Use {
     pub(crate) days: u32,
+    /// How many of them are covered; none where all are.
+    pub(crate) covered_in_part: Option<u32>,
     pub(crate) active_days: u32,
     pub(crate) areas: Option<u32>,
     pub(crate) depth: Option<String>,
@@ -99,6 +104,7 @@ impl From<Wire> for Seat {
             (name, _) => name.to_owned(),
         };
         let tells = seat.uses.iter().all(|used| used.breadth.is_some());
+        let month = seat.uses.iter().find(|used| used.days == 28).map(Use::from);
         Self {
             recommended,
             email: if seat.email == name || seat.email == "[redacted]" { String::new() } else { seat.email },
@@ -111,7 +117,8 @@ impl From<Wire> for Seat {
             first_seen: Moment::day(&seat.first_seen_day),
             last_active: Moment::day(&seat.last_active_day),
             pending_since: Moment::day(&seat.pending_since),
-            active_days: seat.uses.iter().find(|used| used.days == 28).map_or(0, |used| used.active_days),
+            active_days: month.as_ref().map_or(0, |used| used.active_days),
+            covered_in_part: month.and_then(|used| used.covered_in_part),
             uses: seat.uses.iter().map(Use::from).collect(),
             areas: tells.then(|| listed(&seat.areas_used)),
             covered_days_90: seat.covered_days_90,
@@ -127,6 +134,7 @@ impl From<&SeatUse> for Use {
     fn from(used: &SeatUse) -> Self {
         Self {
             days: used.days,
+            covered_in_part: in_part(used.covered_days, used.days),
             active_days: used.active_days,
             areas: used.breadth,
             depth: used.depth.as_ref().and_then(|share| share.value).map(|value| format!("{value:.1}")),
@@ -216,6 +224,14 @@ mod tests {
         assert!(recommended.sentence.starts_with("No activity for 60 days"));
         assert_eq!(recommended.accepted.unwrap().by, "Grace");
         assert!(Seat::from(Wire::default()).recommended.is_none());
+    }
+
+    #[test]
+    fn coverage_is_told_where_a_window_is_not_covered_whole() {
+        let used = |days, covered_days| SeatUse { days, covered_days, ..SeatUse::default() };
+        let seat = Seat::from(Wire { uses: vec![used(7, 7), used(28, 20)], ..Wire::default() });
+        assert_eq!(seat.uses.iter().map(|used| used.covered_in_part).collect::<Vec<_>>(), [None, Some(20)]);
+        assert_eq!(seat.covered_in_part, Some(20));
     }
 
     #[test]

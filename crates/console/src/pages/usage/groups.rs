@@ -5,10 +5,10 @@ use axum::extract::{Path, Query};
 use serde::Deserialize;
 use tidemark_rpc::utilization::ListCutsRequest;
 
-use super::{Frame, Tab, WindowChoice, window, windows};
+use super::{Frame, Tab, WindowChoice, windows};
 use crate::{
     page::{self, Answer, Chrome},
-    view::{basis::Basis, usage::Group},
+    view::{basis::Basis, in_part, usage::Group},
     visitor::Visitor,
 };
 
@@ -26,6 +26,8 @@ struct Page {
     basis: Basis,
     days: u32,
     windows: [WindowChoice; 3],
+    /// Covered days of the window, which is everybody's; none where all are.
+    covered_in_part: Option<u32>,
     tables: Vec<Table>,
 }
 
@@ -51,7 +53,7 @@ const TABLES: [(&str, &str, &str, &str, &str); 3] = [
 ];
 
 pub(crate) async fn list(visitor: Visitor, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer {
-    let days = window(&asked.window);
+    let days = super::window(&asked.window);
     let cuts = async {
         let request = ListCutsRequest { connection_id: id.clone(), kind: String::new(), window_days: days };
         Ok(visitor.services.utilization.utilization().list_cuts(request).await?.into_inner())
@@ -69,11 +71,13 @@ pub(crate) async fn list(visitor: Visitor, Path(id): Path<String>, Query(asked):
         }
         Table { title, first_column, note, search, groups }
     });
+    let window = listed.cuts.iter().find_map(|it| it.window.as_ref());
     page::show(&Page {
         chrome: frame.chrome(&visitor),
         basis: listed.basis.clone().map(Basis::from).unwrap_or_default(),
         days,
         windows: windows(days),
+        covered_in_part: window.and_then(|window| in_part(window.covered_days, days)),
         tables: tables.into(),
         frame,
     })

@@ -62,6 +62,8 @@ struct Seats {
     teams: Vec<Choice>,
     columns: Vec<Column>,
     seats: Vec<Seat>,
+    /// Covered days of the 28 that seats are shown by; none where all are.
+    covered_in_part: Option<u32>,
     total: String,
     first: String,
     last: String,
@@ -171,6 +173,7 @@ pub(crate) async fn list(visitor: Visitor, Path(id): Path<String>, Query(search)
         "" => String::new(),
         token => format!("{home}?{}", search.query(&search.sort, token, last)),
     };
+    let seats: Vec<_> = listed.seats.into_iter().map(Seat::from).collect();
     page::show(&Seats {
         chrome: frame.chrome(&visitor),
         basis: listed.basis.map(Basis::from).unwrap_or_default(),
@@ -179,7 +182,8 @@ pub(crate) async fn list(visitor: Visitor, Path(id): Path<String>, Query(search)
         tiers: choices(TIERS, &search.tier),
         teams: teams.collect(),
         columns: columns.into(),
-        seats: listed.seats.into_iter().map(Seat::from).collect(),
+        covered_in_part: seats.first().and_then(|seat| seat.covered_in_part),
+        seats,
         total: grouped(listed.total.into()),
         first: grouped(u64::from(search.before) + 1),
         last: grouped(last.into()),
