@@ -13,10 +13,11 @@ use sea_orm::{
     },
 };
 use url::Url;
+use uuid::Uuid;
 
 use crate::{
     error::{Cause, Error, Result},
-    statement::placeholders,
+    statement::{Row, corrupt, placeholders},
     vitals::Pool,
 };
 
@@ -276,6 +277,9 @@ pub(crate) fn update(
 }
 
 /// A `select` that gives the rows, from lists of parameters of which the first has that number.
+///
+/// Only lists of texts and the like, which are of any length, are unnested: of all others, PostgreSQL finds the nth value
+/// at once, four times as fast as it makes a set of them.
 fn unnested(
     columns: &[&str],
     size: usize,
@@ -286,39 +290,78 @@ fn unnested(
     for row in rows {
         lists.iter_mut().zip(row).for_each(|(list, value)| list.push(value));
     }
-    // A list knows no null: what is null is told beside it, by a list of its own.
-    let mut nulls: Vec<Vec<Value>> = Vec::new();
-    let mut shown = Vec::with_capacity(columns.len());
-    for ((at, list), column) in lists.iter_mut().enumerate().zip(columns) {
+    let (mut sources, mut nulls, mut shown) = (Vec::new(), Vec::new(), Vec::with_capacity(columns.len()));
+    let behind = first + columns.len();
+    let lists = lists.into_iter().zip(columns).enumerate().map(|(at, (mut list, column))| {
+        let kind = list.first().map_or(ArrayType::String, Value::array_type);
+        let parameter = first + at;
+        let value = if is_of_one_size(&kind) {
+            format!("${parameter}[place]")
+        } else {
+            sources.push(parameter);
+            format!("c{parameter}")
+        };
+        // A list knows no null: what is null is told beside it, by a list of its own.
         let absent: Vec<bool> = list.iter().map(|value| *value == value.as_null()).collect();
-        if !absent.contains(&true) {
-            shown.push(format!("c{at} as {column}"));
-            continue;
+        if absent.contains(&true) {
+            let nullable = list.iter_mut().zip(&absent).filter(|(_, absent)| **absent);
+            nullable.for_each(|(value, _)| *value = value.dummy_value());
+            let null = behind + nulls.len();
+            shown.push(format!("case when ${null}[place] then null else {value} end as {column}"));
+            nulls.push(array(ArrayType::Bool, absent.into_iter().map(Value::from).collect()));
+        } else {
+            shown.push(format!("{value} as {column}"));
         }
-        let nullable = list.iter_mut().zip(&absent).filter(|(_, absent)| **absent);
-        nullable.for_each(|(value, _)| *value = value.dummy_value());
-        shown.push(format!("case when n{} then null else c{at} end as {column}", nulls.len()));
-        nulls.push(absent.into_iter().map(Value::from).collect());
+        array(kind, list)
+    });
+    let lists: Vec<_> = lists.collect();
+    let places = if sources.is_empty() {
+        format!("generate_subscripts(${first}, 1) as rows (place)")
+    } else {
+        let each = |name: &str| {
+            let names: Vec<_> = sources.iter().map(|number| format!("{name}{number}")).collect();
+            names.join(", ")
+        };
+        format!("unnest({}) with ordinality as rows ({}, place)", each("$"), each("c"))
+    };
+    let sql = format!("select {} from {places}", shown.join(", "));
+    (sql, lists.into_iter().chain(nulls).collect())
+}
+
+fn array(kind: ArrayType, values: Vec<Value>) -> Value {
+    Value::Array(kind, Some(Box::new(values)))
+}
+
+/// Whether PostgreSQL keeps all values of that type in as many bytes.
+fn is_of_one_size(kind: &ArrayType) -> bool {
+    use ArrayType::{BigInt, Bool, ChronoDate, ChronoDateTimeUtc, Int, Uuid};
+    matches!(kind, Bool | Int | BigInt | Uuid | ChronoDate | ChronoDateTimeUtc)
+}
+
+/// All ids of a group in one value, for answers that would have a row for each.
+pub(crate) fn ids(backend: DbBackend, column: &str) -> String {
+    match backend {
+        DbBackend::Postgres => format!("string_agg(uuid_send({column}), ''::bytea)"),
+        _ => format!("group_concat(hex({column}), '')"),
     }
-    let names_of_lists: Vec<_> = (0..lists.len())
-        .map(|at| format!("c{at}"))
-        .chain((0..nulls.len()).map(|at| format!("n{at}")))
-        .collect();
-    let lists: Vec<_> = lists
-        .into_iter()
-        .chain(nulls)
-        .map(|list| {
-            let kind = list.first().map_or(ArrayType::String, Value::array_type);
-            Value::Array(kind, Some(Box::new(list)))
-        })
-        .collect();
-    let sql = format!(
-        "select {} from unnest({}) as rows ({})",
-        shown.join(", "),
-        placeholders(first, lists.len()),
-        names_of_lists.join(", ")
-    );
-    (sql, lists)
+}
+
+/// Reads what [`ids`] gave.
+pub(crate) fn read_ids(backend: DbBackend, row: &Row, place: usize) -> Result<Vec<Uuid>> {
+    const SIZE: usize = 16;
+    let ids: Option<Vec<Uuid>> = match backend {
+        DbBackend::Postgres => {
+            let bytes: Vec<u8> = row.at(place)?;
+            let whole = bytes.len().is_multiple_of(SIZE);
+            whole.then(|| bytes.chunks_exact(SIZE).filter_map(|id| Uuid::from_slice(id).ok()).collect())
+        }
+        _ => {
+            let digits: String = row.at(place)?;
+            let ids = digits.as_bytes().chunks(2 * SIZE).map(|id| Uuid::try_parse_ascii(id).ok());
+            ids.collect()
+        }
+    };
+    ids.ok_or_else(|| corrupt("a list of ids"))
 }
 
 /// How a claiming `select` passes by rows that another claimer holds; SQLite has no second claimer.
