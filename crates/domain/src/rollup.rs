@@ -3,22 +3,24 @@
 //! # How it is computed
 //! A pure function of facts and days: computing any range again gives the same rows. One member at a time goes through
 //! [`Fold::member`], so that memory does not grow with the workspace. Days are added up once, as [`DayUse`]; activity is
-//! held as bits, so that a window is a mask and a count. With [`Recent`] days, a day more needs no older facts. An equal,
-//! naive computation in the tests keeps it honest.
+//! held as bits, so that a window is a mask and a count. Where the windows of all members stand on a day, a [`Block`] of
+//! them goes on to the next without older facts, and an [`Ending`] adds up what ends there. An equal, naive computation in
+//! the tests keeps both honest.
 
 mod bits;
 mod cut;
 mod day;
+mod ending;
 mod figures;
 mod quality;
-mod recent;
+mod rolling;
 mod seat;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod tracks;
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
@@ -27,12 +29,11 @@ use crate::member::Version;
 use bits::Bits;
 pub use cut::Cut;
 pub use day::DayUse;
+pub use ending::{Ending, Stood};
 pub use figures::{Ratio, Stickiness};
-pub use quality::Flag;
-use quality::Uniformity;
-pub use recent::{Recent, kept_from};
-use seat::Uses;
-pub use seat::{Seat, SeatState, SeatUse};
+pub use quality::{Flag, Uniformity};
+pub use rolling::{Amounts, Block, KeptDays, Pages, Rolling, kept_from};
+pub use seat::{Judge, Seat, SeatState, SeatUse};
 use sums::{Changes, Number, Sums};
 use tracks::{Spell, Tracks, spells};
 
@@ -142,6 +143,21 @@ impl WindowUse {
         self.assigned - self.active_seats
     }
 
+    /// Adds what others come to in the same window.
+    fn add(&mut self, other: &Self) {
+        self.assigned += other.assigned;
+        self.active_seats += other.active_seats;
+        self.active_members += other.active_members;
+        self.member_days += other.member_days;
+        self.daily_actives += other.daily_actives;
+        for (sum, area) in self.areas.iter_mut().zip(&other.areas) {
+            sum.members += area.members;
+            sum.creators += area.creators;
+            sum.openers += area.openers;
+            sum.actions += area.actions;
+        }
+    }
+
     /// Whether there is nothing to tell of it.
     fn is_blank(&self) -> bool {
         *self == Self { covered_days: self.covered_days, ..Self::default() }
@@ -162,6 +178,16 @@ pub struct Rollup {
     pub seats: Vec<Seat>,
     /// What is wrong with the facts themselves, as of the last day.
     pub flags: Vec<Flag>,
+}
+
+impl Rollup {
+    /// Adds the numbers of other members on the same days, and their seats behind those that are here.
+    pub fn add(&mut self, windows: BTreeMap<Key, WindowUse>, seats: Vec<Seat>) {
+        for (key, window) in windows {
+            self.windows.entry(key).and_modify(|sum| sum.add(&window)).or_insert(window);
+        }
+        self.seats.extend(seats);
+    }
 }
 
 /// One member's facts: the history in order of `valid_from`, and the days, oldest first.
@@ -194,6 +220,7 @@ pub struct Fold {
     length: usize,
     sums: BTreeMap<Cut, Sums>,
     seats: Vec<Seat>,
+    judge: Judge,
     uniformity: Uniformity,
     /// Of the member in hand.
     tracks: Tracks,
@@ -216,26 +243,29 @@ impl Fold {
             length,
             sums: BTreeMap::from([(Cut::All, Sums::new(length))]),
             seats: Vec::new(),
-            uniformity: Uniformity::new(),
+            judge: Judge::new(last, coverage, roster_start),
+            uniformity: Uniformity::default(),
             tracks: Tracks::new(length),
             changes: Changes::default(),
         }
     }
 
-    /// Adds one member. Ids that the member list never had hold no seat and count nowhere.
-    pub fn member(&mut self, facts: MemberFacts<'_>) {
+    /// Adds one member; gives how the member's windows stand on the last day. Ids that the member list never had hold no
+    /// seat and count nowhere.
+    pub fn member(&mut self, facts: MemberFacts<'_>) -> Rolling {
+        let rolling = Rolling::new(&facts, self.last);
         if facts.versions.is_empty() {
-            return;
+            return rolling;
         }
         let (origin, length) = (self.origin, self.length);
         let recent = self.tracks.fill(origin, length, facts.days);
-        let spells = spells(facts.versions, self.roster_start, origin, length);
+        let spells: Vec<_> = spells(facts.versions, self.roster_start, origin, length).collect();
         // Most members have one role all the time, and count in its cut as they do everywhere.
         let only = spells.first().map(|spell| spell.role);
         let only = only.filter(|role| spells.iter().all(|spell| spell.role == *role));
         let everywhere = std::iter::once(Cut::All)
             .chain(facts.teams.iter().copied().map(Cut::Team))
-            .chain(seat::first_seen(&facts).map(Cut::cohort))
+            .chain(rolling.cohort(facts.versions, self.last))
             .chain(only.cloned().map(Cut::Role));
         self.count(&spells, everywhere);
         if only.is_none() {
@@ -245,10 +275,11 @@ impl Fold {
                 self.count(&own, std::iter::once(Cut::Role(role.clone())));
             }
         }
-        let aged = || self.tracks.ages(length).zip(recent);
-        self.uniformity.member(aged());
-        let uses = Uses::new(aged());
-        self.seats.extend(seat::judge(&facts, &uses, self.last, &self.coverage, self.roster_start));
+        for (age, row) in self.tracks.ages(length).zip(recent) {
+            self.uniformity.add(age, row);
+        }
+        self.seats.extend(self.judge.seat(&rolling, facts.versions));
+        rolling
     }
 
     /// Counts the member's spells in those cuts.
@@ -272,18 +303,6 @@ impl Fold {
                 sums.add_days(&tracks.amounts, paid);
             }
         }
-    }
-
-    /// Adds the members of another fold of the same days, behind those that came here.
-    pub fn merge(&mut self, other: Self) {
-        for (cut, sums) in other.sums {
-            match self.sums.entry(cut) {
-                Entry::Vacant(entry) => drop(entry.insert(sums)),
-                Entry::Occupied(mut entry) => entry.get_mut().add(&sums),
-            }
-        }
-        self.seats.extend(other.seats);
-        self.uniformity.merge(other.uniformity);
     }
 
     /// The result.

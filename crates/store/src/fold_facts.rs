@@ -11,11 +11,12 @@ use tidemark_domain::{
     activity::{COUNTER_TABLE, Counters, Kind},
     id::ConnectionId,
     member::Version,
-    rollup::{DayUse, MemberFacts, Recent},
+    rollup::{DayUse, MemberFacts},
 };
 use uuid::Uuid;
 
 use crate::{
+    dialect,
     error::Result,
     roster::read_standing,
     statement::{Row, corrupt, placeholders, row, rows},
@@ -25,8 +26,14 @@ use crate::{
 /// A member as the fold takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldMember {
-    /// The member's days.
-    pub recent: Recent,
+    /// The member.
+    pub member_id: Uuid,
+    /// The day of the first row there is, where it lies before the days.
+    pub first_row: Option<NaiveDate>,
+    /// The last active day before the days.
+    pub active_before: Option<NaiveDate>,
+    /// The days that were asked for, oldest first.
+    pub days: Vec<DayUse>,
     /// The roster history and the teams.
     pub standing: MemberHistory,
 }
@@ -43,7 +50,14 @@ pub struct MemberHistory {
 impl FoldMember {
     /// As the fold takes it.
     pub fn borrowed(&self) -> MemberFacts<'_> {
-        self.recent.facts(&self.standing.versions, &self.standing.teams)
+        MemberFacts {
+            member_id: self.member_id,
+            versions: &self.standing.versions,
+            days: &self.days,
+            teams: &self.standing.teams,
+            first_row: self.first_row,
+            active_before: self.active_before,
+        }
     }
 }
 
@@ -144,9 +158,11 @@ impl Store {
         let mut older = self.older_days(connection, whose, days.0).await?;
         let members = ids.iter().copied().map(|member_id| {
             let (first_row, active_before) = older.remove(&member_id).unwrap_or_default();
-            let days = uses.remove(&member_id).unwrap_or_default();
             FoldMember {
-                recent: Recent { member_id, first_row, active_before, days },
+                member_id,
+                first_row,
+                active_before,
+                days: uses.remove(&member_id).unwrap_or_default(),
                 standing: histories.remove(&member_id).unwrap_or_default(),
             }
         });
@@ -154,7 +170,7 @@ impl Store {
     }
 
     /// Histories and teams of everybody who ever stood on the member list.
-    pub async fn histories(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, MemberHistory>> {
+    pub async fn histories(&self, connection: &ConnectionId) -> Result<HashMap<Uuid, MemberHistory>> {
         self.histories_of(connection, &Whose::Between(Uuid::nil(), Uuid::max())).await
     }
 
@@ -162,7 +178,7 @@ impl Store {
         &self,
         connection: &ConnectionId,
         whose: &Whose<'_>,
-    ) -> Result<BTreeMap<Uuid, MemberHistory>> {
+    ) -> Result<HashMap<Uuid, MemberHistory>> {
         let mut teams = self.teams_of(connection, whose).await?;
         let versions = self.versions_of(connection, whose).await?;
         let histories = versions.into_iter().map(|(id, versions)| {
@@ -231,17 +247,21 @@ impl Store {
         &self,
         connection: &ConnectionId,
         whose: &Whose<'_>,
-    ) -> Result<BTreeMap<Uuid, Vec<Version>>> {
-        let (condition, of) = whose.condition("member_id", 2);
+    ) -> Result<HashMap<Uuid, Vec<Version>>> {
+        // Few standings, shared by many.
+        let (backend, (condition, of)) = (self.db.get_database_backend(), whose.condition("member_id", 2));
         let sql = format!(
-            "select member_id, valid_from, role, disabled, pending from member_versions
-            where connection_id = $1 and {condition} order by member_id, valid_from"
+            "select {} as ids, valid_from, role, disabled, pending from member_versions
+            where connection_id = $1 and {condition} group by valid_from, role, disabled, pending order by valid_from",
+            dialect::ids(backend, "member_id")
         );
         let values = std::iter::once(connection.as_str().into()).chain(of);
-        let mut versions: BTreeMap<Uuid, Vec<Version>> = BTreeMap::new();
+        let mut versions: HashMap<Uuid, Vec<Version>> = HashMap::new();
         for row in rows(&self.db, "read member versions", sql, values).await? {
             let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
-            versions.entry(row.get("member_id")?).or_default().push(version);
+            for member in dialect::read_ids(backend, &row, 0)? {
+                versions.entry(member).or_default().push(version.clone());
+            }
         }
         Ok(versions)
     }
@@ -250,15 +270,21 @@ impl Store {
         &self,
         connection: &ConnectionId,
         whose: &Whose<'_>,
-    ) -> Result<BTreeMap<Uuid, Vec<Uuid>>> {
+    ) -> Result<HashMap<Uuid, Vec<Uuid>>> {
         let (condition, of) = whose.condition("member_id", 2);
+        let backend = self.db.get_database_backend();
         let sql = format!(
-            "select member_id, team_id from team_members where connection_id = $1 and {condition} order by team_id"
+            "select {} as ids, team_id from team_members where connection_id = $1 and {condition}
+            group by team_id order by team_id",
+            dialect::ids(backend, "member_id")
         );
-        let mut teams: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        let mut teams: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
         let values = std::iter::once(connection.as_str().into()).chain(of);
         for row in rows(&self.db, "read teams of members", sql, values).await? {
-            teams.entry(row.get("member_id")?).or_default().push(row.get("team_id")?);
+            let team = row.at(1)?;
+            for member in dialect::read_ids(backend, &row, 0)? {
+                teams.entry(member).or_default().push(team);
+            }
         }
         Ok(teams)
     }

@@ -72,6 +72,7 @@ impl MigratorTrait for Migrator {
                 ddl: &[include_str!("migration/0020_partitions.sql")],
             }),
             Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
+            Box::new(Migration { name: "0022_windows", ddl: &[include_str!("migration/0022_windows.sql")] }),
         ]
     }
 }

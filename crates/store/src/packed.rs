@@ -1,16 +1,22 @@
-//! The last days of activity as bytes: small numbers in few bytes, since most counters of a day are small or absent.
+//! Rolling windows and days of activity as bytes: small numbers in few bytes, since most counters are small or absent.
 //!
-//! A block's members: per member 16 bytes of id, the first row and the last active day before the kept days, each as days
-//! since 1 CE, 0 for none. A page, of one block and day: per member who has a row the distance from the one before, bits
-//! (activity, areas created in, areas opened in), and, where there are areas, views, maker actions and the actions of
-//! each area with a bit. Numbers are in LEB128.
+//! Members: each with 16 bytes of id, the first row and the last active day before the kept days, each as days since 1 CE,
+//! 0 for none; the kept days with a row, of which the active ones are left out, and then the active ones, what was created
+//! and what was opened per area: two bytes that say which of these twelve are not empty, and 14 bytes for each that is
+//! not; then per shown window the actions of each area, views and maker actions.
+//!
+//! A page, of one block and day: per member who has a row the distance from the one before, bits (activity, areas created
+//! in, areas opened in), and, where there are areas, views, maker actions and the actions of each area with a bit. Numbers
+//! are in LEB128.
 
 use chrono::{Datelike, NaiveDate};
-use tidemark_domain::rollup::{DayUse, Recent};
+use tidemark_domain::rollup::{Amounts, DayUse, KeptDays, Rolling};
 use uuid::Uuid;
 
 const AREAS: u32 = 5;
 const AREA_BITS: u64 = (1 << AREAS) - 1;
+/// Of a row of bits; the kept days are fewer than bits.
+const TRACK: usize = 14;
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -34,54 +40,93 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+fn chunk<const LENGTH: usize>(bytes: &mut &[u8]) -> Option<[u8; LENGTH]> {
+    let (chunk, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*chunk)
+}
+
 fn put_day(bytes: &mut Vec<u8>, day: Option<NaiveDate>) {
     bytes.extend(day.map_or(0, |day| day.num_days_from_ce()).to_le_bytes());
 }
 
 fn take_day(bytes: &mut &[u8]) -> Option<Option<NaiveDate>> {
-    let (days, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    match i32::from_le_bytes(*days) {
+    match i32::from_le_bytes(chunk(bytes)?) {
         0 => Some(None),
         days => NaiveDate::from_num_days_from_ce_opt(days).map(Some),
     }
 }
 
-/// The members of a block, without their days.
-pub(crate) fn members(block: &[Recent]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(block.len() * 24);
+fn put_kept(bytes: &mut Vec<u8>, kept: &KeptDays) {
+    let KeptDays { rows, active, created, opened } = kept;
+    // Most rows are of active days.
+    let tracks = [[rows & !active, *active].as_slice(), created, opened].concat();
+    let filled = tracks.iter().enumerate().filter(|(_, track)| **track != 0);
+    bytes.extend(filled.clone().fold(0_u16, |filled, (at, _)| filled | 1 << at).to_le_bytes());
+    filled.for_each(|(_, track)| bytes.extend(&track.to_le_bytes()[..TRACK]));
+}
+
+fn take_kept(bytes: &mut &[u8]) -> Option<KeptDays> {
+    let filled = u16::from_le_bytes(chunk(bytes)?);
+    let mut tracks = [0; 2 + 2 * AREAS as usize];
+    for (_, track) in tracks.iter_mut().enumerate().filter(|(at, _)| filled & 1 << at != 0) {
+        let mut whole = [0; 16];
+        whole[..TRACK].copy_from_slice(&chunk::<TRACK>(bytes)?);
+        *track = u128::from_le_bytes(whole);
+    }
+    let [inactive, active, a, b, c, d, e, created @ ..] = tracks;
+    Some(KeptDays { rows: inactive | active, active, created: [a, b, c, d, e], opened: created })
+}
+
+fn put_amounts(bytes: &mut Vec<u8>, amounts: &Amounts) {
+    let Amounts { actions, views, maker_actions } = amounts;
+    actions.iter().chain([views, maker_actions]).for_each(|amount| put(bytes, *amount));
+}
+
+fn take_amounts(bytes: &mut &[u8]) -> Option<Amounts> {
+    let mut amounts = Amounts::default();
+    for amount in &mut amounts.actions {
+        *amount = take(bytes)?;
+    }
+    amounts.views = take(bytes)?;
+    amounts.maker_actions = take(bytes)?;
+    Some(amounts)
+}
+
+/// The members of a block.
+pub(crate) fn members(block: &[Rolling]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(block.len() * 192);
     for member in block {
         bytes.extend(member.member_id.as_bytes());
         put_day(&mut bytes, member.first_row);
         put_day(&mut bytes, member.active_before);
+        put_kept(&mut bytes, &member.kept);
+        member.sums.iter().for_each(|amounts| put_amounts(&mut bytes, amounts));
     }
     bytes
 }
 
 /// Reads what [`members`] wrote.
-pub(crate) fn read_members(mut bytes: &[u8]) -> Option<Vec<Recent>> {
-    let mut block = Vec::with_capacity(bytes.len() / 24);
+pub(crate) fn read_members(mut bytes: &[u8]) -> Option<Vec<Rolling>> {
+    let mut block = Vec::with_capacity(bytes.len() / 64);
     while !bytes.is_empty() {
-        let (id, rest) = bytes.split_first_chunk()?;
-        bytes = rest;
-        block.push(Recent {
-            member_id: Uuid::from_bytes(*id),
+        block.push(Rolling {
+            member_id: Uuid::from_bytes(chunk(&mut bytes)?),
             first_row: take_day(&mut bytes)?,
             active_before: take_day(&mut bytes)?,
-            days: Vec::new(),
+            kept: take_kept(&mut bytes)?,
+            sums: [take_amounts(&mut bytes)?, take_amounts(&mut bytes)?, take_amounts(&mut bytes)?],
         });
     }
     Some(block)
 }
 
-/// A page: what the members of the block did on that day.
-pub(crate) fn page(block: &[Recent], day: NaiveDate) -> Vec<u8> {
-    let (mut bytes, mut next) = (Vec::new(), 0);
-    for (place, member) in block.iter().enumerate() {
-        let Ok(at) = member.days.binary_search_by_key(&day, |day| day.day) else { continue };
+/// What the members of a block did on one day, by their place in it.
+pub(crate) fn page(uses: &[(usize, DayUse)]) -> Vec<u8> {
+    let (mut bytes, mut next) = (Vec::with_capacity(uses.len() * 8), 0);
+    for (place, one) in uses {
         put(&mut bytes, (place - next) as u64);
         next = place + 1;
-        let one = &member.days[at];
         let bits = u64::from(one.active) | u64::from(one.created) << 1 | u64::from(one.opened) << (1 + AREAS);
         put(&mut bytes, bits);
         if one.areas() != 0 {
@@ -94,9 +139,9 @@ pub(crate) fn page(block: &[Recent], day: NaiveDate) -> Vec<u8> {
     bytes
 }
 
-/// Adds what [`page`] wrote to the members of the block. Pages are to be read oldest first.
-pub(crate) fn read_page(block: &mut [Recent], day: NaiveDate, mut bytes: &[u8]) -> Option<()> {
-    let mut next = 0;
+/// Reads what [`page`] wrote of that day.
+pub(crate) fn read_page(day: NaiveDate, mut bytes: &[u8]) -> Option<Vec<(usize, DayUse)>> {
+    let (mut uses, mut next) = (Vec::with_capacity(bytes.len() / 8), 0);
     while !bytes.is_empty() {
         let place = next + usize::try_from(take(&mut bytes)?).ok()?;
         next = place + 1;
@@ -115,20 +160,23 @@ pub(crate) fn read_page(block: &mut [Recent], day: NaiveDate, mut bytes: &[u8]) 
                 one.actions[area as usize] = take(&mut bytes)?;
             }
         }
-        block.get_mut(place)?.days.push(one);
+        uses.push((place, one));
     }
-    Some(())
+    Some(uses)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::Days;
+    use tidemark_domain::rollup::MemberFacts;
+
     use super::*;
 
-    fn day(offset: i32) -> NaiveDate {
-        NaiveDate::from_num_days_from_ce_opt(739_000 + offset).unwrap()
+    fn day(offset: u64) -> NaiveDate {
+        NaiveDate::from_num_days_from_ce_opt(739_000).unwrap() + Days::new(offset)
     }
 
-    fn one(offset: i32, actions: [u64; 5]) -> DayUse {
+    fn one(offset: u64, actions: [u64; 5]) -> DayUse {
         let bits = (0..5).filter(|area| actions[*area] > 0).fold(0, |bits, area| bits | 1 << area);
         DayUse {
             active: true,
@@ -141,47 +189,52 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_block_reads_back_as_written() {
-        let kept = |number: u128, days: Vec<DayUse>| Recent {
+    fn rolling(number: u128, days: &[DayUse]) -> Rolling {
+        let facts = MemberFacts {
             member_id: Uuid::from_u128(number),
-            first_row: (number == 3).then(|| day(-5)),
-            active_before: (number == 3).then(|| day(-1)),
+            versions: &[],
             days,
+            teams: &[],
+            first_row: (number == 3).then(|| day(1)),
+            active_before: (number == 3).then(|| day(2)),
         };
+        Rolling::new(&facts, day(200))
+    }
+
+    #[test]
+    fn members_read_back_as_written() {
         let large = u64::from(u32::MAX) * 4;
-        let mut block =
-            vec![kept(1, Vec::new()), kept(2, vec![DayUse::blank(day(0)), one(1, [0, 1, 0, 0, 300])])];
-        block.extend((3..400).map(|number| kept(number, Vec::new())));
-        block.push(kept(u128::MAX, vec![one(0, [1, 2, 3, 4, large]), one(2, [0; 5])]));
-        let mut read = read_members(&members(&block)).unwrap();
-        for offset in 0..3 {
-            read_page(&mut read, day(offset), &page(&block, day(offset))).unwrap();
-        }
-        assert_eq!(read, block);
-        assert!(page(&block, day(3)).is_empty(), "nobody did anything");
+        let mut block = vec![
+            rolling(1, &[]),
+            rolling(2, &[DayUse::blank(day(3)), one(96, [9; 5]), DayUse::blank(day(97)), one(200, [0; 5])]),
+        ];
+        block.extend((3..400).map(|number| rolling(number, &[])));
+        block.push(rolling(u128::MAX, &[one(150, [1, 2, 3, 4, large]), one(199, [0, 1, 0, 0, 300])]));
+        assert_eq!(block[1].kept.rows.ilog2(), 104, "the oldest of the kept days");
+        assert_eq!(read_members(&members(&block)).unwrap(), block);
+    }
+
+    #[test]
+    fn pages_read_back_as_written() {
+        let uses = [
+            (0, one(7, [1, 2, 3, 4, 1 << 40])),
+            (3, DayUse::blank(day(7))),
+            (2_047, one(7, [0, 1, 0, 0, 300])),
+        ];
+        assert_eq!(read_page(day(7), &page(&uses)).unwrap(), uses);
+        assert!(page(&[]).is_empty(), "nobody did anything");
     }
 
     #[test]
     fn what_is_cut_off_or_does_not_fit_is_not_read() {
-        let block = [Recent {
-            member_id: Uuid::nil(),
-            first_row: None,
-            active_before: None,
-            days: vec![one(0, [1, 2, 3, 4, 1 << 40])],
-        }];
-        let (members, page) = (members(&block), page(&block, day(0)));
+        let members = members(&[rolling(3, &[one(190, [1, 2, 3, 4, 1 << 40])])]);
+        let page = page(&[(0, one(0, [1, 2, 3, 4, 1 << 40]))]);
         for length in 1..members.len() {
             assert_eq!(read_members(&members[..length]), None);
         }
         for length in 1..page.len() {
-            assert_eq!(
-                read_page(&mut read_members(&members).unwrap(), day(0), &page[..length]),
-                None,
-                "{length}"
-            );
+            assert_eq!(read_page(day(0), &page[..length]), None, "{length}");
         }
-        assert_eq!(read_page(&mut [], day(0), &page), None, "more members than the block has");
         assert_eq!(take(&mut &[0xff; 11][..]), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every table of facts, with what makes its rows one of a kind within a connection.
-const FACTS: [(&str, &str); 27] = [
+const FACTS: [(&str, &str); 28] = [
     ("alerts", "kind, subject"),
     ("acceptances", "member_id"),
     ("recommendations", "member_id"),
@@ -21,6 +21,7 @@ const FACTS: [(&str, &str); 27] = [
     ("rollup_team_marks", "team_id"),
     ("seats", "member_id"),
     ("activity_pages", "block, day"),
+    ("activity_windows", "block"),
     ("activity_blocks", "block"),
     ("rollup_heads", "connection_id"),
     ("member_days", "member_id, day"),

@@ -1,24 +1,33 @@
-//! The last days of activity, packed for the next rollup: blocks of members, and a page for each block and day.
+//! What a rollup leaves for the next one, packed: blocks of members with their rolling windows, and what the members of a
+//! block did on each of the last days.
 //!
-//! Invariant: what is kept is of the facts at the head's `kept_revision`, which is written in the same transaction.
+//! Invariant: it is of the facts at the head's `rolled_revision` and stands on its day, and is written in the same
+//! transaction.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use chrono::NaiveDate;
-use tidemark_domain::{id::ConnectionId, rollup::Recent};
+use sea_orm::ConnectionTrait as _;
+use tidemark_domain::{
+    id::ConnectionId,
+    rollup::{Block, Pages},
+};
 
 use crate::{
     error::Result,
     packed,
-    statement::{Table, corrupt, count, execute, int, row, rows},
+    statement::{Table, corrupt, count, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
 
 /// Members of a block: a page is some kilobytes, and what one block unfolds to fits into memory many times.
 pub const BLOCK: usize = 2_048;
 
-const BLOCKS: Table<'static> =
-    Table { name: "activity_blocks", key: 2, columns: Cow::Borrowed(&["connection_id", "block", "members"]) };
+const WINDOWS: Table<'static> = Table {
+    name: "activity_windows",
+    key: 2,
+    columns: Cow::Borrowed(&["connection_id", "block", "stands_on", "members"]),
+};
 
 const PAGES: Table<'static> = Table {
     name: "activity_pages",
@@ -30,15 +39,16 @@ const PAGES: Table<'static> = Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedBlock {
     number: u64,
+    on: NaiveDate,
     members: Vec<u8>,
-    pages: BTreeMap<NaiveDate, Vec<u8>>,
+    pages: Vec<(NaiveDate, Vec<u8>)>,
 }
 
 impl PackedBlock {
-    /// The pages of those days of a block. Other days stay as they are.
-    pub fn new(number: u64, block: &[Recent], days: impl IntoIterator<Item = NaiveDate>) -> Self {
-        let pages = days.into_iter().map(|day| (day, packed::page(block, day)));
-        Self { number, members: packed::members(block), pages: pages.collect() }
+    /// A block with these pages. Those of other days stay as they are.
+    pub fn new(number: u64, block: &Block, pages: &Pages) -> Self {
+        let pages = pages.iter().map(|(day, uses)| (*day, packed::page(uses)));
+        Self { number, on: block.on, members: packed::members(&block.members), pages: pages.collect() }
     }
 }
 
@@ -56,26 +66,42 @@ pub struct Packed {
 impl Store {
     /// How many blocks there are.
     pub async fn recent_blocks(&self, connection: &ConnectionId) -> Result<u64> {
-        let sql = "select count(*) as count from activity_blocks where connection_id = $1";
+        let sql = "select count(*) as count from activity_windows where connection_id = $1";
         count(&self.db, "count blocks", sql, [connection.as_str().into()]).await
     }
 
-    /// The members of a block with their days, oldest first; none where there is no such block.
-    pub async fn recent_block(&self, connection: &ConnectionId, number: u64) -> Result<Option<Vec<Recent>>> {
-        let key = || [connection.as_str().into(), int(number)];
-        let sql = "select members from activity_blocks where connection_id = $1 and block = $2";
-        let Some(found) = row(&self.db, "read recent members", sql, key()).await? else { return Ok(None) };
-        let members: Vec<u8> = found.at(0)?;
-        let mut block = packed::read_members(&members).ok_or_else(|| corrupt("members"))?;
-        let sql = "select day, uses from activity_pages where connection_id = $1 and block = $2 order by day";
-        let pages = rows(&self.db, "read recent activity", sql, key()).await?;
-        // And some that are put in.
-        block.iter_mut().for_each(|member| member.days.reserve_exact(pages.len() + 8));
-        for page in pages {
-            let (day, bytes): (NaiveDate, Vec<u8>) = (page.at(0)?, page.at(1)?);
-            packed::read_page(&mut block, day, &bytes).ok_or_else(|| corrupt("uses"))?;
+    /// The members of a block; none where there is no such block.
+    pub async fn recent_block(&self, connection: &ConnectionId, number: u64) -> Result<Option<Block>> {
+        let sql = "select stands_on, members from activity_windows where connection_id = $1 and block = $2";
+        let values = [connection.as_str().into(), int(number)];
+        let Some(found) = row(&self.db, "read rolling windows", sql, values).await? else { return Ok(None) };
+        let members: Vec<u8> = found.at(1)?;
+        let members = packed::read_members(&members).ok_or_else(|| corrupt("members"))?;
+        Ok(Some(Block { on: found.at(0)?, members }))
+    }
+
+    /// What the members of a block did on those days. A day on which nobody did anything has no page.
+    pub async fn recent_pages(
+        &self,
+        connection: &ConnectionId,
+        number: u64,
+        days: &BTreeSet<NaiveDate>,
+    ) -> Result<Pages> {
+        if days.is_empty() {
+            return Ok(Pages::new());
         }
-        Ok(Some(block))
+        let sql = format!(
+            "select day, uses from activity_pages where connection_id = $1 and block = $2 and day in ({})",
+            placeholders(3, days.len())
+        );
+        let values = [connection.as_str().into(), int(number)].into_iter();
+        let values = values.chain(days.iter().map(|day| (*day).into()));
+        let pages = rows(&self.db, "read recent activity", sql, values).await?;
+        let page = |row: &crate::statement::Row| {
+            let (day, bytes): (NaiveDate, Vec<u8>) = (row.at(0)?, row.at(1)?);
+            Ok((day, packed::read_page(day, &bytes).ok_or_else(|| corrupt("uses"))?))
+        };
+        pages.iter().map(page).collect()
     }
 }
 
@@ -83,9 +109,11 @@ impl Tx {
     /// Makes what is kept what the rollup saw. What is the same is left alone.
     pub(crate) async fn put_packed(&self, connection: &ConnectionId, packed: &Packed) -> Result<()> {
         let id = || connection.as_str().into();
-        let rows = packed.blocks.iter().map(|it| vec![id(), int(it.number), it.members.clone().into()]);
-        BLOCKS.put(&self.tx, "write recent members", rows).await?;
+        // They differ every day.
+        let upsert = WINDOWS.upsert(self.tx.get_database_backend());
         for block in &packed.blocks {
+            let values = [id(), int(block.number), block.on.into(), block.members.clone().into()];
+            execute(&self.tx, "write rolling windows", &upsert, values).await?;
             let filled = block.pages.iter().filter(|(_, uses)| !uses.is_empty());
             let rows =
                 filled.map(|(day, uses)| vec![id(), int(block.number), (*day).into(), uses.clone().into()]);
@@ -99,7 +127,7 @@ impl Tx {
         let sql = "delete from activity_pages where connection_id = $1 and day < $2";
         execute(&self.tx, "forget old activity", sql, [id(), packed.from.into()]).await?;
         if packed.is_whole {
-            for table in ["activity_pages", "activity_blocks"] {
+            for table in ["activity_pages", "activity_windows"] {
                 let sql = format!("delete from {table} where connection_id = $1 and block >= $2");
                 let values = [id(), int(packed.blocks.len() as u64)];
                 execute(&self.tx, "forget blocks", sql, values).await?;

@@ -42,8 +42,8 @@ grant select, insert, update on fences to tidemark_credentials;
 grant select, delete on
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
     stream_marks, listings, listed, schema_drift, data_flags, sync_options, rollup_marks, rollup_team_marks,
-    rollup_heads, rollup_numbers, activity_blocks, activity_pages, seats, recommendations, acceptances, contracts,
-    exemptions, alerts
+    rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats, recommendations, acceptances,
+    contracts, exemptions, alerts
     to tidemark_credentials;
 
 -- Workers: runs and facts.
@@ -60,6 +60,6 @@ grant select on
     run_streams
     to tidemark_aggregator;
 grant select, insert, update, delete on
-    rollup_marks, rollup_team_marks, rollup_heads, rollup_numbers, activity_blocks, activity_pages, data_flags, seats,
-    recommendations, acceptances, contracts, exemptions, alerts
+    rollup_marks, rollup_team_marks, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages,
+    data_flags, seats, recommendations, acceptances, contracts, exemptions, alerts
     to tidemark_aggregator;

@@ -16,6 +16,7 @@ use tidemark_domain::{
 use uuid::Uuid;
 
 use crate::{
+    dialect,
     error::Result,
     recent::Packed,
     statement::{Table, execute, int, row},
@@ -36,8 +37,8 @@ const HEADS: Table<'static> = Table {
         "revision",
         "looked_on",
         "flags",
-        "kept_from",
-        "kept_revision",
+        "rolled_from",
+        "rolled_revision",
     ]),
 };
 
@@ -95,12 +96,12 @@ impl Store {
     pub async fn rollup_head(&self, connection: &ConnectionId) -> Result<Option<RollupHead>> {
         let sql =
             "select as_of, history_start, definition_version, run_id, members, computed_at, revision, flags,
-                kept_from, kept_revision
+                rolled_from, rolled_revision
             from rollup_heads where connection_id = $1";
         let values = [connection.as_str().into()];
         let Some(row) = row(&self.db, "read a rollup's head", sql, values).await? else { return Ok(None) };
-        let (revision, kept_from): (i64, Option<NaiveDate>) = (row.get("revision")?, row.get("kept_from")?);
-        let kept: Option<i64> = row.get("kept_revision")?;
+        let (revision, kept_from): (i64, Option<NaiveDate>) = (row.get("revision")?, row.get("rolled_from")?);
+        let kept: Option<i64> = row.get("rolled_revision")?;
         Ok(Some(RollupHead {
             as_of: row.get("as_of")?,
             history_start: row.get("history_start")?,
@@ -117,6 +118,18 @@ impl Store {
 }
 
 impl Tx {
+    /// Whether that is still the newest rollup; until the end of the transaction it stays so.
+    pub async fn is_newest_rollup(&self, connection: &ConnectionId, head: &RollupHead) -> Result<bool> {
+        let lock = dialect::lock(self.tx.get_database_backend());
+        let sql =
+            format!("select as_of, revision, computed_at from rollup_heads where connection_id = $1 {lock}");
+        let found = row(&self.tx, "look at a rollup's head", sql, [connection.as_str().into()]).await?;
+        let Some(row) = found else { return Ok(false) };
+        let newest: (NaiveDate, u64, DateTime<Utc>) =
+            (row.get("as_of")?, row.count("revision")?, row.get("computed_at")?);
+        Ok(newest == (head.as_of, head.revision, head.computed_at))
+    }
+
     /// Writes the rollup's numbers of its days over those that are there, and its seats and recommendations in the place
     /// of the old ones, and what is kept for the next one; equal rows are left alone. Numbers of other days stay, but for
     /// those of teams that were computed again. Takes away the mark that it has seen.

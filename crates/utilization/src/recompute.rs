@@ -60,6 +60,8 @@ struct Computed {
     exemptions: Vec<Exemption>,
     /// There was no rollup before.
     first_look: bool,
+    /// The rollup whose windows were moved on, where they were.
+    moved_from: Option<RollupHead>,
 }
 
 /// Brings the rollup of a connection up to date with the facts as they are now, whatever the cause says.
@@ -69,10 +71,25 @@ pub(crate) async fn recompute(
     entropy: &dyn Entropy,
     cause: &Cause,
 ) -> Result<Outcome, Error> {
-    let connection = cause.connection();
+    loop {
+        let Some(result) = compute(store, clock, cause.connection()).await? else {
+            return Ok(Outcome::NothingCovered);
+        };
+        if let Some(outcome) = write(store, clock, entropy, cause, &result).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// None where nothing is covered.
+async fn compute(
+    store: &Store,
+    clock: &dyn Clock,
+    connection: &ConnectionId,
+) -> Result<Option<Computed>, Error> {
     // The mark before the facts: what is added meanwhile stays marked.
     let mark = store.rollup_mark(connection).await?;
-    let Some(span) = Span::read(store, connection).await? else { return Ok(Outcome::NothingCovered) };
+    let Some(span) = Span::read(store, connection).await? else { return Ok(None) };
     let before = store.rollup_head(connection).await?;
     let (rollup, packed) = match (Plan::new(&span, &mark, before.as_ref()), &before) {
         (Plan::Nothing, Some(before)) => (standing(store, connection, before).await?, None),
@@ -106,8 +123,9 @@ pub(crate) async fn recompute(
         teams,
         packed,
     };
-    let result = Computed { new, exemptions, first_look: before.is_none() };
-    write(store, clock, entropy, cause, &result).await
+    let first_look = before.is_none();
+    let moved_from = before.filter(|_| new.packed.as_ref().is_some_and(|packed| !packed.is_whole));
+    Ok(Some(Computed { new, exemptions, first_look, moved_from }))
 }
 
 /// Whether the rollup has the numbers of all days.
@@ -125,25 +143,31 @@ async fn standing(store: &Store, connection: &ConnectionId, before: &RollupHead)
     })
 }
 
-/// One transaction: the message is remembered, the rows written, the events on their way; or none of it.
+/// One transaction: the message is remembered, the rows written, the events on their way; or none of it. None where
+/// another aggregator wrote the rollup that this one goes on from anew: what was read of it may be half old, half new.
 async fn write(
     store: &Store,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
     cause: &Cause,
     result: &Computed,
-) -> Result<Outcome, Error> {
+) -> Result<Option<Outcome>, Error> {
     let (connection, head) = (cause.connection(), &result.new.head);
     let situation = alerts::Facts::read(store, connection, clock, result).await?;
     let tx = store.begin().await?;
     if let Cause::Sync(event) = cause
         && !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), head.computed_at).await?
     {
-        return Ok(Outcome::Duplicate);
+        return Ok(Some(Outcome::Duplicate));
+    }
+    if let Some(before) = &result.moved_from
+        && !tx.is_newest_rollup(connection, before).await?
+    {
+        return Ok(None);
     }
     let Some(changed) = tx.write_rollup(connection, &result.new).await? else {
         tx.commit().await?;
-        return Ok(Outcome::Superseded { as_of: head.as_of });
+        return Ok(Some(Outcome::Superseded { as_of: head.as_of }));
     };
     let rows = changed.numbers + changed.seats + changed.recommendations;
     if matches!(cause, Cause::Sync(_)) || changed.is_anything() {
@@ -161,7 +185,7 @@ async fn write(
         tx.emit(&Event::new(clock, entropy, connection.clone(), alert.into())).await?;
     }
     tx.commit().await?;
-    Ok(Outcome::Written { as_of: head.as_of, members: head.members, rows })
+    Ok(Some(Outcome::Written { as_of: head.as_of, members: head.members, rows }))
 }
 
 #[cfg(test)]

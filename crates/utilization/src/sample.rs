@@ -90,11 +90,11 @@ impl Sample {
         tx.commit().await.unwrap();
     }
 
-    /// Replaces the rows of those days: everybody carries the same.
-    pub(crate) async fn repeat_totals(&self, days: std::ops::Range<u64>) {
+    /// Replaces the rows of those days: everybody carries the same, so much more than another day.
+    pub(crate) async fn repeat_totals(&self, days: std::ops::Range<u64>, more: u8) {
         for offset in days {
             let mut counters = [0; COUNTERS];
-            counters[NOTES] = 1 + u8::try_from(offset % 100).unwrap();
+            counters[NOTES] = 1 + more + u8::try_from(offset % 100).unwrap();
             let rows = (1..=MEMBERS).map(|member| day(Uuid::from_u128(member), at(offset), counters, true));
             let rows: Vec<_> = rows.collect();
             let tx = self.store().begin().await.unwrap();

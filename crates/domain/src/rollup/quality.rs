@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::day::DayUse;
+use super::{DayUse, window_start};
 
 /// Days that are looked at.
-const WINDOW: usize = 28;
+const WINDOW: u32 = 28;
 /// Days with two or more active members it takes to be sure: on one day, two may have done equally much by chance.
 const ENOUGH: usize = 5;
 
@@ -44,40 +45,52 @@ impl Flag {
 }
 
 /// Whether the members' counter sums of a day are all the same, for each of the last days.
-#[derive(Debug)]
-pub(super) struct Uniformity {
+#[derive(Debug, Clone)]
+pub struct Uniformity {
     /// The newest first.
     days: Vec<(BTreeSet<u64>, usize)>,
 }
 
+impl Default for Uniformity {
+    fn default() -> Self {
+        Self { days: vec![(BTreeSet::new(), 0); WINDOW as usize] }
+    }
+}
+
 impl Uniformity {
-    pub(super) fn new() -> Self {
-        Self { days: vec![(BTreeSet::new(), 0); WINDOW] }
+    /// The days that are looked at, where `as_of` is the last.
+    pub fn days(as_of: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+        window_start(as_of, WINDOW).iter_days().take(WINDOW as usize)
     }
 
-    /// Takes what a member did, each day with its age.
-    pub(super) fn member<'a>(&mut self, days: impl Iterator<Item = (usize, &'a DayUse)>) {
-        for (age, row) in days {
-            let Some((sums, members)) = self.days.get_mut(age) else { continue };
-            let sum = row.total();
-            if sum > 0 {
-                *members += 1;
-                // Two different sums say no, however many more there are.
-                if sums.len() < 2 {
-                    sums.insert(sum);
-                }
+    /// Takes what a member did on a day that lies so many days back. Older days do not matter.
+    pub fn add(&mut self, age: usize, one: &DayUse) {
+        let Some((sums, members)) = self.days.get_mut(age) else { return };
+        let sum = one.total();
+        if sum > 0 {
+            *members += 1;
+            // Two different sums say no, however many more there are.
+            if sums.len() < 2 {
+                sums.insert(sum);
             }
         }
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
+    /// Takes what others did.
+    pub fn merge(&mut self, other: Self) {
         for ((sums, members), (others, more)) in self.days.iter_mut().zip(other.days) {
             *members += more;
             sums.extend(others);
         }
     }
 
-    pub(super) fn flag(&self) -> Option<Flag> {
+    /// Whether there is no flag, whatever else is taken.
+    pub fn is_decided(&self) -> bool {
+        self.days.iter().any(|(sums, _)| sums.len() > 1)
+    }
+
+    /// What is found.
+    pub fn flag(&self) -> Option<Flag> {
         let told: Vec<_> = self.days.iter().filter(|(_, members)| *members >= 2).collect();
         let uniform = told.len() >= ENOUGH && told.iter().all(|(sums, _)| sums.len() == 1);
         uniform.then_some(Flag::RepeatedTotals)
@@ -86,8 +99,6 @@ impl Uniformity {
 
 #[cfg(test)]
 mod tests {
-    use chrono::NaiveDate;
-
     use super::*;
 
     fn member(amounts: &[u64]) -> Vec<DayUse> {
@@ -100,8 +111,9 @@ mod tests {
     }
 
     fn flag(members: &[&[u64]]) -> Option<Flag> {
-        let mut uniformity = Uniformity::new();
-        members.iter().for_each(|amounts| uniformity.member(member(amounts).iter().enumerate()));
+        let mut uniformity = Uniformity::default();
+        let days = members.iter().flat_map(|amounts| member(amounts).into_iter().enumerate());
+        days.for_each(|(age, row)| uniformity.add(age, &row));
         uniformity.flag()
     }
 

@@ -6,10 +6,7 @@ use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    Coverage, LONGEST, MemberFacts, SHOWN_WINDOWS,
-    day::{DayUse, areas_of},
-};
+use super::{Coverage, Rolling};
 use crate::{
     activity::Area,
     member::{Standing, Version, standing_on},
@@ -17,6 +14,8 @@ use crate::{
 
 /// Days a newcomer without activity is left in peace.
 const GRACE_DAYS: u64 = 30;
+/// The days whose activity makes the verdict.
+const JUDGED_DAYS: u32 = 28;
 /// Active days in 28 from which a seat counts as engaged.
 const ENGAGED_DAYS: u32 = 4;
 
@@ -107,64 +106,74 @@ pub struct Seat {
     pub last_active_day: Option<NaiveDate>,
     /// Since when the invitation is known to wait, where it does.
     pub pending_since: Option<NaiveDate>,
-    /// Per window, in the order of [`SHOWN_WINDOWS`].
+    /// Per window, in the order of [`SHOWN_WINDOWS`](super::SHOWN_WINDOWS).
     pub uses: [SeatUse; 3],
     /// Feature areas used in the longest window.
     pub areas_used: BTreeSet<Area>,
 }
 
 impl Seat {
-    /// Active days per window, in the order of [`SHOWN_WINDOWS`].
+    /// Active days per window, in the order of [`SHOWN_WINDOWS`](super::SHOWN_WINDOWS).
     pub fn active_days(&self) -> [u32; 3] {
         self.uses.map(|window| window.active_days)
     }
 }
 
 /// The first day anything was known of a member: the first listing, or the first row of activity.
-pub(super) fn first_seen(facts: &MemberFacts<'_>) -> Option<NaiveDate> {
-    let listed = facts.versions.first().map(|version| version.valid_from);
-    let rows = facts.days.first().map(|row| row.day);
-    [listed, rows, facts.first_row].into_iter().flatten().min()
+pub(super) fn first_seen(versions: &[Version], first_row: Option<NaiveDate>) -> Option<NaiveDate> {
+    let listed = versions.first().map(|version| version.valid_from);
+    [listed, first_row].into_iter().flatten().min()
 }
 
-/// Judges one member; nothing where the member was not on the list on that day.
-pub(super) fn judge(
-    facts: &MemberFacts<'_>,
-    uses: &Uses,
+/// Judges members by how their windows stand on one day.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge {
     as_of: NaiveDate,
-    coverage: &Coverage,
+    /// All days whose activity makes the verdict are covered.
+    is_known: bool,
     roster_start: NaiveDate,
-) -> Option<Seat> {
-    let standing = standing_on(facts.versions, roster_start, as_of)?.clone();
-    let first_seen_day = first_seen(facts)?;
-    let last_active_day = uses.last_active(as_of).or_else(|| last_active_before(facts, as_of));
-    let active_days = uses.active_days(28);
-    let state = if standing.disabled {
-        SeatState::Disabled
-    } else if standing.pending {
-        SeatState::Pending
-    } else if !coverage.is_full(as_of, 28) {
-        SeatState::Unknown
-    } else if last_active_day.is_none() {
-        let newcomer = first_seen_day > as_of - Days::new(GRACE_DAYS);
-        if newcomer { SeatState::New } else { SeatState::NeverSeen }
-    } else {
-        match active_days {
-            0 => SeatState::Dormant,
-            1..ENGAGED_DAYS => SeatState::Occasional,
-            _ => SeatState::Engaged,
-        }
-    };
-    Some(Seat {
-        member_id: facts.member_id,
-        pending_since: pending_since(facts.versions, as_of),
-        standing,
-        state,
-        first_seen_day,
-        last_active_day,
-        uses: uses.shown(),
-        areas_used: uses.areas_used(),
-    })
+}
+
+impl Judge {
+    /// Of that day, in a workspace whose members were first listed as of `roster_start`.
+    pub fn new(as_of: NaiveDate, coverage: &Coverage, roster_start: NaiveDate) -> Self {
+        Self { as_of, is_known: coverage.is_full(as_of, JUDGED_DAYS), roster_start }
+    }
+
+    /// The seat of a member with that history; nothing where the member was not on the list on that day.
+    pub fn seat(&self, member: &Rolling, versions: &[Version]) -> Option<Seat> {
+        let as_of = self.as_of;
+        let standing = standing_on(versions, self.roster_start, as_of)?.clone();
+        let first_seen_day = member.first_seen(versions, as_of)?;
+        let last_active_day = member.last_active(as_of);
+        let active_days = member.active_days(JUDGED_DAYS);
+        let state = if standing.disabled {
+            SeatState::Disabled
+        } else if standing.pending {
+            SeatState::Pending
+        } else if !self.is_known {
+            SeatState::Unknown
+        } else if last_active_day.is_none() {
+            let newcomer = first_seen_day > as_of - Days::new(GRACE_DAYS);
+            if newcomer { SeatState::New } else { SeatState::NeverSeen }
+        } else {
+            match active_days {
+                0 => SeatState::Dormant,
+                1..ENGAGED_DAYS => SeatState::Occasional,
+                _ => SeatState::Engaged,
+            }
+        };
+        Some(Seat {
+            member_id: member.member_id,
+            pending_since: pending_since(versions, as_of),
+            standing,
+            state,
+            first_seen_day,
+            last_active_day,
+            uses: member.uses(),
+            areas_used: member.areas_used(),
+        })
+    }
 }
 
 /// The first day of the spell of waiting that still goes on.
@@ -173,63 +182,4 @@ fn pending_since(versions: &[Version], as_of: NaiveDate) -> Option<NaiveDate> {
     let waits = |version: &&Version| version.standing.as_ref().is_some_and(|standing| standing.pending);
     let spell = versions.get(..present)?.iter().rev().take_while(waits);
     spell.last().map(|version| version.valid_from)
-}
-
-/// The last active day before the longest window.
-fn last_active_before(facts: &MemberFacts<'_>, as_of: NaiveDate) -> Option<NaiveDate> {
-    let older = facts.days.iter().rev().find(|row| row.active && row.day <= as_of).map(|row| row.day);
-    older.or(facts.active_before.filter(|day| *day <= as_of))
-}
-
-/// A member's last 90 days: what was active as bits, bit 0 being the as-of day, so that a window is a mask and a count;
-/// the rest added up per window.
-pub(super) struct Uses {
-    active: u128,
-    sums: [SeatUse; 3],
-    /// Areas with an action, per window.
-    areas: [u8; 3],
-}
-
-fn mask(window: u32) -> u128 {
-    (1 << window) - 1
-}
-
-impl Uses {
-    /// From days with their ages.
-    pub(super) fn new<'a>(days: impl Iterator<Item = (usize, &'a DayUse)>) -> Self {
-        let mut uses = Self { active: 0, sums: [SeatUse::default(); 3], areas: [0; 3] };
-        for (age, row) in days.filter(|(age, row)| row.active && *age < LONGEST as usize) {
-            uses.active |= 1 << age;
-            for (at, _) in SHOWN_WINDOWS.iter().enumerate().filter(|(_, window)| age < **window as usize) {
-                let sum = &mut uses.sums[at];
-                uses.areas[at] |= row.areas();
-                sum.actions += row.total();
-                sum.views += row.views;
-                sum.maker_actions += row.maker_actions;
-                sum.notes += row.notes();
-            }
-        }
-        uses
-    }
-
-    fn last_active(&self, as_of: NaiveDate) -> Option<NaiveDate> {
-        (self.active != 0).then(|| as_of - Days::new(self.active.trailing_zeros().into()))
-    }
-
-    fn active_days(&self, window: u32) -> u32 {
-        (self.active & mask(window)).count_ones()
-    }
-
-    fn areas_used(&self) -> BTreeSet<Area> {
-        areas_of(self.areas[2]).collect()
-    }
-
-    /// Per window, in the order of [`SHOWN_WINDOWS`].
-    fn shown(&self) -> [SeatUse; 3] {
-        std::array::from_fn(|at| SeatUse {
-            active_days: self.active_days(SHOWN_WINDOWS[at]),
-            areas: self.areas[at].count_ones(),
-            ..self.sums[at]
-        })
-    }
 }

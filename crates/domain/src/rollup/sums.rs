@@ -94,14 +94,6 @@ impl Sums {
         changes.0.iter().for_each(|(slot, amount)| self.slots[*slot as usize] += amount);
     }
 
-    /// Adds what other members come to, before either is accumulated.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.slots.iter_mut().zip(&other.slots).for_each(|(slot, other)| *slot += other);
-        for (day, other) in self.days.iter_mut().zip(&other.days) {
-            day.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
-        }
-    }
-
     /// Turns changes into numbers. To be called once, when all members are in.
     pub(super) fn accumulate(&mut self) {
         // Sums up to each day: a window's sum is the difference of two of them.

@@ -36,6 +36,12 @@ impl Person {
         self.days.iter().map(DayUse::from).collect()
     }
 
+    /// Nobody knows of later rows yet.
+    fn until(mut self, last: NaiveDate) -> Self {
+        self.days.retain(|row| row.day <= last);
+        self
+    }
+
     fn facts<'a>(&'a self, days: &'a [DayUse]) -> MemberFacts<'a> {
         let Self { id, versions, teams, .. } = self;
         MemberFacts { member_id: *id, versions, days, teams, first_row: None, active_before: None }
@@ -106,24 +112,9 @@ fn fold(
     start: NaiveDate,
 ) -> Rollup {
     let mut fold = Fold::new(first, last, coverage, start);
-    people.iter().for_each(|person| fold.member(person.facts(&person.uses())));
-    fold.finish()
-}
-
-/// In two folds, as it is done in parallel.
-fn folded_apart(
-    some: &[Person],
-    others: &[Person],
-    (first, last): (NaiveDate, NaiveDate),
-    coverage: &Coverage,
-    start: NaiveDate,
-) -> Rollup {
-    let [mut fold, other] = [some, others].map(|people| {
-        let mut fold = Fold::new(first, last, coverage, start);
-        people.iter().for_each(|person| fold.member(person.facts(&person.uses())));
-        fold
-    });
-    fold.merge(other);
+    for person in people {
+        fold.member(person.facts(&person.uses()));
+    }
     fold.finish()
 }
 
@@ -143,6 +134,7 @@ proptest! {
     ) {
         let coverage: Coverage = covered.into_iter().map(at).collect();
         let (first, last, start) = (at(first), at(first + span), roster_start(&people));
+        let people: Vec<_> = people.into_iter().map(|person| person.until(last)).collect();
         let rollup = fold(&people, first, last, &coverage, start);
         let expected = naive::windows(&people, (first, last), &coverage, start);
         prop_assert_eq!(format!("{:?}", rollup.windows), format!("{expected:?}"), "byte for byte");
@@ -152,8 +144,6 @@ proptest! {
             let unsure = matches!(seat.state, SeatState::Dormant | SeatState::NeverSeen | SeatState::New);
             prop_assert!(!unsure || coverage.is_full(last, 28), "unknown is not inactive");
         }
-        let (some, others) = people.split_at(people.len() / 2);
-        prop_assert_eq!(&folded_apart(some, others, (first, last), &coverage, start), &rollup);
         prop_assert_eq!(!rollup.flags.is_empty(), naive::are_totals_repeated(&people, last));
         let exemptions: Vec<_> = people.iter().filter_map(|person| person.exemption.clone()).collect();
         let expected = naive::recommendations(&people, last, &coverage, start);
@@ -210,27 +200,106 @@ proptest! {
     }
 }
 
+/// What these people did on those days.
+fn pages(people: &[Person], days: impl IntoIterator<Item = NaiveDate>) -> Pages {
+    let page = |day: NaiveDate| {
+        let uses = people.iter().map(Person::uses).enumerate();
+        let on = uses.flat_map(|(place, uses)| uses.into_iter().map(move |one| (place, one)));
+        (day, on.filter(|(_, one)| one.day == day).collect())
+    };
+    days.into_iter().map(page).collect()
+}
+
 proptest! {
-    /// What is kept, with days put in the place of others and old ones forgotten, is what the facts would give.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Days that are new, or whose rows are others than they were: a block goes back to the day before the first of them
+    /// and on to the last, and then says on each day what the definitions say, and stands as the facts would have it.
     #[test]
-    fn what_is_kept_follows_the_facts(person in person(), other in person(), from in 0_u64..LAST, span in 0_u64..9) {
-        let kept = |days: &[DayUse], from: NaiveDate| {
-            let (first_row, active_before) = (None, None);
-            let mut kept = Recent { member_id: person.id, first_row, active_before, days: days.to_vec() };
-            kept.forget_before(from);
-            kept
+    fn a_block_that_goes_back_and_on_says_what_the_definitions_say(
+        known in prop::collection::vec((person(), person()), 0..6),
+        on in 110_u64..LAST - 30, late in 0_u64..=15, more in 0_u64..30,
+        covered in prop::collection::btree_set(0_u64..LAST, 0..200),
+    ) {
+        let coverage: Coverage = covered.into_iter().map(at).collect();
+        let (on, from) = (at(on), at(on + 1 - late));
+        let last = (on + Days::new(more)).max(from);
+        let read = || from.iter_days().take_while(|day| *day <= last);
+        let before: Vec<_> = known.iter().map(|(person, _)| person.clone().until(on)).collect();
+        let after = known.iter().map(|(person, other)| {
+            let mut person = person.clone().until(last);
+            person.days.retain(|row| row.day < from);
+            let fresh = other.days.iter().filter(|row| row.day >= from && row.day <= last).cloned();
+            person.days.extend(fresh.map(|row| MemberDay { member_id: person.id, ..row }));
+            person
+        });
+        let after: Vec<_> = after.collect();
+        let stands = |people: &[Person], on| {
+            let members = people.iter().map(|person| Rolling::new(&person.facts(&person.uses()), on));
+            Block { on, members: members.collect() }
         };
-        let (from, to, start) = (at(from), at(from + span), at(from.saturating_sub(30)));
-        let changed = (from, to);
-        let within = |day: &&DayUse| (from..=to).contains(&day.day);
-        let late: Vec<_> = other.uses().iter().filter(within).copied().collect();
-        let mut all: Vec<_> = person.uses().iter().filter(|day| !within(day)).chain(&late).copied().collect();
-        all.sort_by_key(|day| day.day);
-        let mut follows = kept(&person.uses(), start);
-        follows.replace(changed, &late);
-        prop_assert_eq!(&follows, &kept(&all, start));
-        follows.forget_before(to);
-        prop_assert_eq!(follows, kept(&all, to));
+        let (expected, start) = (stands(&after, last), roster_start(&after));
+        let cohorts = after.iter().zip(&expected.members);
+        let cohorts: Vec<_> = cohorts.map(|(person, it)| it.cohort(&person.versions, last)).collect();
+        let stood = after.iter().zip(&cohorts).map(|(Person { versions, teams, .. }, cohort)| Stood {
+            versions,
+            teams,
+            cohort: cohort.as_ref(),
+        });
+        let stood: Vec<_> = stood.collect();
+
+        let mut block = stands(&before, on);
+        let needed = block.needed(from, last);
+        prop_assert!(needed.iter().all(|day| *day >= kept_from(on)), "what is not kept is not asked for");
+        let old = pages(&before, needed);
+        while block.on >= from {
+            prop_assert_eq!(block.back(&old), Some(()));
+        }
+        let mut fresh = old;
+        fresh.extend(pages(&after, read()));
+        let mut windows = BTreeMap::new();
+        while block.on < last {
+            prop_assert_eq!(block.forward(&fresh), Some(()));
+            let mut ending = Ending::default();
+            ending.block(&block, &fresh, start, &stood);
+            windows.extend(ending.finish(block.on, &coverage));
+        }
+        prop_assert_eq!(&block, &expected);
+        let told = naive::windows(&after, (from, last), &coverage, start);
+        prop_assert_eq!(format!("{windows:?}"), format!("{told:?}"));
+        let judge = Judge::new(last, &coverage, start);
+        let seats = after.iter().zip(&block.members).filter_map(|(person, it)| judge.seat(it, &person.versions));
+        prop_assert_eq!(seats.collect::<Vec<_>>(), naive::seats(&after, last, &coverage, start));
+    }
+
+    /// The numbers of some and of the others, added up, are those of all.
+    #[test]
+    fn what_is_added_up_is_what_all_come_to(people in prop::collection::vec(person(), 0..6), split in 0_usize..6) {
+        let coverage: Coverage = (0..LAST).map(at).collect();
+        let (first, last, start) = (at(LAST - 9), at(LAST - 1), roster_start(&people));
+        let folded = |people: &[Person]| fold(people, first, last, &coverage, start);
+        let (some, others) = people.split_at(split.min(people.len()));
+        let (mut sum, others) = (folded(some), folded(others));
+        sum.add(others.windows, others.seats);
+        let all = folded(&people);
+        prop_assert_eq!((sum.windows, sum.seats), (all.windows, all.seats));
+    }
+}
+
+#[test]
+fn pages_that_do_not_fit_are_not_added_up() {
+    let maker = Standing { role: Role::Maker, disabled: false, pending: false };
+    let versions = vec![Version { valid_from: at(0), standing: Some(maker) }];
+    let days = vec![row(Uuid::nil(), 150, true, &[(5, 3)])];
+    let person = Person { id: Uuid::nil(), versions, days, teams: Vec::new(), exemption: None };
+    let rolling = |on| Rolling::new(&person.facts(&person.uses()), on);
+    let other = Pages::from([(at(150), vec![(0, DayUse { actions: [0, 0, 4, 0, 0], ..person.uses()[0] })])]);
+    let elsewhere = Pages::from([(at(150), vec![(1, person.uses()[0])])]);
+    for pages in [other, elsewhere] {
+        let mut block = Block { on: at(150), members: vec![rolling(at(150))] };
+        assert_eq!(block.back(&pages), None);
+        let mut block = Block { on: at(156), members: vec![rolling(at(156))] };
+        assert_eq!(block.forward(&pages), None);
     }
 }
 

@@ -94,9 +94,9 @@ pub(super) fn spells<'a>(
     roster_start: NaiveDate,
     origin: NaiveDate,
     length: usize,
-) -> Vec<Spell<'a>> {
-    let clamp = |day: NaiveDate| usize::try_from((day - origin).num_days()).unwrap_or(0).min(length);
-    let spell = |(at, version): (usize, &'a Version)| {
+) -> impl Iterator<Item = Spell<'a>> {
+    let clamp = move |day: NaiveDate| usize::try_from((day - origin).num_days()).unwrap_or(0).min(length);
+    let spell = move |(at, version): (usize, &'a Version)| {
         let standing = version.standing.as_ref()?;
         let reaches_back = at == 0 && version.valid_from <= roster_start;
         let from = if reaches_back { 0 } else { clamp(version.valid_from) };
@@ -104,5 +104,5 @@ pub(super) fn spells<'a>(
         let paid = standing.is_paid_seat();
         (from < to).then_some(Spell { from, to, role: &standing.role, paid })
     };
-    versions.iter().enumerate().filter_map(spell).collect()
+    versions.iter().enumerate().filter_map(spell)
 }

@@ -11,13 +11,13 @@ use tidemark_domain::{
     member::{Role, Standing, Version},
     recommendation::{self, Recommendation, Tier},
     rollup::{
-        Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, Key, MemberFacts, Recent, Rollup, Seat,
-        SeatState, WINDOWS,
+        Block, Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, Key, MemberFacts, Pages, Rolling,
+        Rollup, Seat, SeatState, WINDOWS,
     },
 };
 use tidemark_store::{
-    AlertFilter, NewRollup, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, SeatCount, SeatFilter,
-    SeatList, SeatOrder, SeatRow, Store, TeamNumbers, TeamRoster,
+    AlertFilter, FoldMember, NewRollup, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, SeatCount,
+    SeatFilter, SeatList, SeatOrder, SeatRow, Store, TeamNumbers, TeamRoster,
 };
 use tidemark_testkit::TestDatabase;
 use uuid::Uuid;
@@ -30,6 +30,7 @@ on_both_databases! {
     a_rollup_takes_the_place_of_the_one_before,
     a_rollup_of_an_older_day_stays_out,
     equal_rows_are_left_alone_and_lost_ones_go,
+    many_seats_are_written_where_they_differ,
     numbers_of_teams_take_the_place_of_theirs_alone,
     lists_of_seats_are_filtered_sorted_and_cut_by_the_database,
     seats_are_counted_by_the_database,
@@ -368,6 +369,24 @@ async fn equal_rows_are_left_alone_and_lost_ones_go(database: &TestDatabase) {
     assert_reads_back(&store, &fewer).await;
 }
 
+/// More of them than one statement takes.
+async fn many_seats_are_written_where_they_differ(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let mut written = rollup(110, 110, 4_200);
+    replace(&store, &head(110, 4_200), &written).await.unwrap();
+    written.seats.sort_by_key(|seat| seat.member_id);
+    assert_eq!(store.seats(&id).await.unwrap(), written.seats);
+    for (place, seat) in written.seats.iter_mut().enumerate().filter(|(place, _)| place % 3 > 0) {
+        seat.uses[1].actions += 1 + place as u64;
+        seat.pending_since = (place % 2 == 0).then(|| day(7));
+    }
+    let changed = replace(&store, &head(110, 4_200), &written).await.unwrap();
+    assert_eq!((changed.seats, changed.numbers), (2_800, 0));
+    assert_eq!(store.seats(&id).await.unwrap(), written.seats);
+    let changed = replace(&store, &head(110, 4_200), &written).await.unwrap();
+    assert_eq!(changed.seats, 0, "equal rows are left alone");
+}
+
 async fn numbers_of_teams_take_the_place_of_theirs_alone(database: &TestDatabase) {
     let store = database.store();
     let (old, other) = (rollup(90, 110, 9), rollup(90, 110, 3));
@@ -541,7 +560,7 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
     tx.commit().await.unwrap();
     let page = store.fold_members(&id, None, 10, (day(20), day(30))).await.unwrap();
     let told = page.iter().map(|it| {
-        let Recent { days, first_row, active_before, .. } = &it.recent;
+        let FoldMember { days, first_row, active_before, .. } = it;
         (days.len(), *first_row, *active_before, it.standing.teams.len())
     });
     let expected = [(1, Some(day(1)), Some(day(4)), 1), (0, None, None, 0), (0, None, None, 1)];
@@ -551,7 +570,7 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
     let of_team = store.members_of_teams(&id, &[member(9)].into()).await.unwrap();
     assert_eq!(of_team, [member(1), member(3)].into());
     let histories = store.histories(&id).await.unwrap();
-    assert!(page.iter().all(|it| histories[&it.recent.member_id] == it.standing));
+    assert!(page.iter().all(|it| histories[&it.member_id] == it.standing));
     let on = store.uses_on(&id, (day(4), day(30))).await.unwrap();
     assert_eq!(on[&member(1)].iter().map(|use_of| use_of.day).collect::<Vec<_>>(), [4, 7, 30].map(day));
     assert_eq!(store.roster_start(&id).await.unwrap(), Some(day(0)));
@@ -560,11 +579,23 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
 
 async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
-    let recent = |number: u128, days: &[u64]| Recent {
-        member_id: member(number),
-        first_row: Some(day(1)),
-        active_before: None,
-        days: days.iter().map(|offset| DayUse::from(&member_day(number, *offset, 3))).collect(),
+    let used = |number: u128, offset: u64| DayUse::from(&member_day(number, offset, 3));
+    let block = |on: u64, members: &[(u128, &[u64])]| {
+        let rolling = |(number, days): &(u128, &[u64])| {
+            let facts = MemberFacts {
+                member_id: member(*number),
+                versions: &[],
+                days: &days.iter().map(|offset| used(*number, *offset)).collect::<Vec<_>>(),
+                teams: &[],
+                first_row: Some(day(1)),
+                active_before: None,
+            };
+            Rolling::new(&facts, day(on))
+        };
+        Block { on: day(on), members: members.iter().map(rolling).collect() }
+    };
+    let page = |offset: u64, uses: &[(usize, u128)]| {
+        (day(offset), uses.iter().map(|(place, number)| (*place, used(*number, offset))).collect())
     };
     let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>, is_whole: bool| {
         let packed = Some(Packed { from: day(from), blocks, is_whole });
@@ -573,24 +604,35 @@ async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase)
         self::write(&store, written).await.unwrap();
         store.rollup_head(&id).await.unwrap().unwrap().kept_from
     };
-    let days = |from: u64, to: u64| (from..=to).map(day);
-    let (first, second) = (vec![recent(2, &[20, 21]), recent(1, &[21, 23])], vec![recent(3, &[22])]);
-    let blocks =
-        || vec![PackedBlock::new(0, &first, days(20, 23)), PackedBlock::new(1, &second, days(20, 23))];
+    let days = |from: u64, to: u64| (from..=to).map(day).collect::<BTreeSet<_>>();
+    let (first, second) = (block(23, &[(2, &[20, 21]), (1, &[21, 23])]), block(23, &[(3, &[22])]));
+    let pages =
+        Pages::from([page(20, &[(0, 2)]), page(21, &[(0, 2), (1, 1)]), page(22, &[]), page(23, &[(1, 1)])]);
+    let others = Pages::from([page(22, &[(0, 3)])]);
+    let blocks = || vec![PackedBlock::new(0, &first, &pages), PackedBlock::new(1, &second, &others)];
     assert_eq!(write(1, 20, blocks(), true).await, Some(day(20)));
+    assert_eq!(store.recent_blocks(&id).await.unwrap(), 2);
     assert_eq!(store.recent_block(&id, 0).await.unwrap().as_ref(), Some(&first), "in its own order");
     assert_eq!(store.recent_block(&id, 1).await.unwrap().as_ref(), Some(&second));
     assert_eq!(store.recent_block(&id, 2).await.unwrap(), None);
+    let mut filled = pages.clone();
+    filled.retain(|_, uses| !uses.is_empty());
+    assert_eq!(store.recent_pages(&id, 0, &days(1, 40)).await.unwrap(), filled);
+    let asked = store.recent_pages(&id, 0, &[21, 22].map(day).into()).await.unwrap();
+    assert_eq!(asked, Pages::from([page(21, &[(0, 2), (1, 1)])]), "those that were asked for");
+    assert_eq!(store.recent_pages(&id, 1, &days(1, 40)).await.unwrap(), others);
+    assert_eq!(store.recent_pages(&id, 0, &days(1, 0)).await.unwrap(), Pages::new());
     // A day more, a day less, and a day on which nobody did anything after all.
-    let later = vec![recent(2, &[24]), recent(1, &[23])];
-    let block = PackedBlock::new(0, &later, [21, 24].map(day));
-    assert_eq!(write(2, 21, vec![block], false).await, Some(day(21)));
-    let mut kept = store.recent_block(&id, 0).await.unwrap().unwrap();
-    kept[0].days.retain(|it| it.day > day(21));
-    assert_eq!(kept, later);
+    let later = block(24, &[(2, &[24]), (1, &[23])]);
+    let changed = Pages::from([page(21, &[]), page(24, &[(0, 2)])]);
+    assert_eq!(write(2, 21, vec![PackedBlock::new(0, &later, &changed)], false).await, Some(day(21)));
+    assert_eq!(store.recent_block(&id, 0).await.unwrap().unwrap(), later);
+    let left = Pages::from([page(23, &[(1, 1)]), page(24, &[(0, 2)])]);
+    assert_eq!(store.recent_pages(&id, 0, &days(1, 40)).await.unwrap(), left);
     assert!(store.recent_block(&id, 1).await.unwrap().is_some());
     write(3, 20, blocks().into_iter().take(1).collect(), true).await;
     assert_eq!(store.recent_block(&id, 1).await.unwrap(), None, "a rebuild leaves nothing behind");
+    assert_eq!(store.recent_pages(&id, 1, &days(1, 40)).await.unwrap(), Pages::new());
 
     // Another program, which keeps nothing, writes a head.
     let head = RollupHead { revision: 4, kept_from: None, ..head(110, 9) };

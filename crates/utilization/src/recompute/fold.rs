@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use tidemark_domain::{
     id::ConnectionId,
-    rollup::{Cut, Fold, Recent, Rollup, horizon, kept_from},
+    rollup::{Block, Cut, DayUse, Fold, Pages, Rolling, Rollup, horizon, kept_from},
 };
 use tidemark_store::{BLOCK, Error, Packed, PackedBlock, Store, TeamNumbers};
 use uuid::Uuid;
@@ -25,23 +25,16 @@ pub(super) async fn whole(
 ) -> Result<(Rollup, Option<Packed>)> {
     let mut fold = Fold::new(span.first, span.last, &span.coverage, span.roster_start);
     let mut keeping = Keeping::new(span);
-    let (mut after, mut block) = (None, Vec::with_capacity(BLOCK));
+    let days = (horizon(span.first).min(keeping.from), span.last);
+    let mut after = None;
     loop {
-        let days = (horizon(span.first), span.last);
         let page = store.fold_members(connection, after, PAGE, days).await?;
         let Some(last) = page.last() else { break };
-        after = Some(last.recent.member_id);
-        for mut member in page {
-            fold.member(member.borrowed());
-            member.recent.forget_before(keeping.from);
-            block.push(member.recent);
-            if block.len() == BLOCK {
-                keeping.keep(&block);
-                block.clear();
-            }
+        after = Some(last.member_id);
+        for member in &page {
+            keeping.keep(fold.member(member.borrowed()), &member.days);
         }
     }
-    keeping.keep(&block);
     Ok((fold.finish(), Some(keeping.packed())))
 }
 
@@ -67,21 +60,43 @@ pub(super) async fn teams(
 /// What is kept for the next rollup.
 struct Keeping {
     from: NaiveDate,
-    last: NaiveDate,
-    blocks: Vec<PackedBlock>,
+    block: Block,
+    pages: Pages,
+    packed: Vec<PackedBlock>,
 }
 
 impl Keeping {
     fn new(span: &Span) -> Self {
-        Self { from: kept_from(span.last), last: span.last, blocks: Vec::new() }
+        let (from, block) = (kept_from(span.last), Block { on: span.last, members: Vec::new() });
+        Self { from, pages: Self::pages(from, span.last), block, packed: Vec::new() }
     }
 
-    fn keep(&mut self, block: &[Recent]) {
-        let days = self.from.iter_days().take_while(|day| *day <= self.last);
-        self.blocks.push(PackedBlock::new(self.blocks.len() as u64, block, days));
+    /// Nothing on any of the kept days.
+    fn pages(from: NaiveDate, last: NaiveDate) -> Pages {
+        from.iter_days().take_while(|day| *day <= last).map(|day| (day, Vec::new())).collect()
     }
 
-    fn packed(self) -> Packed {
-        Packed { from: self.from, blocks: self.blocks, is_whole: true }
+    fn keep(&mut self, member: Rolling, days: &[DayUse]) {
+        let (place, start) = (self.block.members.len(), days.partition_point(|one| one.day < self.from));
+        for one in &days[start..] {
+            self.pages.entry(one.day).or_default().push((place, *one));
+        }
+        self.block.members.push(member);
+        if self.block.members.len() == BLOCK {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        self.packed.push(PackedBlock::new(self.packed.len() as u64, &self.block, &self.pages));
+        self.block.members.clear();
+        self.pages = Self::pages(self.from, self.block.on);
+    }
+
+    fn packed(mut self) -> Packed {
+        if !self.block.members.is_empty() {
+            self.close();
+        }
+        Packed { from: self.from, blocks: self.packed, is_whole: true }
     }
 }

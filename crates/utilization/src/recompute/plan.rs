@@ -59,9 +59,9 @@ impl Plan {
             (Some(only), None) | (None, Some(only)) => only,
             (Some((dirty, _)), Some((fresh, last))) => (dirty.min(fresh), last),
         };
-        // Of every window that changes, all days have to be there.
+        // Of every window that changes, all days have to be there, and the one that goes out of it.
         match before.kept_from {
-            Some(kept) if read.0 >= reach(kept) => Self::Recent { read },
+            Some(kept) if read.0 > reach(kept) => Self::Recent { read },
             _ => Self::Whole,
         }
     }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_changed_lately_is_read_again_and_what_changed_long_ago_is_a_rebuild() {
         let recent = |from, to| Plan::Recent { read: (day(from), day(to)) };
-        let kept = Some(197);
+        let kept = Some(196);
         assert_eq!(plan(None, None, None), Plan::Whole, "the first time");
         assert_eq!(plan(None, Some(300), kept), Plan::Nothing);
         assert_eq!(plan(Some((301, 400)), Some(300), kept), Plan::Nothing, "days that are not told yet");

@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use tidemark_domain::{
     contract::Contract,
-    rollup::{Cut, WindowUse},
+    rollup::{Cut, Rolling, WindowUse},
 };
 use tidemark_rpc::{identity::Identity, utilization as wire};
 
@@ -104,14 +106,15 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
         },
         exemptions: Vec::new(),
         first_look: false,
+        moved_from: None,
     };
     let cause = Cause::Sync(sample.completed());
     let outcome = write(&store, &sample.clock, &sample.entropy, &cause, &late).await.unwrap();
-    assert_eq!(outcome, Outcome::Superseded { as_of: span.last });
+    assert_eq!(outcome, Some(Outcome::Superseded { as_of: span.last }));
     assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
     assert_eq!(sample.announced("utilization.updated").await, 1);
     let again = write(&store, &sample.clock, &sample.entropy, &cause, &late).await.unwrap();
-    assert_eq!(again, Outcome::Duplicate, "the message is remembered all the same");
+    assert_eq!(again, Some(Outcome::Duplicate), "the message is remembered all the same");
 }
 
 /// What a rebuild from nothing would give stands: numbers, seats, and what is kept for the next time.
@@ -124,13 +127,22 @@ async fn assert_rebuilt(sample: &Sample) {
     let numbers = store.numbers_between(connection, span.first, span.last, None).await.unwrap();
     assert_eq!(numbers, whole.windows, "as of {}", head.as_of);
     assert_eq!(store.seats(connection).await.unwrap(), whole.seats);
+    assert_eq!(head.flags, whole.flags);
     assert_eq!(head.kept_from, packed.map(|packed| packed.from));
-    let mut kept = store.recent_block(connection, 0).await.unwrap().unwrap();
-    kept.sort_by_key(|member| member.member_id);
-    let days = (head.kept_from.unwrap(), span.last);
-    let members = store.fold_members(connection, None, 10_000, days).await.unwrap();
-    let facts: Vec<_> = members.into_iter().map(|member| member.recent).collect();
-    assert_eq!(kept, facts);
+    // In an order of its own.
+    let block = store.recent_block(connection, 0).await.unwrap().unwrap();
+    let ids: Vec<_> = block.members.iter().map(|member| member.member_id).collect();
+    let days: BTreeSet<_> = head.kept_from.unwrap().iter_days().take_while(|day| *day <= span.last).collect();
+    let mut kept: BTreeMap<_, _> =
+        block.members.into_iter().map(|member| (member.member_id, (member, Vec::new()))).collect();
+    for (_, uses) in store.recent_pages(connection, 0, &days).await.unwrap() {
+        uses.into_iter().for_each(|(place, one)| kept.get_mut(&ids[place]).unwrap().1.push(one));
+    }
+    let facts = (head.kept_from.unwrap(), span.last);
+    let members = store.fold_members(connection, None, 10_000, facts).await.unwrap().into_iter();
+    let members =
+        members.map(|member| (member.member_id, (Rolling::new(&member.borrowed(), span.last), member.days)));
+    assert_eq!(kept, members.collect());
 }
 
 #[tokio::test]
@@ -176,6 +188,44 @@ async fn weeks_of_small_steps_lead_where_a_rebuild_does() {
     });
     let small = first_days.filter(|first| *first > at(0)).count();
     assert!(small > 12, "most steps look at the last days alone: {small}");
+}
+
+/// Two aggregators go on from the same rollup: the second begins anew, since it may have read the first one's rows.
+#[tokio::test]
+async fn what_goes_on_from_a_rollup_that_was_written_again_begins_anew() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
+    let slow = compute(&store, &sample.clock, connection).await.unwrap().unwrap();
+    assert!(slow.moved_from.is_some());
+    sample.add_activity(sample.seen_by(DAYS - 3), DAYS - 3).await;
+    let faster = recomputed(&sample, &sample.completed()).await;
+    assert!(matches!(faster, Outcome::Written { .. }));
+    let digest = store.facts_digest(connection).await.unwrap();
+    let cause = Cause::Sync(sample.completed());
+    let outcome = write(&store, &sample.clock, &sample.entropy, &cause, &slow).await.unwrap();
+    assert_eq!(outcome, None);
+    assert_eq!(store.facts_digest(connection).await.unwrap(), digest, "nothing was written");
+    let outcome = recompute(&store, &sample.clock, &sample.entropy, &cause).await.unwrap();
+    assert!(
+        matches!(outcome, Outcome::Written { rows: 0, .. }),
+        "nor was the message remembered: {outcome:?}"
+    );
+    assert_rebuilt(&sample).await;
+}
+
+/// Days before the first covered one are in the windows, too, and their rows may come late.
+#[tokio::test]
+async fn late_rows_of_days_before_the_history_are_followed() {
+    let sample = Sample::new(DAYS - 6..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    assert_rebuilt(&sample).await;
+    for offset in [DAYS - 10, DAYS - 2, DAYS - 12, DAYS - 10] {
+        sample.add_activity(sample.seen_by(offset), offset).await;
+        recomputed(&sample, &sample.completed()).await;
+        assert_rebuilt(&sample).await;
+    }
 }
 
 #[tokio::test]
@@ -340,10 +390,16 @@ async fn repeated_totals_are_flagged_until_they_end() {
         told
     };
     assert_eq!(flags().await, []);
-    sample.repeat_totals(DAYS - 28..DAYS).await;
+    sample.repeat_totals(DAYS - 28..DAYS, 0).await;
     let told = flags().await;
     let [flag] = &told[..] else { panic!("{told:?}") };
     assert!(flag.flag == "repeated_totals" && flag.detail.contains("the workspace's totals"), "{flag:?}");
+    // A late day says the same as the others, and by itself nothing: those that are kept are looked at, too.
+    sample.repeat_totals(DAYS - 3..DAYS - 2, 50).await;
+    assert_eq!(flags().await.len(), 1);
+    let told = sample.events("utilization.updated").await;
+    let Data::UtilizationUpdated(updated) = &told[2].data else { panic!("{told:?}") };
+    assert_eq!(updated.changed.as_ref().unwrap().first_day, Some(at(DAYS - 3)), "not everything was read");
     sample.add_notes(1, DAYS - 2, 5_000).await;
     assert_eq!(flags().await, [], "one day tells");
 }
