@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait as _, Value};
 use tidemark_domain::{
     exemption::Exemption,
     id::ConnectionId,
@@ -16,10 +16,10 @@ use tidemark_domain::{
 use uuid::Uuid;
 
 use crate::{
-    acceptances,
+    acceptances, dialect,
     error::Result,
     exemptions,
-    statement::{Row, Table, execute, int, rows},
+    statement::{Row, Table, execute, int, row, rows},
     store::{Store, Tx},
 };
 
@@ -129,7 +129,8 @@ fn seat_values(seat: &Seat) -> Vec<Value> {
     values.extend(each(|window| window.views));
     values.extend(each(|window| window.maker_actions));
     values.extend(each(|window| window.notes));
-    values.push(serde_json::json!(seat.areas_used).to_string().into());
+    let areas: Vec<_> = seat.areas_used.iter().map(|area| format!("\"{}\"", area.as_str())).collect();
+    values.push(format!("[{}]", areas.join(",")).into());
     values
 }
 
@@ -199,7 +200,7 @@ impl Tx {
         };
         let (known, fresh): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|seat| there.contains(&seat.member_id));
-        let changed = SEATS.update(&self.tx, "write seats", id(), known.into_iter().map(seat_values)).await?;
+        let changed = SEATS.update(&self.tx, "write seats", id(), &known, |seat| seat_values(seat)).await?;
         let rows: Vec<_> =
             fresh.iter().map(|seat| std::iter::once(id()).chain(seat_values(seat)).collect()).collect();
         SEATS.insert(&self.tx, "add seats", rows).await?;
@@ -237,9 +238,12 @@ impl Tx {
     }
 
     async fn ids_in(&self, table: &'static str, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
-        let sql = format!("select member_id from {table} where connection_id = $1");
-        let there = rows(&self.tx, "list what is there", sql, [connection.as_str().into()]).await?;
-        there.iter().map(|row| row.at(0)).collect()
+        let backend = self.tx.get_database_backend();
+        let ids = dialect::ids(backend, "member_id");
+        let sql = format!("select coalesce({ids}, '') from {table} where connection_id = $1");
+        let there = row(&self.tx, "list what is there", sql, [connection.as_str().into()]).await?;
+        let there = there.map(|row| dialect::read_ids(backend, &row, 0)).transpose()?;
+        Ok(there.into_iter().flatten().collect())
     }
 
     async fn delete_of(

@@ -10,6 +10,9 @@ use crate::{
     error::{Error, Result, failed},
 };
 
+/// Of an update on PostgreSQL.
+const UPDATED_AT_ONCE: usize = 2_048;
+
 /// Runs a statement; tells how many rows it touched.
 pub(crate) async fn execute(
     db: &impl ConnectionTrait,
@@ -193,31 +196,41 @@ impl Table<'_> {
         batches.map(upsert).collect()
     }
 
-    /// Makes rows whose keys are there what these say, where they say something else; tells how many. The first column of
-    /// the key is the same in all of them, and left out of the rows.
-    pub(crate) fn update<'b>(
+    /// Makes rows whose keys are there what `values` says of these items, where they say something else; tells how many.
+    /// The first column of the key is the same in all of them, and left out of the values. While the database works on
+    /// some rows, the next are made.
+    pub(crate) fn update<'b, I: Sync>(
         &'b self,
         db: &'b impl ConnectionTrait,
         attempted: &'static str,
         of: Value,
-        rows: impl IntoIterator<Item = Vec<Value>>,
+        items: &'b [I],
+        values: fn(&I) -> Vec<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
         if db.get_database_backend() != DbBackend::Postgres {
             // The same where all keys are there.
-            let rows = rows.into_iter().map(move |row| std::iter::once(of.clone()).chain(row).collect());
+            let rows =
+                items.iter().map(move |item| std::iter::once(of.clone()).chain(values(item)).collect());
             return self.put(db, attempted, rows);
         }
-        let batches = batches(rows, dialect::upsert_size(DbBackend::Postgres, self.columns.len()));
-        let updates: Vec<_> = batches
-            .map(|batch| {
-                let columns = (self.key, &*self.columns);
-                dialect::update(self.name, columns, batch.len(), of.clone(), batch.into_iter())
-            })
-            .collect();
+        let key = (self.key, &*self.columns);
+        let next = async move |batch: Option<&[I]>| {
+            let batch = batch?;
+            let mut rows = Vec::with_capacity(batch.len());
+            for some in batch.chunks(UPDATED_AT_ONCE / 16) {
+                rows.extend(some.iter().map(values));
+                // What is on its way to the database goes on.
+                tokio::task::yield_now().await;
+            }
+            Some(dialect::update(self.name, key, batch.len(), of.clone(), rows.into_iter()))
+        };
         Box::pin(async move {
-            let mut written = 0;
-            for (sql, values) in updates {
-                written += execute(db, attempted, sql, values).await?;
+            let (mut written, mut batches) = (0, items.chunks(UPDATED_AT_ONCE));
+            let mut statement = next(batches.next()).await;
+            while let Some((sql, values)) = statement {
+                let (done, made) = tokio::join!(execute(db, attempted, sql, values), next(batches.next()));
+                written += done?;
+                statement = made;
             }
             Ok(written)
         })
