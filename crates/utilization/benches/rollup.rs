@@ -38,6 +38,10 @@ use tidemark_testkit::TestDatabase;
 use tidemark_utilization::UtilizationService;
 use uuid::Uuid;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PAGE: u64 = 2_000;
 const TEAMS: u128 = 50;
 
@@ -233,7 +237,7 @@ impl Bench {
     async fn fold_alone(&self, rows: u64) {
         let mut members: Vec<FoldMember> = Vec::new();
         loop {
-            let after = members.last().map(|member| member.recent.member_id);
+            let after = members.last().map(|member| member.member_id);
             let days = (day(0), day(self.days - 1));
             let page = self.store.fold_members(&self.connection, after, PAGE, days).await.unwrap();
             if page.is_empty() {
@@ -244,7 +248,9 @@ impl Bench {
         let coverage: Coverage = (0..self.days).map(day).collect();
         let begun = Instant::now();
         let mut fold = Fold::new(day(0), day(self.days - 1), &coverage, day(0));
-        members.iter().for_each(|member| fold.member(member.borrowed()));
+        for member in &members {
+            fold.member(member.borrowed());
+        }
         let rollup = fold.finish();
         tell("the fold alone, one core, rows in memory", begun.elapsed(), rows);
         let (first, last) = (day(self.days - 14), day(self.days - 1));
