@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     marks,
     runs::Effect,
-    statement::{Row, Table, count, execute, rows},
+    statement::{Row, Table, count, execute, row, rows},
     store::{Store, Tx},
 };
 
@@ -194,6 +194,9 @@ impl Tx {
         valid_from: NaiveDate,
     ) -> Result<RosterChange> {
         let known = self.known_members(connection).await?;
+        let sql = "select min(valid_from) as first from member_versions where connection_id = $1";
+        let start = row(&self.tx, "find the first listing", sql, [connection.as_str().into()]).await?;
+        let start: Option<NaiveDate> = start.map_or(Ok(None), |row| row.get("first"))?;
         let plan = Plan::new(&known, listing, valid_from);
         let people = plan.people.iter().map(|member| -> Vec<Value> {
             let (name, email) = (member.name.clone(), member.email.clone());
@@ -211,10 +214,11 @@ impl Tx {
             ]
         });
         VERSIONS.put(&self.tx, "write member versions", versions).await?;
-        // The first listing stands for all time before it; a later one changes the days from its own on.
+        // What the first listing showed stands for all time before it, and so does what another one shows of the same day;
+        // a later one changes the days from its own on.
         let first = plan.versions.values().map(|(from, _)| *from).min();
         if let Some(first) = first {
-            let first = if known.is_empty() { marks::BEGINNING } else { first };
+            let first = if start.is_none_or(|start| first <= start) { marks::BEGINNING } else { first };
             self.mark(connection, [first, marks::END]).await?;
         }
         Ok(plan.change)

@@ -29,7 +29,7 @@ pub(crate) const DAYS: u64 = 121;
 /// The place of created notes among the counters.
 const NOTES: usize = 5;
 /// When the two rosters were seen.
-const ROSTERS: [u64; 2] = [40, 110];
+pub(crate) const ROSTERS: [u64; 2] = [40, 110];
 
 pub(crate) fn at(offset: u64) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + Days::new(offset)
@@ -162,6 +162,16 @@ impl Sample {
             let members: Vec<_> = self.rosters[1].iter().map(|(id, it)| entry(*id, it)).collect();
             tx.apply_roster(&self.connection, &members, at(last + fresh)).await.unwrap();
         }
+        tx.commit().await.unwrap();
+    }
+
+    /// Lists everybody who is on the list and somebody else, as seen on that day.
+    pub(crate) async fn list_also(&self, member: u128, offset: u64) {
+        let maker = Standing { role: Role::Maker, disabled: false, pending: false };
+        let listed = self.rosters[1].iter().map(|(id, standing)| entry(*id, standing));
+        let listed: Vec<_> = listed.chain([entry(Uuid::from_u128(member), &maker)]).collect();
+        let tx = self.store().begin().await.unwrap();
+        tx.apply_roster(&self.connection, &listed, at(offset)).await.unwrap();
         tx.commit().await.unwrap();
     }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     alerts::list as alerts_list,
-    sample::{DAYS, Sample, at, bare},
+    sample::{DAYS, ROSTERS, Sample, at, bare},
     service::{Desk, Fault},
     summary,
 };
@@ -213,6 +213,18 @@ async fn what_goes_on_from_a_rollup_that_was_written_again_begins_anew() {
         "nor was the message remembered: {outcome:?}"
     );
     assert_rebuilt(&sample).await;
+}
+
+/// The first listing stands for all days before it; and so does whoever is on another one of the same day.
+#[tokio::test]
+async fn who_is_listed_later_on_the_first_day_was_always_there() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    for (member, offset) in [(7_001, ROSTERS[0]), (7_002, ROSTERS[0] + 1), (7_003, DAYS - 2)] {
+        sample.list_also(member, offset).await;
+        recomputed(&sample, &sample.completed()).await;
+        assert_rebuilt(&sample).await;
+    }
 }
 
 /// Days before the first covered one are in the windows, too, and their rows may come late.
