@@ -8,6 +8,7 @@
 //! the tests keeps both honest.
 
 mod bits;
+mod counting;
 mod cut;
 mod day;
 mod ending;
@@ -26,7 +27,7 @@ use chrono::{Days, NaiveDate};
 use uuid::Uuid;
 
 use crate::member::Version;
-use bits::Bits;
+use counting::Counting;
 pub use cut::Cut;
 pub use day::DayUse;
 pub use ending::{Ending, Stood};
@@ -34,7 +35,7 @@ pub use figures::{Ratio, Stickiness};
 pub use quality::{Flag, Uniformity};
 pub use rolling::{Amounts, Block, KeptDays, Pages, Rolling, kept_from};
 pub use seat::{Judge, Seat, SeatState, SeatUse};
-use sums::{Changes, Number, Sums};
+use sums::{Changes, Sums};
 use tracks::{Spell, Tracks, spells};
 
 /// The version of the metric definitions; printed beside every number.
@@ -323,108 +324,5 @@ impl Fold {
         }
         let flags = self.uniformity.flag().into_iter().collect();
         Rollup { days: (self.first, self.last), windows, seats: self.seats, flags }
-    }
-}
-
-/// Writes down what one member changes from day to day.
-struct Counting<'a> {
-    length: usize,
-    /// The first day whose windows are wanted; of the days before it only the daily actives.
-    kept: usize,
-    changes: &'a mut Changes,
-}
-
-impl Counting<'_> {
-    /// With the amounts left out of a steady member, who counts with days.
-    fn member(&mut self, tracks: &Tracks, spells: &[Spell<'_>], steady: bool) {
-        for spell in spells.iter().filter(|spell| spell.paid) {
-            let run = (spell.from.max(self.kept), spell.to);
-            self.changes.add(self.length, 0, Number::Assigned, run, 1);
-        }
-        if tracks.active.is_empty() {
-            return;
-        }
-        let mut scratch = Bits::new(self.length);
-        for (window, days) in WINDOWS.into_iter().enumerate() {
-            let from = if window == 0 { 0 } else { self.kept };
-            scratch.copy_from(&tracks.active);
-            scratch.smear(days);
-            self.present(&scratch, spells, window, from, Number::ActiveMembers, false);
-            self.present(&scratch, spells, window, self.kept, Number::ActiveSeats, true);
-            self.areas(tracks, spells, window, &mut scratch);
-            if !steady {
-                self.amounts(tracks, spells, window);
-            }
-        }
-    }
-
-    fn areas(&mut self, tracks: &Tracks, spells: &[Spell<'_>], window: usize, scratch: &mut Bits) {
-        for (area, track) in tracks.areas.iter().enumerate() {
-            let mut used = 0;
-            for (bits, number) in
-                [(&track.created, Number::AreaCreators(area)), (&track.opened, Number::AreaOpeners(area))]
-            {
-                if !bits.is_empty() {
-                    used += 1;
-                    scratch.copy_from(bits);
-                    scratch.smear(WINDOWS[window]);
-                    self.present(scratch, spells, window, self.kept, number, true);
-                }
-            }
-            match used {
-                0 => continue,
-                // What is smeared already is all there is.
-                1 => {}
-                _ => {
-                    scratch.copy_from(&track.created);
-                    scratch.or(&track.opened);
-                    scratch.smear(WINDOWS[window]);
-                }
-            }
-            self.present(scratch, spells, window, self.kept, Number::AreaMembers(area), true);
-        }
-    }
-
-    fn amounts(&mut self, tracks: &Tracks, spells: &[Spell<'_>], window: usize) {
-        for (day, [active, actions @ ..]) in &tracks.amounts {
-            self.amount(spells, window, Number::MemberDays, *day, *active, false);
-            for (area, actions) in actions.iter().enumerate().filter(|(_, actions)| **actions > 0) {
-                self.amount(spells, window, Number::AreaActions(area), *day, *actions, true);
-            }
-        }
-    }
-
-    /// One on every day of the spells on which the bits are set.
-    fn present(
-        &mut self,
-        bits: &Bits,
-        spells: &[Spell<'_>],
-        window: usize,
-        start: usize,
-        number: Number,
-        paid: bool,
-    ) {
-        for spell in spells.iter().filter(|spell| spell.paid || !paid) {
-            bits.runs(spell.from.max(start), spell.to, |from, to| {
-                self.changes.add(self.length, window, number, (from, to), 1);
-            });
-        }
-    }
-
-    /// An amount of one day, on every day of the spells whose window it lies in.
-    fn amount(
-        &mut self,
-        spells: &[Spell<'_>],
-        window: usize,
-        number: Number,
-        day: usize,
-        amount: i64,
-        paid: bool,
-    ) {
-        let end = day + WINDOWS[window] as usize;
-        for spell in spells.iter().filter(|spell| spell.paid || !paid) {
-            let run = (day.max(spell.from).max(self.kept), end.min(spell.to));
-            self.changes.add(self.length, window, number, run, amount);
-        }
     }
 }
