@@ -1,8 +1,8 @@
 //! What a rollup leaves for the next one, packed: blocks of members with their rolling windows, and what the members of a
 //! block did on each of the last days.
 //!
-//! Invariant: it is of the facts at the head's `rolled_revision` and stands on its day, and is written in the same
-//! transaction.
+//! Invariant: it stands on the head's day and is of the facts that the head is of; it is written in the same transaction,
+//! at the head's `rolled_at`.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -20,7 +20,8 @@ use crate::{
     store::{Store, Tx},
 };
 
-/// Members of a block: a page is some kilobytes, and what one block unfolds to fits into memory many times.
+/// Members of a block, and as many as are new on one day: a page is some kilobytes, and what one block unfolds to fits
+/// into memory many times.
 pub const BLOCK: usize = 2_048;
 
 const WINDOWS: Table<'static> = Table {

@@ -38,7 +38,8 @@ const HEADS: Table<'static> = Table {
         "looked_on",
         "flags",
         "rolled_from",
-        "rolled_revision",
+        "rolled_at",
+        "kept_revision",
     ]),
 };
 
@@ -61,7 +62,7 @@ pub struct RollupHead {
     pub revision: u64,
     /// What is wrong with the facts.
     pub flags: Vec<Flag>,
-    /// The first of the days whose activity is kept for the next rollup, where it is.
+    /// The first of the days whose activity is kept for the next rollup, where it is; `rolled_from` in the database.
     pub kept_from: Option<NaiveDate>,
 }
 
@@ -96,23 +97,24 @@ impl Store {
     pub async fn rollup_head(&self, connection: &ConnectionId) -> Result<Option<RollupHead>> {
         let sql =
             "select as_of, history_start, definition_version, run_id, members, computed_at, revision, flags,
-                rolled_from, rolled_revision
+                rolled_from, rolled_at
             from rollup_heads where connection_id = $1";
         let values = [connection.as_str().into()];
         let Some(row) = row(&self.db, "read a rollup's head", sql, values).await? else { return Ok(None) };
-        let (revision, kept_from): (i64, Option<NaiveDate>) = (row.get("revision")?, row.get("rolled_from")?);
-        let kept: Option<i64> = row.get("rolled_revision")?;
+        let (rolled_from, rolled_at): (Option<NaiveDate>, Option<DateTime<Utc>>) =
+            (row.get("rolled_from")?, row.get("rolled_at")?);
+        let computed_at = row.get("computed_at")?;
         Ok(Some(RollupHead {
             as_of: row.get("as_of")?,
             history_start: row.get("history_start")?,
             definition_version: row.count("definition_version")?,
             run_id: row.parsed("run_id", |text| text.parse().ok())?,
             members: row.count("members")?,
-            computed_at: row.get("computed_at")?,
+            computed_at,
             revision: row.count("revision")?,
             flags: row.json("flags")?,
-            // A program that keeps nothing may have written the head meanwhile.
-            kept_from: kept_from.filter(|_| kept == Some(revision)),
+            // Another version, which keeps nothing here, may have written the head meanwhile.
+            kept_from: rolled_from.filter(|_| rolled_at == Some(computed_at)),
         }))
     }
 }
@@ -185,6 +187,8 @@ fn head_values(connection: &ConnectionId, head: &RollupHead) -> Vec<Value> {
         head.computed_at.date_naive().into(),
         serde_json::json!(head.flags).to_string().into(),
         head.kept_from.into(),
-        head.kept_from.map(|_| i64::try_from(head.revision).unwrap_or(i64::MAX)).into(),
+        head.kept_from.map(|_| head.computed_at).into(),
+        // What the version before kept is of no more use to it.
+        None::<i64>.into(),
     ]
 }

@@ -198,7 +198,7 @@ impl Table<'_> {
 
     /// Makes rows whose keys are there what `values` says of these items, where they say something else; tells how many.
     /// The first column of the key is the same in all of them, and left out of the values. While the database works on
-    /// some rows, the next are made.
+    /// some rows, the next are made. Rows are locked in no order: of two writers, one has to wait somewhere before.
     pub(crate) fn update<'b, I: Sync>(
         &'b self,
         db: &'b impl ConnectionTrait,

@@ -93,7 +93,9 @@ async fn compute(
     let before = store.rollup_head(connection).await?;
     let (rollup, packed) = match (Plan::new(&span, &mark, before.as_ref()), &before) {
         (Plan::Nothing, Some(before)) => (standing(store, connection, before).await?, None),
-        (Plan::Recent { read }, _) => recent::recent(store, connection, &span, read).await?,
+        (Plan::Recent { read }, Some(before)) => {
+            recent::recent(store, connection, &span, read, before.as_of).await?
+        }
         _ => fold::whole(store, connection, &span).await?,
     };
     // A rebuild has them.

@@ -9,9 +9,11 @@ create table activity_windows (
     primary key (connection_id, block)
 );
 
--- The first of the days whose activity_pages are kept up to as_of, and the revision of facts that these and the windows are
--- of. Of another one than the head's, they say nothing.
+-- The first of the days whose activity_pages are kept up to as_of, and when what is kept was written: at another time than
+-- the head was, it says nothing, since another version wrote the head. They take the place of kept_from and kept_revision,
+-- which go with activity_blocks.
 alter table rollup_heads add column rolled_from {date};
-alter table rollup_heads add column rolled_revision bigint;
+alter table rollup_heads add column rolled_at {time};
 
-comment on table activity_windows is 'How the windows of members stand on a day, packed for the next rollup. For queries, see utilization_seats_v1.';
+comment on table activity_blocks is 'Written by the version before activity_windows, and of no more use.';
+comment on table activity_windows is 'How the windows of members stand on a day, in the order of activity_pages, packed for the next rollup. For queries, see utilization_seats_v1.';

@@ -7,6 +7,9 @@ use tidemark_domain::{
 };
 use tidemark_store::{Error, RollupHead, RollupMark, Store};
 
+/// Days that are read at once, of everybody. Of more, members are read page by page.
+const MOST_DAYS: i64 = 15;
+
 /// The days a rollup speaks for, and the run that brought the last of them.
 pub(super) struct Span {
     pub(super) coverage: Coverage,
@@ -61,7 +64,9 @@ impl Plan {
         };
         // Of every window that changes, all days have to be there, and the one that goes out of it.
         match before.kept_from {
-            Some(kept) if read.0 > reach(kept) => Self::Recent { read },
+            Some(kept) if read.0 > reach(kept) && (read.1 - read.0).num_days() < MOST_DAYS => {
+                Self::Recent { read }
+            }
             _ => Self::Whole,
         }
     }
@@ -112,5 +117,11 @@ mod tests {
         assert_eq!(plan(Some((286, 286)), Some(300), kept), recent(286, 286), "90 days before are kept");
         assert_eq!(plan(Some((285, 285)), Some(300), kept), Plan::Whole, "one more is not");
         assert_eq!(plan(None, Some(299), None), Plan::Whole, "nothing is kept");
+        assert_eq!(plan(None, Some(285), Some(181)), recent(286, 300), "two weeks later");
+        assert_eq!(
+            plan(None, Some(284), Some(180)),
+            Plan::Whole,
+            "after that, everybody's days are too many"
+        );
     }
 }

@@ -28,15 +28,16 @@ const NEWCOMERS: usize = 500;
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// The windows from the first of the days `read` on: they go back to the day before it, and from there on with the facts
-/// of those days. Everything, where that is not enough.
+/// The windows from the first of the days `read` on: from the day `before`, on which they stand, they go back to the day
+/// before it, and from there on with the facts of those days. Everything, where that is not enough.
 pub(super) async fn recent(
     store: &Store,
     connection: &ConnectionId,
     span: &Span,
     read: (NaiveDate, NaiveDate),
+    before: NaiveDate,
 ) -> Result<(Rollup, Option<Packed>)> {
-    let facts = Arc::new(Facts::read(store, connection, span, read).await?);
+    let facts = Arc::new(Facts::read(store, connection, span, read, before).await?);
     match all(facts).await? {
         Some((rollup, packed)) => Ok((rollup, Some(packed))),
         None => fold::whole(store, connection, span).await,
@@ -54,6 +55,8 @@ struct Facts {
     roster_start: NaiveDate,
     /// The days whose facts were read again.
     read: (NaiveDate, NaiveDate),
+    /// The day on which what is kept stands.
+    before: NaiveDate,
     fresh: HashMap<Uuid, Vec<DayUse>>,
     histories: HashMap<Uuid, MemberHistory>,
 }
@@ -64,10 +67,11 @@ impl Facts {
         connection: &ConnectionId,
         span: &Span,
         read: (NaiveDate, NaiveDate),
+        before: NaiveDate,
     ) -> Result<Self> {
         let (uses, histories) = ((store.clone(), connection.clone()), (store.clone(), connection.clone()));
         let (fresh, histories) = tokio::try_join!(
-            apart(async move { uses.0.uses_on(&uses.1, read).await }),
+            apart(async move { uses_on(&uses.0, &uses.1, read).await }),
             apart(async move { histories.0.histories(&histories.1).await }),
         )?;
         Ok(Self {
@@ -78,6 +82,7 @@ impl Facts {
             coverage: span.coverage.clone(),
             roster_start: span.roster_start,
             read,
+            before,
             fresh,
             histories,
         })
@@ -120,7 +125,8 @@ impl Facts {
     /// None where somebody's cohort is another one than before, which changes it on all days; or where what is kept does
     /// not fit.
     async fn block(self: Arc<Self>, number: u64) -> Result<Option<Moved>> {
-        let Some(block) = self.store.recent_block(&self.connection, number).await? else { return Ok(None) };
+        let block = self.store.recent_block(&self.connection, number).await?;
+        let Some(block) = block.filter(|block| block.on == self.before) else { return Ok(None) };
         let needed = block.needed(self.read.0, self.last);
         let pages = self.store.recent_pages(&self.connection, number, &needed).await?;
         let moved = spawn_blocking(move || self.moved(number, block, pages)).await;
@@ -258,6 +264,21 @@ async fn all(facts: Arc<Facts>) -> Result<Option<(Rollup, Packed)>> {
     }
     rollup.flags = facts.flags(&packed, uniformity).await?;
     Ok(Some((rollup, Packed { from: kept_from(facts.last), blocks: packed, is_whole: false })))
+}
+
+/// What everybody did on those days, a day after the other: the rows of one are many.
+async fn uses_on(
+    store: &Store,
+    connection: &ConnectionId,
+    days: (NaiveDate, NaiveDate),
+) -> Result<HashMap<Uuid, Vec<DayUse>>> {
+    let mut uses: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
+    for day in days.0.iter_days().take_while(|day| *day <= days.1) {
+        for (member, on) in store.uses_on(connection, (day, day)).await? {
+            uses.entry(member).or_default().extend(on);
+        }
+    }
+    Ok(uses)
 }
 
 /// In a task of its own: rows are read and decoded beside those of others. Dropped, it ends.
