@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     dialect,
     error::Result,
-    roster::read_standing,
-    statement::{Row, corrupt, placeholders, row, rows},
+    roster::{self, read_standing},
+    statement::{Row, corrupt, placeholders, rows},
     store::Store,
 };
 
@@ -115,9 +115,7 @@ impl Whose<'_> {
 impl Store {
     /// The day of the first listing of members, if there was one.
     pub async fn roster_start(&self, connection: &ConnectionId) -> Result<Option<NaiveDate>> {
-        let sql = "select min(valid_from) as first from member_versions where connection_id = $1";
-        let found = row(&self.db, "find the first listing", sql, [connection.as_str().into()]).await?;
-        found.map_or(Ok(None), |row| row.get("first"))
+        roster::roster_start(&self.db, connection).await
     }
 
     /// A page of members by id, each with the days of a range, and two dates that tell of the days before.

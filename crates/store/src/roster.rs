@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::NaiveDate;
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 use serde::{Deserialize, Serialize};
 use tidemark_domain::{
     id::ConnectionId,
@@ -150,6 +150,16 @@ impl Store {
     }
 }
 
+/// The day of the first listing of members, if there was one.
+pub(crate) async fn roster_start(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+) -> Result<Option<NaiveDate>> {
+    let sql = "select min(valid_from) as first from member_versions where connection_id = $1";
+    let found = row(db, "find the first listing", sql, [connection.as_str().into()]).await?;
+    found.map_or(Ok(None), |row| row.get("first"))
+}
+
 impl Store {
     /// The members who are on the list now, disabled and pending ones included.
     pub async fn member_ids(&self, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
@@ -194,10 +204,8 @@ impl Tx {
         valid_from: NaiveDate,
     ) -> Result<RosterChange> {
         let known = self.known_members(connection).await?;
-        let sql = "select min(valid_from) as first from member_versions where connection_id = $1";
-        let start = row(&self.tx, "find the first listing", sql, [connection.as_str().into()]).await?;
-        let start: Option<NaiveDate> = start.map_or(Ok(None), |row| row.get("first"))?;
         let plan = Plan::new(&known, listing, valid_from);
+        let start = if plan.versions.is_empty() { None } else { roster_start(&self.tx, connection).await? };
         let people = plan.people.iter().map(|member| -> Vec<Value> {
             let (name, email) = (member.name.clone(), member.email.clone());
             vec![connection.as_str().into(), member.member_id.into(), name.into(), email.into()]
