@@ -12,10 +12,10 @@ use tidemark_domain::{
     id::ConnectionId,
     rollup::{
         Block, Coverage, Cut, DayUse, Ending, Flag, Fold, Judge, Key, Pages, Rolling, Rollup, Seat, Stood,
-        Uniformity, WindowUse, horizon, kept_from,
+        Uniformity, WindowUse, kept_from,
     },
 };
-use tidemark_store::{BLOCK, Error, FoldMember, MemberHistory, Packed, PackedBlock, Store};
+use tidemark_store::{BLOCK, Error, MemberHistory, Packed, PackedBlock, Store};
 use tokio::task::{JoinSet, spawn_blocking};
 use uuid::Uuid;
 
@@ -88,11 +88,6 @@ impl Facts {
         })
     }
 
-    /// The days whose pages are written again.
-    fn written(&self) -> (NaiveDate, NaiveDate) {
-        (self.read.0.max(kept_from(self.last)), self.read.1)
-    }
-
     fn fold(&self) -> Fold {
         Fold::new(self.first, self.last, &self.coverage, self.roster_start)
     }
@@ -162,7 +157,7 @@ impl Facts {
         let judge = Judge::new(self.last, &self.coverage, self.roster_start);
         let seats = block.members.iter().zip(&histories);
         let seats = seats.filter_map(|(member, history)| judge.seat(member, &history.versions)).collect();
-        let (from, to) = self.written();
+        let (from, to) = self.read;
         pages.retain(|day, _| (from..=to).contains(day));
         let mut uniformity = Uniformity::default();
         self.compare(&mut uniformity, &block.members, &pages);
@@ -184,7 +179,7 @@ impl Facts {
 
     /// What is wrong with the facts. Older days are looked at only where those that were read again do not decide.
     async fn flags(&self, blocks: &[PackedBlock], mut uniformity: Uniformity) -> Result<Vec<Flag>> {
-        let (from, to) = self.written();
+        let (from, to) = self.read;
         let others: BTreeSet<_> =
             Uniformity::days(self.last).filter(|day| !(from..=to).contains(day)).collect();
         for number in 0..blocks.len() as u64 {
@@ -235,7 +230,8 @@ async fn all(facts: Arc<Facts>) -> Result<Option<(Rollup, Packed)>> {
     }
     if !newcomers.is_empty() {
         let mut fold = facts.fold();
-        let days = (horizon(facts.first).min(kept_from(facts.last)), facts.last);
+        // So few days are told that no window of theirs begins earlier.
+        let days = (kept_from(facts.last), facts.last);
         let members = store.fold_these(connection, &newcomers, days).await?;
         let empty = || (Block { on: facts.last, members: Vec::new() }, Pages::new());
         if open.is_some() {
@@ -243,19 +239,18 @@ async fn all(facts: Arc<Facts>) -> Result<Option<(Rollup, Packed)>> {
         }
         let (number, (mut block, mut pages)) = (packed.len() as u64, open.unwrap_or_else(empty));
         let place = block.members.len();
-        let kept = |member: &FoldMember| {
-            let start = member.days.partition_point(|one| one.day < kept_from(facts.last));
-            member.days[start..].to_vec()
-        };
-        let days: Vec<_> = members.iter().map(kept).collect();
-        let others =
-            days.iter().flatten().map(|one| one.day).filter(|day| !pages.contains_key(day)).collect();
+        let others = members
+            .iter()
+            .flat_map(|member| &member.days)
+            .map(|one| one.day)
+            .filter(|day| !pages.contains_key(day))
+            .collect();
         pages.extend(store.recent_pages(connection, number, &others).await?);
-        for (at, (member, days)) in members.iter().zip(days).enumerate() {
+        for (at, member) in members.iter().enumerate() {
             block.members.push(fold.member(member.borrowed()));
-            for one in days {
-                uniformity.add(facts.age(one.day), &one);
-                pages.entry(one.day).or_default().push((place + at, one));
+            for one in &member.days {
+                uniformity.add(facts.age(one.day), one);
+                pages.entry(one.day).or_default().push((place + at, *one));
             }
         }
         let Rollup { windows, seats, .. } = fold.finish();
