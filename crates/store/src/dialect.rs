@@ -1,11 +1,12 @@
 //! Everything that differs between PostgreSQL and SQLite: how to open a pool, the names of types in DDL, locks, codes.
 
+mod bulk;
+
 use std::{str::FromStr, time::Duration};
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlxError,
-    SqlxPostgresConnector, SqlxSqliteConnector, Value,
-    sea_query::ArrayType,
+    SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions as _, Connection as _, PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -17,20 +18,16 @@ use uuid::Uuid;
 
 use crate::{
     error::{Cause, Error, Result},
-    statement::{Row, corrupt, placeholders},
+    statement::{Row, corrupt},
     vitals::Pool,
 };
+
+pub(crate) use bulk::{insert, insert_size, tuple, update, upsert_size};
 
 /// How long a caller waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite has one connection, so that a caller waits for every transaction before its own.
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Of values in one parameter.
-const LONGEST_LIST: usize = 10_000;
-/// Of an insert into SQLite.
-const MOST_TUPLES: usize = 256;
-/// Of an upsert into SQLite.
-const MOST_UPSERTED: usize = 500;
 /// Names the migrators' lock among all advisory locks: "tidemark" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7469_6465_6d61_726b;
 
@@ -204,138 +201,6 @@ pub(crate) fn ddl(backend: DbBackend, template: &str) -> String {
         ],
     };
     names.iter().fold(template, |sql, (name, meaning)| sql.replace(name, meaning))
-}
-
-/// A tuple of parameters of a bulk insert. SQLite looks a named parameter up among all the others, which makes thousands
-/// of them slow; PostgreSQL knows no parameter without a number.
-pub(crate) fn tuple(backend: DbBackend, first: usize, width: usize) -> String {
-    match backend {
-        DbBackend::Postgres => format!("({})", placeholders(first, width)),
-        _ => format!("({})", vec!["?"; width].join(", ")),
-    }
-}
-
-/// How many of so many rows the next insert takes; none, where there are none.
-///
-/// PostgreSQL takes a list per column, of any length. SQLite takes tuples: powers of two make few statements.
-pub(crate) fn insert_size(backend: DbBackend, rows: usize) -> Option<usize> {
-    match backend {
-        DbBackend::Postgres => (rows > 0).then_some(rows.min(LONGEST_LIST)),
-        _ => rows.checked_ilog2().map(|power| 1 << power.min(MOST_TUPLES.ilog2())),
-    }
-}
-
-/// How many rows of that many columns an upsert takes.
-pub(crate) fn upsert_size(backend: DbBackend, columns: usize) -> usize {
-    match backend {
-        DbBackend::Postgres => LONGEST_LIST,
-        // At most 32,766 parameters; and more rows make it no faster.
-        _ => MOST_UPSERTED.min(30_000 / columns),
-    }
-}
-
-/// An insert of that many rows, whose columns are of the types of the first row's values.
-pub(crate) fn insert(
-    backend: DbBackend,
-    table: &str,
-    columns: &[&str],
-    size: usize,
-    rows: impl Iterator<Item = Vec<Value>>,
-) -> (String, Vec<Value>) {
-    let names = columns.join(", ");
-    if backend != DbBackend::Postgres {
-        let tuples = vec![tuple(backend, 1, columns.len()); size].join(", ");
-        return (format!("insert into {table} ({names}) values {tuples}"), rows.flatten().collect());
-    }
-    let (rows, lists) = unnested(columns, size, rows, 1);
-    (format!("insert into {table} ({names}) {rows}"), lists)
-}
-
-/// An update of those of that many rows that are there and say something else; `key` columns make the key, the first of
-/// which is the same for all rows. Rows that stay the same are not even locked, as an upsert would.
-pub(crate) fn update(
-    table: &str,
-    (key, columns): (usize, &[&str]),
-    size: usize,
-    of: Value,
-    rows: impl Iterator<Item = Vec<Value>>,
-) -> (String, Vec<Value>) {
-    let (owner, columns) = (columns[0], &columns[1..]);
-    let (keys, rest) = columns.split_at(key - 1);
-    let (rows, mut lists) = unnested(columns, size, rows, 2);
-    lists.insert(0, of);
-    let each = |of: &[&str], one: &dyn Fn(&str) -> String, between: &str| {
-        of.iter().map(|column| one(column)).collect::<Vec<_>>().join(between)
-    };
-    let sql = format!(
-        "update {table} set {} from ({rows}) n where {table}.{owner} = $1 and {} and ({})",
-        each(rest, &|column| format!("{column} = n.{column}"), ", "),
-        each(keys, &|column| format!("{table}.{column} = n.{column}"), " and "),
-        each(rest, &|column| format!("{table}.{column} is distinct from n.{column}"), " or "),
-    );
-    (sql, lists)
-}
-
-/// A `select` that gives the rows, from lists of parameters of which the first has that number.
-///
-/// Only lists of texts and the like, which are of any length, are unnested: of all others, PostgreSQL finds the nth value
-/// at once, four times as fast as it makes a set of them.
-fn unnested(
-    columns: &[&str],
-    size: usize,
-    rows: impl Iterator<Item = Vec<Value>>,
-    first: usize,
-) -> (String, Vec<Value>) {
-    let mut lists: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(size)).collect();
-    for row in rows {
-        lists.iter_mut().zip(row).for_each(|(list, value)| list.push(value));
-    }
-    let (mut sources, mut nulls, mut shown) = (Vec::new(), Vec::new(), Vec::with_capacity(columns.len()));
-    let behind = first + columns.len();
-    let lists = lists.into_iter().zip(columns).enumerate().map(|(at, (mut list, column))| {
-        let kind = list.first().map_or(ArrayType::String, Value::array_type);
-        let parameter = first + at;
-        let value = if is_of_one_size(&kind) {
-            format!("${parameter}[place]")
-        } else {
-            sources.push(parameter);
-            format!("c{parameter}")
-        };
-        // A list knows no null: what is null is told beside it, by a list of its own.
-        let absent: Vec<bool> = list.iter().map(|value| *value == value.as_null()).collect();
-        if absent.contains(&true) {
-            let nullable = list.iter_mut().zip(&absent).filter(|(_, absent)| **absent);
-            nullable.for_each(|(value, _)| *value = value.dummy_value());
-            let null = behind + nulls.len();
-            shown.push(format!("case when ${null}[place] then null else {value} end as {column}"));
-            nulls.push(array(ArrayType::Bool, absent.into_iter().map(Value::from).collect()));
-        } else {
-            shown.push(format!("{value} as {column}"));
-        }
-        array(kind, list)
-    });
-    let lists: Vec<_> = lists.collect();
-    let places = if sources.is_empty() {
-        format!("generate_subscripts(${first}, 1) as rows (place)")
-    } else {
-        let each = |name: &str| {
-            let names: Vec<_> = sources.iter().map(|number| format!("{name}{number}")).collect();
-            names.join(", ")
-        };
-        format!("unnest({}) with ordinality as rows ({}, place)", each("$"), each("c"))
-    };
-    let sql = format!("select {} from {places}", shown.join(", "));
-    (sql, lists.into_iter().chain(nulls).collect())
-}
-
-fn array(kind: ArrayType, values: Vec<Value>) -> Value {
-    Value::Array(kind, Some(Box::new(values)))
-}
-
-/// Whether PostgreSQL keeps all values of that type in as many bytes.
-fn is_of_one_size(kind: &ArrayType) -> bool {
-    use ArrayType::{BigInt, Bool, ChronoDate, ChronoDateTimeUtc, Int, Uuid};
-    matches!(kind, Bool | Int | BigInt | Uuid | ChronoDate | ChronoDateTimeUtc)
 }
 
 /// All ids of a group in one value, for answers that would have a row for each.

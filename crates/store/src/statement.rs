@@ -109,6 +109,9 @@ pub(crate) fn corrupt(column: &str) -> Error {
     Error::Corrupt { what: format!("a value in `{column}`") }
 }
 
+/// A statement for many rows, with their values.
+pub(crate) type Bulk = (String, Vec<Value>);
+
 /// A table that is written many rows at a time.
 pub(crate) struct Table<'a> {
     pub(crate) name: &'static str,
@@ -181,11 +184,7 @@ impl Table<'_> {
     }
 
     /// Statements for all rows, with as many in each as one takes.
-    fn upserts(
-        &self,
-        backend: DbBackend,
-        rows: impl IntoIterator<Item = Vec<Value>>,
-    ) -> Vec<(String, Vec<Value>)> {
+    fn upserts(&self, backend: DbBackend, rows: impl IntoIterator<Item = Vec<Value>>) -> Vec<Bulk> {
         let batches = batches(rows, dialect::upsert_size(backend, self.columns.len()));
         let upsert = |batch: Vec<Vec<Value>>| {
             let size = batch.len();
@@ -197,8 +196,8 @@ impl Table<'_> {
     }
 
     /// Makes rows whose keys are there what `values` says of these items, where they say something else; tells how many.
-    /// The first column of the key is the same in all of them, and left out of the values. While the database works on
-    /// some rows, the next are made. Rows are locked in no order: of two writers, one has to wait somewhere before.
+    /// The first column of the key is the same in all of them, and left out of the values; the items come in the order of
+    /// the second. While the database works on some rows, the next are made. Rows are locked in no order: of two writers, one has to wait somewhere before.
     pub(crate) fn update<'b, I: Sync>(
         &'b self,
         db: &'b impl ConnectionTrait,
