@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::NaiveDate;
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 use tidemark_domain::{
     activity::{COUNTER_TABLE, Counters, Kind},
     id::ConnectionId,
@@ -19,8 +19,8 @@ use crate::{
     dialect,
     error::Result,
     roster::{self, read_standing},
-    statement::{Row, corrupt, placeholders, rows},
-    store::Store,
+    statement::{Row, corrupt, each_row, placeholders, rows},
+    store::{Store, Tx},
 };
 
 /// A member as the fold takes it.
@@ -128,7 +128,7 @@ impl Store {
     ) -> Result<Vec<FoldMember>> {
         let ids = self.member_page(connection, after, limit).await?;
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
-        self.facts_of(connection, &Whose::Between(*first, *last), &ids, days).await
+        facts_of(&self.db, connection, &Whose::Between(*first, *last), &ids, days).await
     }
 
     /// These members, in the same way.
@@ -138,51 +138,12 @@ impl Store {
         ids: &[Uuid],
         days: (NaiveDate, NaiveDate),
     ) -> Result<Vec<FoldMember>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.facts_of(connection, &Whose::These(ids), ids, days).await
-    }
-
-    async fn facts_of(
-        &self,
-        connection: &ConnectionId,
-        whose: &Whose<'_>,
-        ids: &[Uuid],
-        days: (NaiveDate, NaiveDate),
-    ) -> Result<Vec<FoldMember>> {
-        let mut uses = self.uses_of(connection, whose, days).await?;
-        let mut histories = self.histories_of(connection, whose).await?;
-        let mut older = self.older_days(connection, whose, days.0).await?;
-        let members = ids.iter().copied().map(|member_id| {
-            let (first_row, active_before) = older.remove(&member_id).unwrap_or_default();
-            FoldMember {
-                member_id,
-                first_row,
-                active_before,
-                days: uses.remove(&member_id).unwrap_or_default(),
-                standing: histories.remove(&member_id).unwrap_or_default(),
-            }
-        });
-        Ok(members.collect())
+        these(&self.db, connection, ids, days).await
     }
 
     /// Histories and teams of everybody who ever stood on the member list.
     pub async fn histories(&self, connection: &ConnectionId) -> Result<HashMap<Uuid, MemberHistory>> {
-        self.histories_of(connection, &Whose::Between(Uuid::nil(), Uuid::max())).await
-    }
-
-    async fn histories_of(
-        &self,
-        connection: &ConnectionId,
-        whose: &Whose<'_>,
-    ) -> Result<HashMap<Uuid, MemberHistory>> {
-        let mut teams = self.teams_of(connection, whose).await?;
-        let versions = self.versions_of(connection, whose).await?;
-        let histories = versions.into_iter().map(|(id, versions)| {
-            (id, MemberHistory { versions, teams: teams.remove(&id).unwrap_or_default() })
-        });
-        Ok(histories.collect())
+        histories_of(&self.db, connection, &Whose::Between(Uuid::nil(), Uuid::max())).await
     }
 
     /// What everybody did on those days, by member and oldest first; also of ids that the member list never had.
@@ -197,31 +158,12 @@ impl Store {
         );
         let values = [connection.as_str().into(), from.into(), to.into()];
         let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
-        for row in rows(&self.db, "read days of activity", sql, values).await? {
-            let (member, day) = read_use(&row)?;
+        let keep = |row: &Row| {
+            let (member, day) = read_use(row)?;
             days.entry(member).or_default().push(day);
-        }
-        Ok(days)
-    }
-
-    async fn uses_of(
-        &self,
-        connection: &ConnectionId,
-        whose: &Whose<'_>,
-        (from, to): (NaiveDate, NaiveDate),
-    ) -> Result<HashMap<Uuid, Vec<DayUse>>> {
-        let (condition, of) = whose.condition("member_id", 4);
-        let sql = format!(
-            "select {} from member_days where connection_id = $1 and day between $2 and $3 and {condition}
-                order by member_id, day",
-            use_columns()
-        );
-        let values = [connection.as_str().into(), from.into(), to.into()].into_iter().chain(of);
-        let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
-        for row in rows(&self.db, "read activity of members", sql, values).await? {
-            let (member, day) = read_use(&row)?;
-            days.entry(member).or_default().push(day);
-        }
+            Ok(())
+        };
+        each_row(&self.db, "read days of activity", sql, values, keep).await?;
         Ok(days)
     }
 
@@ -239,76 +181,157 @@ impl Store {
         let rows = rows(&self.db, "list members of teams", sql, values.collect::<Vec<_>>()).await?;
         rows.iter().map(|row| row.get("member_id")).collect()
     }
+}
 
-    /// The roster history of each, oldest first.
-    pub(crate) async fn versions_of(
+impl Tx {
+    /// These members, as [`Store::fold_these`] has them.
+    pub async fn fold_these(
         &self,
         connection: &ConnectionId,
-        whose: &Whose<'_>,
-    ) -> Result<HashMap<Uuid, Vec<Version>>> {
-        // Few standings, shared by many.
-        let (backend, (condition, of)) = (self.db.get_database_backend(), whose.condition("member_id", 2));
-        let sql = format!(
-            "select {} as ids, valid_from, role, disabled, pending from member_versions
-            where connection_id = $1 and {condition} group by valid_from, role, disabled, pending order by valid_from",
-            dialect::ids(backend, "member_id")
-        );
-        let values = std::iter::once(connection.as_str().into()).chain(of);
-        let mut versions: HashMap<Uuid, Vec<Version>> = HashMap::new();
-        for row in rows(&self.db, "read member versions", sql, values).await? {
-            let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
-            for member in dialect::read_ids(backend, &row, 0)? {
-                versions.entry(member).or_default().push(version.clone());
-            }
+        ids: &[Uuid],
+        days: (NaiveDate, NaiveDate),
+    ) -> Result<Vec<FoldMember>> {
+        these(&self.tx, connection, ids, days).await
+    }
+}
+
+async fn these(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    ids: &[Uuid],
+    days: (NaiveDate, NaiveDate),
+) -> Result<Vec<FoldMember>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    facts_of(db, connection, &Whose::These(ids), ids, days).await
+}
+
+async fn facts_of(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    whose: &Whose<'_>,
+    ids: &[Uuid],
+    days: (NaiveDate, NaiveDate),
+) -> Result<Vec<FoldMember>> {
+    let mut uses = uses_of(db, connection, whose, days).await?;
+    let mut histories = histories_of(db, connection, whose).await?;
+    let mut older = older_days(db, connection, whose, days.0).await?;
+    let members = ids.iter().copied().map(|member_id| {
+        let (first_row, active_before) = older.remove(&member_id).unwrap_or_default();
+        FoldMember {
+            member_id,
+            first_row,
+            active_before,
+            days: uses.remove(&member_id).unwrap_or_default(),
+            standing: histories.remove(&member_id).unwrap_or_default(),
         }
-        Ok(versions)
-    }
+    });
+    Ok(members.collect())
+}
 
-    async fn teams_of(
-        &self,
-        connection: &ConnectionId,
-        whose: &Whose<'_>,
-    ) -> Result<HashMap<Uuid, Vec<Uuid>>> {
-        let (condition, of) = whose.condition("member_id", 2);
-        let backend = self.db.get_database_backend();
-        let sql = format!(
-            "select {} as ids, team_id from team_members where connection_id = $1 and {condition}
-            group by team_id order by team_id",
-            dialect::ids(backend, "member_id")
-        );
-        let mut teams: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        let values = std::iter::once(connection.as_str().into()).chain(of);
-        for row in rows(&self.db, "read teams of members", sql, values).await? {
-            let team = row.at(1)?;
-            for member in dialect::read_ids(backend, &row, 0)? {
-                teams.entry(member).or_default().push(team);
-            }
+async fn histories_of(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    whose: &Whose<'_>,
+) -> Result<HashMap<Uuid, MemberHistory>> {
+    let mut teams = teams_of(db, connection, whose).await?;
+    let versions = versions_of(db, connection, whose).await?;
+    let histories = versions
+        .into_iter()
+        .map(|(id, versions)| (id, MemberHistory { versions, teams: teams.remove(&id).unwrap_or_default() }));
+    Ok(histories.collect())
+}
+
+async fn uses_of(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    whose: &Whose<'_>,
+    (from, to): (NaiveDate, NaiveDate),
+) -> Result<HashMap<Uuid, Vec<DayUse>>> {
+    let (condition, of) = whose.condition("member_id", 4);
+    let sql = format!(
+        "select {} from member_days where connection_id = $1 and day between $2 and $3 and {condition}
+            order by member_id, day",
+        use_columns()
+    );
+    let values = [connection.as_str().into(), from.into(), to.into()].into_iter().chain(of);
+    let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
+    for row in rows(db, "read activity of members", sql, values).await? {
+        let (member, day) = read_use(&row)?;
+        days.entry(member).or_default().push(day);
+    }
+    Ok(days)
+}
+
+/// The roster history of each, oldest first.
+pub(crate) async fn versions_of(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    whose: &Whose<'_>,
+) -> Result<HashMap<Uuid, Vec<Version>>> {
+    // Few standings, shared by many.
+    let (backend, (condition, of)) = (db.get_database_backend(), whose.condition("member_id", 2));
+    let sql = format!(
+        "select {} as ids, valid_from, role, disabled, pending from member_versions
+        where connection_id = $1 and {condition} group by valid_from, role, disabled, pending order by valid_from",
+        dialect::ids(backend, "member_id")
+    );
+    let values = std::iter::once(connection.as_str().into()).chain(of);
+    let mut versions: HashMap<Uuid, Vec<Version>> = HashMap::new();
+    for row in rows(db, "read member versions", sql, values).await? {
+        let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
+        for member in dialect::read_ids(backend, &row, 0)? {
+            versions.entry(member).or_default().push(version.clone());
         }
-        Ok(teams)
     }
+    Ok(versions)
+}
 
-    /// First row and last active day of the days before, per member. Each is one step down the key, so that years of
-    /// history cost no more than a day.
-    async fn older_days(
-        &self,
-        connection: &ConnectionId,
-        whose: &Whose<'_>,
-        before: NaiveDate,
-    ) -> Result<BTreeMap<Uuid, (Option<NaiveDate>, Option<NaiveDate>)>> {
-        let (active, (condition, of)) = (active_condition(), whose.condition("m.member_id", 3));
-        let sql = format!(
-            "select m.member_id,
-                (select d.day from member_days d where d.connection_id = $1 and d.member_id = m.member_id
-                    and d.day < $2 order by d.day limit 1) as first_row,
-                (select d.day from member_days d where d.connection_id = $1 and d.member_id = m.member_id
-                    and d.day < $2 and {active} order by d.day desc limit 1) as active_before
-            from members m where m.connection_id = $1 and {condition}"
-        );
-        let values = [connection.as_str().into(), before.into()].into_iter().chain(of);
-        let rows = rows(&self.db, "read older activity", sql, values).await?;
-        let days = rows
-            .iter()
-            .map(|row| Ok((row.get("member_id")?, (row.get("first_row")?, row.get("active_before")?))));
-        days.collect()
+async fn teams_of(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    whose: &Whose<'_>,
+) -> Result<HashMap<Uuid, Vec<Uuid>>> {
+    let (condition, of) = whose.condition("member_id", 2);
+    let backend = db.get_database_backend();
+    let sql = format!(
+        "select {} as ids, team_id from team_members where connection_id = $1 and {condition}
+        group by team_id order by team_id",
+        dialect::ids(backend, "member_id")
+    );
+    let mut teams: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    let values = std::iter::once(connection.as_str().into()).chain(of);
+    for row in rows(db, "read teams of members", sql, values).await? {
+        let team = row.at(1)?;
+        for member in dialect::read_ids(backend, &row, 0)? {
+            teams.entry(member).or_default().push(team);
+        }
     }
+    Ok(teams)
+}
+
+/// First row and last active day of the days before, per member. Each is one step down the key, so that years of
+/// history cost no more than a day.
+async fn older_days(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    whose: &Whose<'_>,
+    before: NaiveDate,
+) -> Result<BTreeMap<Uuid, (Option<NaiveDate>, Option<NaiveDate>)>> {
+    let (active, (condition, of)) = (active_condition(), whose.condition("m.member_id", 3));
+    let sql = format!(
+        "select m.member_id,
+            (select d.day from member_days d where d.connection_id = $1 and d.member_id = m.member_id
+                and d.day < $2 order by d.day limit 1) as first_row,
+            (select d.day from member_days d where d.connection_id = $1 and d.member_id = m.member_id
+                and d.day < $2 and {active} order by d.day desc limit 1) as active_before
+        from members m where m.connection_id = $1 and {condition}"
+    );
+    let values = [connection.as_str().into(), before.into()].into_iter().chain(of);
+    let rows = rows(db, "read older activity", sql, values).await?;
+    let days = rows
+        .iter()
+        .map(|row| Ok((row.get("member_id")?, (row.get("first_row")?, row.get("active_before")?))));
+    days.collect()
 }

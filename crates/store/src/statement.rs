@@ -3,7 +3,11 @@
 
 use std::{borrow::Cow, pin::Pin};
 
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
+use futures::TryStreamExt as _;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, StreamTrait as _, TryGetable,
+    Value,
+};
 
 use crate::{
     dialect,
@@ -34,6 +38,22 @@ pub(crate) async fn rows(
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = db.query_all_raw(statement).await.map_err(failed(attempted))?;
     Ok(rows.into_iter().map(Row).collect())
+}
+
+/// Runs a statement that gives many rows, each of which is read while the others are on their way.
+pub(crate) async fn each_row(
+    db: &DatabaseConnection,
+    attempted: &'static str,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+    mut read: impl FnMut(&Row) -> Result<()>,
+) -> Result<()> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let mut rows = db.stream_raw(statement).await.map_err(failed(attempted))?;
+    while let Some(row) = rows.try_next().await.map_err(failed(attempted))? {
+        read(&Row(row))?;
+    }
+    Ok(())
 }
 
 /// Runs a statement that gives one row or none.
