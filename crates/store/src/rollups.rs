@@ -77,8 +77,20 @@ pub struct NewRollup {
     pub teams: Option<TeamNumbers>,
     /// What is recommended.
     pub recommendations: Vec<Recommendation>,
-    /// What is kept for the next one, where it is other than before.
-    pub packed: Option<Packed>,
+    /// What is to be written besides.
+    pub rest: Rest,
+}
+
+/// What of a rollup depends on how it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// The seats, and everything that is kept for the next one; nothing, where that stays as it is.
+    Put(Option<Packed>),
+    /// Nothing: seats and what is kept were written before in the same transaction.
+    Written {
+        /// How many of the seats changed.
+        seats: u64,
+    },
 }
 
 /// All numbers of some teams.
@@ -137,9 +149,10 @@ impl Tx {
     /// those of teams that were computed again. Takes away the mark that it has seen.
     ///
     /// None, with nothing written, where a rollup of a newer day or of later facts stands already: the head goes first,
-    /// so that of two writers the second waits for the first and then sees its day.
+    /// so that of two writers the second waits for the first and then sees its day. Who writes seats before, has to look
+    /// at the head before that.
     pub async fn write_rollup(&self, connection: &ConnectionId, new: &NewRollup) -> Result<Option<Changed>> {
-        let NewRollup { head, rollup, teams, recommendations, packed } = new;
+        let NewRollup { head, rollup, teams, recommendations, rest } = new;
         let upsert = HEADS.upsert(self.tx.get_database_backend());
         let newest = format!(
             "{upsert} where rollup_heads.as_of <= excluded.as_of and rollup_heads.revision <= excluded.revision"
@@ -162,10 +175,13 @@ impl Tx {
             first_day: days.map(|(first, _)| first),
             last_day: days.map(|(_, last)| last),
             numbers,
-            seats: self.put_seats(connection, &rollup.seats).await?,
+            seats: match rest {
+                Rest::Put(_) => self.put_seats(connection, &rollup.seats).await?,
+                Rest::Written { seats } => *seats,
+            },
             recommendations: self.put_recommendations(connection, recommendations).await?,
         };
-        if let Some(packed) = packed {
+        if let Rest::Put(Some(packed)) = rest {
             self.put_packed(connection, packed).await?;
         }
         self.put_data_flags(connection, &head.flags, head.computed_at).await?;

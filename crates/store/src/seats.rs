@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use sea_orm::{ConnectionTrait as _, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 use tidemark_domain::{
     exemption::Exemption,
     id::ConnectionId,
@@ -19,9 +19,12 @@ use crate::{
     acceptances, dialect,
     error::Result,
     exemptions,
-    statement::{Row, Table, execute, int, row, rows},
+    statement::{Bulk, Row, Table, UPDATED_AT_ONCE, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
+
+/// Rows that one statement deletes.
+const DELETED_AT_ONCE: usize = 500;
 
 const SEATS: Table<'static> = Table {
     name: "seats",
@@ -155,6 +158,11 @@ impl Store {
         rows.iter().map(read_seat).collect()
     }
 
+    /// Whose seats there are.
+    pub async fn seats_there(&self, connection: &ConnectionId) -> Result<SeatsThere> {
+        SeatsThere::read(&self.db, connection).await
+    }
+
     /// What the newest rollup recommends, surest first.
     pub async fn recommendations(&self, connection: &ConnectionId) -> Result<Vec<Recommendation>> {
         let values = [connection.as_str().into()];
@@ -186,26 +194,70 @@ pub(crate) fn read_seat_row(row: &Row) -> Result<SeatRow> {
     })
 }
 
-impl Tx {
-    /// Makes the seats what the rollup says; gives how many were not so already. The database compares: nothing is read
-    /// but the ids of those that are there.
-    pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
-        let id = || Value::from(connection.as_str());
-        let there = self.ids_in("seats", connection).await?;
-        let mut wanted: Vec<_> = seats.iter().collect();
-        wanted.sort_by_key(|seat| seat.member_id);
-        let gone: Vec<_> = {
-            let wanted: BTreeSet<_> = wanted.iter().map(|seat| seat.member_id).collect();
-            there.difference(&wanted).copied().collect()
-        };
+/// Whose seats are there before a rollup is written.
+#[derive(Debug)]
+pub struct SeatsThere {
+    backend: DbBackend,
+    connection: ConnectionId,
+    members: BTreeSet<Uuid>,
+}
+
+/// Seats as statements, made where the database is still busy with others.
+#[derive(Debug)]
+pub struct SeatStatements {
+    updates: Vec<Bulk>,
+    fresh: Vec<Vec<Value>>,
+}
+
+impl SeatsThere {
+    async fn read(db: &impl ConnectionTrait, connection: &ConnectionId) -> Result<Self> {
+        let members = ids_in(db, "seats", connection).await?;
+        Ok(Self { backend: db.get_database_backend(), connection: connection.clone(), members })
+    }
+
+    /// How these seats are written. The database compares, so that those that stay the same are left alone.
+    pub fn statements(&self, seats: &[Seat]) -> SeatStatements {
+        let id = Value::from(self.connection.as_str());
+        let mut seats: Vec<_> = seats.iter().collect();
+        seats.sort_by_key(|seat| seat.member_id);
         let (known, fresh): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|seat| there.contains(&seat.member_id));
-        let changed = SEATS.update(&self.tx, "write seats", id(), &known, |seat| seat_values(seat)).await?;
-        let rows: Vec<_> =
-            fresh.iter().map(|seat| std::iter::once(id()).chain(seat_values(seat)).collect()).collect();
-        SEATS.insert(&self.tx, "add seats", rows).await?;
-        let gone = self.delete_of("seats", connection, &gone).await?;
-        Ok(changed + fresh.len() as u64 + gone)
+            seats.into_iter().partition(|seat| self.members.contains(&seat.member_id));
+        SeatStatements {
+            updates: SEATS.updates(self.backend, &id, &known, |seat| seat_values(seat)),
+            fresh: fresh
+                .into_iter()
+                .map(|seat| std::iter::once(id.clone()).chain(seat_values(seat)).collect())
+                .collect(),
+        }
+    }
+}
+
+impl Tx {
+    /// Makes the seats what the rollup says; gives how many were not so already.
+    pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
+        let there = SeatsThere::read(&self.tx, connection).await?;
+        let mut changed = 0;
+        for some in seats.chunks(UPDATED_AT_ONCE) {
+            changed += self.write_seats(there.statements(some)).await?;
+        }
+        Ok(changed + self.forget_seats(&there, seats).await?)
+    }
+
+    /// Writes some seats; gives how many were other than that.
+    pub async fn write_seats(&self, statements: SeatStatements) -> Result<u64> {
+        let mut changed = statements.fresh.len() as u64;
+        for (sql, values) in statements.updates {
+            changed += execute(&self.tx, "write seats", sql, values).await?;
+        }
+        SEATS.insert(&self.tx, "add seats", statements.fresh).await?;
+        Ok(changed)
+    }
+
+    /// Deletes the seats of those who have none any more; gives how many.
+    pub async fn forget_seats(&self, there: &SeatsThere, seats: &[Seat]) -> Result<u64> {
+        let held: BTreeSet<_> = seats.iter().map(|seat| seat.member_id).collect();
+        let gone: Vec<_> = there.members.difference(&held).copied().collect();
+        self.delete_of("seats", &there.connection, &gone).await
     }
 
     /// Makes the recommendations what the rollup says; gives how many were not so already.
@@ -233,17 +285,8 @@ impl Tx {
         connection: &ConnectionId,
         written: &BTreeSet<Uuid>,
     ) -> Result<u64> {
-        let there = self.ids_in(table, connection).await?;
+        let there = ids_in(&self.tx, table, connection).await?;
         self.delete_of(table, connection, &there.difference(written).copied().collect::<Vec<_>>()).await
-    }
-
-    async fn ids_in(&self, table: &'static str, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
-        let backend = self.tx.get_database_backend();
-        let ids = dialect::ids(backend, "member_id");
-        let sql = format!("select coalesce({ids}, '') from {table} where connection_id = $1");
-        let there = row(&self.tx, "list what is there", sql, [connection.as_str().into()]).await?;
-        let there = there.map(|row| dialect::read_ids(backend, &row, 0)).transpose()?;
-        Ok(there.into_iter().flatten().collect())
     }
 
     async fn delete_of(
@@ -253,11 +296,26 @@ impl Tx {
         members: &[Uuid],
     ) -> Result<u64> {
         let mut gone = 0;
-        for member in members {
-            let sql = format!("delete from {table} where connection_id = $1 and member_id = $2");
-            let values = [connection.as_str().into(), (*member).into()];
+        for some in members.chunks(DELETED_AT_ONCE) {
+            let these = placeholders(2, some.len());
+            let sql = format!("delete from {table} where connection_id = $1 and member_id in ({these})");
+            let values = std::iter::once(connection.as_str().into());
+            let values = values.chain(some.iter().map(|member| (*member).into()));
             gone += execute(&self.tx, "delete what is no more", sql, values).await?;
         }
         Ok(gone)
     }
+}
+
+async fn ids_in(
+    db: &impl ConnectionTrait,
+    table: &'static str,
+    connection: &ConnectionId,
+) -> Result<BTreeSet<Uuid>> {
+    let backend = db.get_database_backend();
+    let ids = dialect::ids(backend, "member_id");
+    let sql = format!("select coalesce({ids}, '') from {table} where connection_id = $1");
+    let there = row(db, "list what is there", sql, [connection.as_str().into()]).await?;
+    let there = there.map(|row| dialect::read_ids(backend, &row, 0)).transpose()?;
+    Ok(there.into_iter().flatten().collect())
 }

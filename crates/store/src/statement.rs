@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Of an update on PostgreSQL.
-const UPDATED_AT_ONCE: usize = 2_048;
+pub(crate) const UPDATED_AT_ONCE: usize = 2_048;
 
 /// Runs a statement; tells how many rows it touched.
 pub(crate) async fn execute(
@@ -215,44 +215,26 @@ impl Table<'_> {
         batches.map(upsert).collect()
     }
 
-    /// Makes rows whose keys are there what `values` says of these items, where they say something else; tells how many.
-    /// The first column of the key is the same in all of them, and left out of the values; the items come in the order of
-    /// the second. While the database works on some rows, the next are made. Rows are locked in no order: of two writers, one has to wait somewhere before.
-    pub(crate) fn update<'b, I: Sync>(
-        &'b self,
-        db: &'b impl ConnectionTrait,
-        attempted: &'static str,
-        of: Value,
-        items: &'b [I],
+    /// Statements that make rows whose keys are there what `values` says of these items, where they say something else.
+    /// The first column of the key is the same in all of them, and left out of the values; the items come in the order
+    /// of the second. Rows are locked in no order: of two writers, one has to wait somewhere before.
+    pub(crate) fn updates<I>(
+        &self,
+        backend: DbBackend,
+        of: &Value,
+        items: &[I],
         values: fn(&I) -> Vec<Value>,
-    ) -> Pin<Box<dyn Future<Output = Result<u64>> + Send + 'b>> {
-        if db.get_database_backend() != DbBackend::Postgres {
+    ) -> Vec<Bulk> {
+        if backend != DbBackend::Postgres {
             // The same where all keys are there.
-            let rows =
-                items.iter().map(move |item| std::iter::once(of.clone()).chain(values(item)).collect());
-            return self.put(db, attempted, rows);
+            let rows = items.iter().map(|item| std::iter::once(of.clone()).chain(values(item)).collect());
+            return self.upserts(backend, rows);
         }
         let key = (self.key, &*self.columns);
-        let next = async move |batch: Option<&[I]>| {
-            let batch = batch?;
-            let mut rows = Vec::with_capacity(batch.len());
-            for some in batch.chunks(UPDATED_AT_ONCE / 16) {
-                rows.extend(some.iter().map(values));
-                // What is on its way to the database goes on.
-                tokio::task::yield_now().await;
-            }
-            Some(dialect::update(self.name, key, batch.len(), of.clone(), rows.into_iter()))
-        };
-        Box::pin(async move {
-            let (mut written, mut batches) = (0, items.chunks(UPDATED_AT_ONCE));
-            let mut statement = next(batches.next()).await;
-            while let Some((sql, values)) = statement {
-                let (done, made) = tokio::join!(execute(db, attempted, sql, values), next(batches.next()));
-                written += done?;
-                statement = made;
-            }
-            Ok(written)
-        })
+        let batches = items.chunks(UPDATED_AT_ONCE);
+        let update =
+            |batch: &[I]| dialect::update(self.name, key, batch.len(), of.clone(), batch.iter().map(values));
+        batches.map(update).collect()
     }
 
     /// Inserts rows, of any number and always by the same few statements, so that each is prepared once. A key that is

@@ -16,10 +16,11 @@ use tidemark_domain::{
     exemption::Exemption,
     id::ConnectionId,
     recommendation::recommend,
-    rollup::{DEFINITION_VERSION, Rollup},
+    rollup::{self, DEFINITION_VERSION, Rollup},
 };
 use tidemark_ports::topology::UTILIZATION_SYNCS;
-use tidemark_store::{Error, NewRollup, RollupHead, Store};
+use tidemark_store::{Error, NewRollup, Packed, Rest, RollupHead, Store, TeamNumbers};
+use tokio::try_join;
 
 use plan::{Plan, Span};
 
@@ -54,14 +55,58 @@ pub(crate) enum Outcome {
     Duplicate,
 }
 
-/// What is to be written, and what alerts are judged by besides.
-struct Computed {
-    new: NewRollup,
+/// What is read before anything is written.
+struct Prepared {
+    span: Span,
+    /// The changes of facts that were seen.
+    revision: u64,
+    source: Source,
+    /// The numbers of teams, where some are to be computed again.
+    teams: Option<TeamNumbers>,
     exemptions: Vec<Exemption>,
-    /// There was no rollup before.
-    first_look: bool,
-    /// The rollup whose windows were moved on, where they were.
-    moved_from: Option<RollupHead>,
+    situation: alerts::Facts,
+    /// The first of the days that are kept already.
+    kept_from: Option<NaiveDate>,
+}
+
+/// Where a rollup comes from.
+enum Source {
+    /// It is made, with what is to be kept of it, where that is other than before.
+    Made(Rollup, Option<Packed>),
+    /// From what is kept beside the rollup before.
+    Kept(Box<recent::Facts>),
+}
+
+impl Source {
+    async fn read(
+        store: &Store,
+        connection: &ConnectionId,
+        span: &Span,
+        plan: Plan,
+        before: Option<RollupHead>,
+    ) -> Result<Self, Error> {
+        Ok(match (plan, before) {
+            (Plan::Nothing, Some(before)) => Self::Made(standing(store, connection, &before).await?, None),
+            (Plan::Recent { read }, Some(before)) => {
+                let facts = recent::Facts::read(store, connection, span, read, before).await?;
+                Self::Kept(Box::new(facts))
+            }
+            _ => {
+                let (rollup, packed) = fold::whole(store, connection, span).await?;
+                Self::Made(rollup, Some(packed))
+            }
+        })
+    }
+}
+
+/// What came of writing it.
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    Ended(Outcome),
+    /// Another aggregator wrote the rollup that this one goes on from anew: what was read before may be older.
+    Outrun,
+    /// What is kept is not enough: all days are to be computed.
+    NotEnough,
 }
 
 /// Brings the rollup of a connection up to date with the facts as they are now, whatever the cause says.
@@ -71,68 +116,49 @@ pub(crate) async fn recompute(
     entropy: &dyn Entropy,
     cause: &Cause,
 ) -> Result<Outcome, Error> {
+    let mut is_enough = true;
     loop {
-        let Some(result) = compute(store, clock, cause.connection()).await? else {
+        let Some(prepared) = prepare(store, cause.connection(), is_enough).await? else {
             return Ok(Outcome::NothingCovered);
         };
-        if let Some(outcome) = write(store, clock, entropy, cause, &result).await? {
-            return Ok(outcome);
+        match carry_out(store, clock, entropy, cause, prepared).await? {
+            Attempt::Ended(outcome) => return Ok(outcome),
+            Attempt::Outrun => {}
+            Attempt::NotEnough => is_enough = false,
         }
     }
 }
 
 /// None where nothing is covered.
-async fn compute(
+async fn prepare(
     store: &Store,
-    clock: &dyn Clock,
     connection: &ConnectionId,
-) -> Result<Option<Computed>, Error> {
+    is_enough: bool,
+) -> Result<Option<Prepared>, Error> {
     // The mark before the facts: what is added meanwhile stays marked.
     let mark = store.rollup_mark(connection).await?;
-    let Some(span) = Span::read(store, connection).await? else { return Ok(None) };
-    let before = store.rollup_head(connection).await?;
-    let (rollup, packed) = match (Plan::new(&span, &mark, before.as_ref()), &before) {
-        (Plan::Nothing, Some(before)) => (standing(store, connection, before).await?, None),
-        (Plan::Recent { read }, Some(before)) => {
-            recent::recent(store, connection, &span, read, before.as_of).await?
-        }
-        _ => fold::whole(store, connection, &span).await?,
+    let (span, before, exemptions) = try_join!(
+        Span::read(store, connection),
+        store.rollup_head(connection),
+        store.exemptions(connection),
+    )?;
+    let Some(span) = span else { return Ok(None) };
+    let plan = match Plan::new(&span, &mark, before.as_ref()) {
+        Plan::Recent { .. } if !is_enough => Plan::Whole,
+        plan => plan,
     };
     // A rebuild has them.
-    let teams = if mark.teams.is_empty() || is_whole(&rollup, &span) {
+    let teams = if mark.teams.is_empty() || plan == Plan::Whole {
         None
     } else {
         Some(fold::teams(store, connection, &span, mark.teams).await?)
     };
-    let exemptions = store.exemptions(connection).await?;
-    let new = NewRollup {
-        recommendations: recommend(&rollup, &span.coverage, &exemptions),
-        head: RollupHead {
-            as_of: span.last,
-            history_start: span.first,
-            definition_version: DEFINITION_VERSION,
-            run_id: span.run_id.clone(),
-            members: rollup.seats.len() as u64,
-            computed_at: clock.now(),
-            revision: mark.revision,
-            flags: rollup.flags.clone(),
-            kept_from: match &packed {
-                Some(packed) => Some(packed.from),
-                None => before.as_ref().and_then(|before| before.kept_from),
-            },
-        },
-        rollup,
-        teams,
-        packed,
-    };
-    let first_look = before.is_none();
-    let moved_from = before.filter(|_| new.packed.as_ref().is_some_and(|packed| !packed.is_whole));
-    Ok(Some(Computed { new, exemptions, first_look, moved_from }))
-}
-
-/// Whether the rollup has the numbers of all days.
-fn is_whole(rollup: &Rollup, span: &Span) -> bool {
-    !rollup.windows.is_empty() && rollup.days == (span.first, span.last)
+    let kept_from = before.as_ref().and_then(|before| before.kept_from);
+    let situation = alerts::Facts::read(store, connection, &span, before.is_none());
+    let source = Source::read(store, connection, &span, plan, before);
+    let (situation, source) = try_join!(situation, source)?;
+    let revision = mark.revision;
+    Ok(Some(Prepared { span, revision, source, teams, exemptions, situation, kept_from }))
 }
 
 /// What stands already, where no facts changed: a turn of the day, a new contract.
@@ -145,31 +171,60 @@ async fn standing(store: &Store, connection: &ConnectionId, before: &RollupHead)
     })
 }
 
-/// One transaction: the message is remembered, the rows written, the events on their way; or none of it. None where
-/// another aggregator wrote the rollup that this one goes on from anew: what was read of it may be half old, half new.
-async fn write(
+/// One transaction: the message is remembered, the rows written, the events on their way; or none of it.
+async fn carry_out(
     store: &Store,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
     cause: &Cause,
-    result: &Computed,
-) -> Result<Option<Outcome>, Error> {
-    let (connection, head) = (cause.connection(), &result.new.head);
-    let situation = alerts::Facts::read(store, connection, clock, result).await?;
+    prepared: Prepared,
+) -> Result<Attempt, Error> {
+    let Prepared { span, revision, source, teams, exemptions, situation, kept_from } = prepared;
+    let (connection, computed_at) = (cause.connection(), clock.now());
     let tx = store.begin().await?;
     if let Cause::Sync(event) = cause
-        && !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), head.computed_at).await?
+        && !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), computed_at).await?
     {
-        return Ok(Some(Outcome::Duplicate));
+        return Ok(Attempt::Ended(Outcome::Duplicate));
     }
-    if let Some(before) = &result.moved_from
-        && !tx.is_newest_rollup(connection, before).await?
-    {
-        return Ok(None);
-    }
-    let Some(changed) = tx.write_rollup(connection, &result.new).await? else {
+    let superseded = Attempt::Ended(Outcome::Superseded { as_of: span.last });
+    let (rollup, rest, kept_from) = match source {
+        Source::Made(rollup, packed) => {
+            let kept_from = packed.as_ref().map_or(kept_from, |packed| Some(packed.from));
+            (rollup, Rest::Put(packed), kept_from)
+        }
+        Source::Kept(facts) => {
+            if !tx.is_newest_rollup(connection, &facts.before).await? {
+                return Ok(Attempt::Outrun);
+            }
+            // It was written between the look at the mark and the one at the head.
+            if facts.before.revision > revision {
+                tx.commit().await?;
+                return Ok(superseded);
+            }
+            let Some((rollup, seats)) = recent::move_on(*facts, &tx).await? else {
+                return Ok(Attempt::NotEnough);
+            };
+            (rollup, Rest::Written { seats }, Some(rollup::kept_from(span.last)))
+        }
+    };
+    let head = RollupHead {
+        as_of: span.last,
+        history_start: span.first,
+        definition_version: DEFINITION_VERSION,
+        run_id: span.run_id,
+        members: rollup.seats.len() as u64,
+        computed_at,
+        revision,
+        flags: rollup.flags.clone(),
+        kept_from,
+    };
+    let recommendations = recommend(&rollup, &span.coverage, &exemptions);
+    let new = NewRollup { head, rollup, teams, recommendations, rest };
+    let (head, changed) = (&new.head, tx.write_rollup(connection, &new).await?);
+    let Some(changed) = changed else {
         tx.commit().await?;
-        return Ok(Some(Outcome::Superseded { as_of: head.as_of }));
+        return Ok(superseded);
     };
     let rows = changed.numbers + changed.seats + changed.recommendations;
     if matches!(cause, Cause::Sync(_)) || changed.is_anything() {
@@ -181,13 +236,13 @@ async fn write(
         tx.emit(&Event::new(clock, entropy, connection.clone(), updated)).await?;
     }
     // Under the head's lock: of two aggregators one tells.
-    let turn = situation.turn(&tx.told_alerts(connection).await?);
-    tx.turn_alerts(connection, &turn, head.computed_at).await?;
+    let turn = situation.turn(clock, &new, &exemptions, &tx.told_alerts(connection).await?);
+    tx.turn_alerts(connection, &turn, computed_at).await?;
     for alert in turn.begun {
         tx.emit(&Event::new(clock, entropy, connection.clone(), alert.into())).await?;
     }
     tx.commit().await?;
-    Ok(Some(Outcome::Written { as_of: head.as_of, members: head.members, rows }))
+    Ok(Attempt::Ended(Outcome::Written { as_of: head.as_of, members: head.members, rows }))
 }
 
 #[cfg(test)]

@@ -90,6 +90,14 @@ impl Sample {
         tx.commit().await.unwrap();
     }
 
+    /// Takes away all rows of those days.
+    pub(crate) async fn clear(&self, days: std::ops::Range<u64>) {
+        let nobody: BTreeMap<_, _> = days.map(|offset| (at(offset), BTreeSet::new())).collect();
+        let tx = self.store().begin().await.unwrap();
+        tx.remove_vanished(&self.connection, &nobody, true).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// Replaces the rows of those days: everybody carries the same, so much more than another day.
     pub(crate) async fn repeat_totals(&self, days: std::ops::Range<u64>, more: u8) {
         for offset in days {

@@ -214,12 +214,12 @@ pub struct Block {
 }
 
 impl Block {
-    /// The days whose pages it takes to go back to the day before `from`, and from there to `to`, but for those of
-    /// `from..=to` as they are afterwards.
-    pub fn needed(&self, from: NaiveDate, to: NaiveDate) -> BTreeSet<NaiveDate> {
-        let days = from.iter_days().take_while(|day| *day <= to.max(self.on));
+    /// The days whose pages it takes to go back from `on` to the day before `from`, and from there to `to`, but for those
+    /// of `from..=to` as they are afterwards.
+    pub fn needed(on: NaiveDate, from: NaiveDate, to: NaiveDate) -> BTreeSet<NaiveDate> {
+        let days = from.iter_days().take_while(|day| *day <= to.max(on));
         let leaving = days.flat_map(|day| SHOWN_WINDOWS.map(|window| day - Days::new(window.into())));
-        let taken_back = from.iter_days().take_while(|day| *day <= self.on);
+        let taken_back = from.iter_days().take_while(|day| *day <= on);
         leaving.filter(|day| *day < from).chain(taken_back).collect()
     }
 

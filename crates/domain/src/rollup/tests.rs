@@ -249,7 +249,7 @@ proptest! {
         let stood: Vec<_> = stood.collect();
 
         let mut block = stands(&before, on);
-        let needed = block.needed(from, last);
+        let needed = Block::needed(block.on, from, last);
         prop_assert!(needed.iter().all(|day| *day >= kept_from(on)), "what is not kept is not asked for");
         let old = pages(&before, needed);
         while block.on >= from {

@@ -16,8 +16,8 @@ use tidemark_domain::{
     },
 };
 use tidemark_store::{
-    AlertFilter, FoldMember, NewRollup, Packed, PackedBlock, RollupHead, RollupMark, RosterMember, SeatCount,
-    SeatFilter, SeatList, SeatOrder, SeatRow, Store, TeamNumbers, TeamRoster,
+    AlertFilter, FoldMember, NewRollup, Packed, PackedBlock, Rest, RollupHead, RollupMark, RosterMember,
+    SeatCount, SeatFilter, SeatList, SeatOrder, SeatRow, Store, TeamNumbers, TeamRoster,
 };
 use tidemark_testkit::TestDatabase;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) -> Option<Ch
 /// A rollup that recommends nothing and keeps nothing.
 fn new(head: &RollupHead, rollup: &Rollup) -> NewRollup {
     let (head, rollup) = (head.clone(), rollup.clone());
-    NewRollup { head, rollup, teams: None, recommendations: Vec::new(), packed: None }
+    NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) }
 }
 
 async fn write(store: &Store, new: NewRollup) -> Option<Changed> {
@@ -597,12 +597,15 @@ async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase)
     let page = |offset: u64, uses: &[(usize, u128)]| {
         (day(offset), uses.iter().map(|(place, number)| (*place, used(*number, offset))).collect())
     };
-    let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>, is_whole: bool| {
-        let packed = Some(Packed { from: day(from), blocks, is_whole });
+    let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>| {
+        let rest = Rest::Put(Some(Packed { from: day(from), blocks }));
         let head = RollupHead { revision, kept_from: Some(day(from)), ..head(110, 9) };
-        let written = NewRollup { packed, ..new(&head, &rollup(110, 110, 9)) };
-        self::write(&store, written).await.unwrap();
+        self::write(&store, NewRollup { rest, ..new(&head, &rollup(110, 110, 9)) }).await.unwrap();
         store.rollup_head(&id).await.unwrap().unwrap().kept_from
+    };
+    let kept = async |number: u64, days: BTreeSet<NaiveDate>| {
+        let packed = store.begin().await.unwrap().packed_block(&id, number, &days).await.unwrap();
+        packed.map(|packed| (packed.on(), packed.unpacked().unwrap()))
     };
     let days = |from: u64, to: u64| (from..=to).map(day).collect::<BTreeSet<_>>();
     let (first, second) = (block(23, &[(2, &[20, 21]), (1, &[21, 23])]), block(23, &[(3, &[22])]));
@@ -610,29 +613,33 @@ async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase)
         Pages::from([page(20, &[(0, 2)]), page(21, &[(0, 2), (1, 1)]), page(22, &[]), page(23, &[(1, 1)])]);
     let others = Pages::from([page(22, &[(0, 3)])]);
     let blocks = || vec![PackedBlock::new(0, &first, &pages), PackedBlock::new(1, &second, &others)];
-    assert_eq!(write(1, 20, blocks(), true).await, Some(day(20)));
-    assert_eq!(store.recent_blocks(&id).await.unwrap(), 2);
-    assert_eq!(store.recent_block(&id, 0).await.unwrap().as_ref(), Some(&first), "in its own order");
-    assert_eq!(store.recent_block(&id, 1).await.unwrap().as_ref(), Some(&second));
-    assert_eq!(store.recent_block(&id, 2).await.unwrap(), None);
+    assert_eq!(write(1, 20, blocks()).await, Some(day(20)));
+    assert_eq!(store.begin().await.unwrap().packed_blocks(&id).await.unwrap(), 2);
     let mut filled = pages.clone();
     filled.retain(|_, uses| !uses.is_empty());
-    assert_eq!(store.recent_pages(&id, 0, &days(1, 40)).await.unwrap(), filled);
-    let asked = store.recent_pages(&id, 0, &[21, 22].map(day).into()).await.unwrap();
-    assert_eq!(asked, Pages::from([page(21, &[(0, 2), (1, 1)])]), "those that were asked for");
-    assert_eq!(store.recent_pages(&id, 1, &days(1, 40)).await.unwrap(), others);
-    assert_eq!(store.recent_pages(&id, 0, &days(1, 0)).await.unwrap(), Pages::new());
+    assert_eq!(kept(0, days(1, 40)).await, Some((day(23), (first.clone(), filled))), "in its own order");
+    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), (second.clone(), others.clone()))));
+    assert_eq!(kept(2, days(1, 40)).await, None);
+    let asked = Pages::from([page(21, &[(0, 2), (1, 1)])]);
+    let some = kept(0, [21, 22].map(day).into()).await;
+    assert_eq!(some, Some((day(23), (first.clone(), asked))), "those that were asked for");
+    assert_eq!(kept(0, days(1, 0)).await, Some((day(23), (first.clone(), Pages::new()))));
     // A day more, a day less, and a day on which nobody did anything after all.
     let later = block(24, &[(2, &[24]), (1, &[23])]);
     let changed = Pages::from([page(21, &[]), page(24, &[(0, 2)])]);
-    assert_eq!(write(2, 21, vec![PackedBlock::new(0, &later, &changed)], false).await, Some(day(21)));
-    assert_eq!(store.recent_block(&id, 0).await.unwrap().unwrap(), later);
+    let tx = store.begin().await.unwrap();
+    tx.put_packed_block(&id, &PackedBlock::new(0, &later, &changed)).await.unwrap();
+    tx.forget_pages(&id, day(21)).await.unwrap();
+    tx.commit().await.unwrap();
     let left = Pages::from([page(23, &[(1, 1)]), page(24, &[(0, 2)])]);
-    assert_eq!(store.recent_pages(&id, 0, &days(1, 40)).await.unwrap(), left);
-    assert!(store.recent_block(&id, 1).await.unwrap().is_some());
-    write(3, 20, blocks().into_iter().take(1).collect(), true).await;
-    assert_eq!(store.recent_block(&id, 1).await.unwrap(), None, "a rebuild leaves nothing behind");
-    assert_eq!(store.recent_pages(&id, 1, &days(1, 40)).await.unwrap(), Pages::new());
+    assert_eq!(kept(0, days(1, 40)).await, Some((day(24), (later, left))));
+    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), (second.clone(), others.clone()))));
+    write(3, 20, blocks().into_iter().take(1).collect()).await;
+    assert_eq!(kept(1, days(1, 40)).await, None, "a rebuild leaves no block behind");
+    let tx = store.begin().await.unwrap();
+    tx.put_packed_block(&id, &PackedBlock::new(1, &second, &Pages::new())).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), (second, Pages::new()))), "nor a page");
 
     // Another program, which keeps nothing, writes a head.
     let head = RollupHead { revision: 4, kept_from: None, ..head(110, 9) };

@@ -1,6 +1,6 @@
 //! What alerts are judged by, read before the transaction that tells them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
 use tidemark_domain::{
@@ -8,88 +8,78 @@ use tidemark_domain::{
     alert::{Situation, Told, Turn},
     connection::State,
     contract::Contract,
+    exemption::Exemption,
     id::ConnectionId,
     recommendation::Savings,
-    rollup::{Cut, Ratio, Rollup, Seat},
+    rollup::{Cut, Ratio, Rollup, WindowUse},
 };
-use tidemark_store::{Error, Store};
-use uuid::Uuid;
+use tidemark_store::{Error, NewRollup, Store};
 
-use super::Computed;
+use super::plan::Span;
 
 const WINDOW: u32 = 28;
 
-/// The situation of a connection, with what it borrows from.
-pub(super) struct Facts<'a> {
-    as_of: NaiveDate,
-    today: NaiveDate,
-    utilization: Option<Ratio>,
-    utilization_before: Option<Ratio>,
-    seats: &'a [Seat],
-    exempt: BTreeSet<Uuid>,
+/// What stands before the rollup is written.
+pub(super) struct Facts {
     contract: Contract,
-    droppable: Option<u32>,
     reconnect_required: bool,
+    /// There was no rollup before.
     first_look: bool,
+    /// The windows of the whole workspace that end on the day, and on those before up to one window earlier.
+    windows: BTreeMap<NaiveDate, WindowUse>,
 }
 
-impl<'a> Facts<'a> {
+impl Facts {
     pub(super) async fn read(
         store: &Store,
         connection: &ConnectionId,
-        clock: &dyn Clock,
-        computed: &'a Computed,
+        span: &Span,
+        first_look: bool,
     ) -> Result<Self, Error> {
-        let new = &computed.new;
-        let as_of = new.head.as_of;
-        let contract = store.contract(connection).await?;
         let state = store.connection(connection).await?.map(|connection| connection.state);
-        let holding = computed.exemptions.iter().filter(|exemption| exemption.holds(as_of));
+        let days = (window_before(span.last), span.last);
         Ok(Self {
-            as_of,
-            today: clock.today(),
-            utilization: utilization(store, connection, &new.rollup, as_of).await?,
-            utilization_before: utilization(store, connection, &new.rollup, as_of - Days::new(WINDOW.into()))
-                .await?,
-            seats: &new.rollup.seats,
-            exempt: holding.map(|exemption| exemption.member_id).collect(),
-            droppable: Savings::of(&new.recommendations, &contract).droppable_at_renewal,
-            contract,
+            contract: store.contract(connection).await?,
             reconnect_required: state == Some(State::ReconnectRequired),
-            first_look: computed.first_look,
+            first_look,
+            windows: store.trend(connection, &Cut::All, WINDOW, days).await?.into_iter().collect(),
         })
     }
 
-    pub(super) fn turn(&self, told: &BTreeSet<Told>) -> Turn {
-        let assigned = self.seats.iter().filter(|seat| seat.standing.is_paid_seat()).count();
+    pub(super) fn turn(
+        &self,
+        clock: &dyn Clock,
+        new: &NewRollup,
+        exemptions: &[Exemption],
+        told: &BTreeSet<Told>,
+    ) -> Turn {
+        let (as_of, seats) = (new.head.as_of, &new.rollup.seats);
+        let assigned = seats.iter().filter(|seat| seat.standing.is_paid_seat()).count();
+        let holding = exemptions.iter().filter(|exemption| exemption.holds(as_of));
         let situation = Situation {
-            as_of: self.as_of,
-            today: self.today,
-            utilization: self.utilization,
-            utilization_before: self.utilization_before,
+            as_of,
+            today: clock.today(),
+            utilization: self.utilization(&new.rollup, as_of),
+            utilization_before: self.utilization(&new.rollup, window_before(as_of)),
             assigned: u32::try_from(assigned).unwrap_or(u32::MAX),
-            seats: self.seats,
-            exempt: &self.exempt,
+            seats,
+            exempt: &holding.map(|exemption| exemption.member_id).collect(),
             contract: &self.contract,
-            droppable: self.droppable,
+            droppable: Savings::of(&new.recommendations, &self.contract).droppable_at_renewal,
             reconnect_required: self.reconnect_required,
         };
         situation.turn(told, self.first_look)
     }
+
+    /// Seat utilization over the window that ends on that day, where it is covered whole: from what was just computed, or
+    /// else as it stands.
+    fn utilization(&self, computed: &Rollup, day: NaiveDate) -> Option<Ratio> {
+        let window = computed.windows.get(&(Cut::All, day, WINDOW)).or_else(|| self.windows.get(&day));
+        let whole = window.filter(|window| window.covered_days == WINDOW);
+        whole.map(|window| Ratio::of(window.active_seats, window.assigned))
+    }
 }
 
-/// Seat utilization over the window that ends on that day, where it is covered whole: from what was just computed, or
-/// else as it stands.
-async fn utilization(
-    store: &Store,
-    connection: &ConnectionId,
-    computed: &Rollup,
-    day: NaiveDate,
-) -> Result<Option<Ratio>, Error> {
-    let window = match computed.windows.get(&(Cut::All, day, WINDOW)) {
-        Some(window) => Some(window.clone()),
-        None => store.trend(connection, &Cut::All, WINDOW, (day, day)).await?.pop().map(|(_, window)| window),
-    };
-    let whole = window.filter(|window| window.covered_days == WINDOW);
-    Ok(whole.map(|window| Ratio::of(window.active_seats, window.assigned)))
+fn window_before(day: NaiveDate) -> NaiveDate {
+    day - Days::new(WINDOW.into())
 }

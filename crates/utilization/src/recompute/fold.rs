@@ -18,11 +18,7 @@ const PAGE: u64 = 500;
 type Result<T> = std::result::Result<T, Error>;
 
 /// All days. Member by member and page by page, so that memory does not grow with the history.
-pub(super) async fn whole(
-    store: &Store,
-    connection: &ConnectionId,
-    span: &Span,
-) -> Result<(Rollup, Option<Packed>)> {
+pub(super) async fn whole(store: &Store, connection: &ConnectionId, span: &Span) -> Result<(Rollup, Packed)> {
     let mut fold = Fold::new(span.first, span.last, &span.coverage, span.roster_start);
     let mut keeping = Keeping::new(span);
     let days = (horizon(span.first).min(keeping.from), span.last);
@@ -35,7 +31,7 @@ pub(super) async fn whole(
             keeping.keep(fold.member(member.borrowed()), &member.days);
         }
     }
-    Ok((fold.finish(), Some(keeping.packed())))
+    Ok((fold.finish(), keeping.packed()))
 }
 
 /// The numbers of these teams on all days, from the facts of their members: teams have no past.
@@ -97,6 +93,6 @@ impl Keeping {
         if !self.block.members.is_empty() {
             self.close();
         }
-        Packed { from: self.from, blocks: self.packed, is_whole: true }
+        Packed { from: self.from, blocks: self.packed }
     }
 }

@@ -11,6 +11,7 @@ use tidemark_store::{Error, RollupHead, RollupMark, Store};
 const MOST_DAYS: i64 = 15;
 
 /// The days a rollup speaks for, and the run that brought the last of them.
+#[derive(Debug, Clone)]
 pub(super) struct Span {
     pub(super) coverage: Coverage,
     pub(super) first: NaiveDate,

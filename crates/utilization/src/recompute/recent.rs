@@ -1,5 +1,5 @@
-//! The windows of the last days from where they stood: a block of members after the other, some at once, since a large
-//! workspace has more of them than one core moves on in a moment.
+//! The windows of the last days from where they stood: a block of members after the other is read, moved on and written.
+//! While the database writes one, the next is moved on.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -7,7 +7,6 @@ use std::{
 };
 
 use chrono::NaiveDate;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tidemark_domain::{
     id::ConnectionId,
     rollup::{
@@ -15,38 +14,24 @@ use tidemark_domain::{
         Uniformity, WindowUse, kept_from,
     },
 };
-use tidemark_store::{BLOCK, Error, MemberHistory, Packed, PackedBlock, Store};
-use tokio::task::{JoinSet, spawn_blocking};
+use tidemark_store::{
+    BLOCK, Error, MemberHistory, PackedBlock, RollupHead, SeatStatements, SeatsThere, Store, Tx,
+};
+use tokio::{
+    join,
+    task::{JoinHandle, JoinSet, spawn_blocking},
+};
 use uuid::Uuid;
 
-use super::{fold, plan::Span};
+use super::plan::Span;
 
-/// Blocks in hand at once: one is read while others are moved on.
-const AT_ONCE: usize = 3;
 /// Members who may be new on one day. Of more, everybody is read.
 const NEWCOMERS: usize = 500;
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// The windows from the first of the days `read` on: from the day `before`, on which they stand, they go back to the day
-/// before it, and from there on with the facts of those days. Everything, where that is not enough.
-pub(super) async fn recent(
-    store: &Store,
-    connection: &ConnectionId,
-    span: &Span,
-    read: (NaiveDate, NaiveDate),
-    before: NaiveDate,
-) -> Result<(Rollup, Option<Packed>)> {
-    let facts = Arc::new(Facts::read(store, connection, span, read, before).await?);
-    match all(facts).await? {
-        Some((rollup, packed)) => Ok((rollup, Some(packed))),
-        None => fold::whole(store, connection, span).await,
-    }
-}
-
 /// What every block is moved on with.
-struct Facts {
-    store: Store,
+pub(super) struct Facts {
     connection: ConnectionId,
     /// The first and the last day that is told.
     first: NaiveDate,
@@ -55,27 +40,30 @@ struct Facts {
     roster_start: NaiveDate,
     /// The days whose facts were read again.
     read: (NaiveDate, NaiveDate),
-    /// The day on which what is kept stands.
-    before: NaiveDate,
+    /// The rollup that what is kept belongs to, and on whose day it stands.
+    pub(super) before: RollupHead,
     fresh: HashMap<Uuid, Vec<DayUse>>,
     histories: HashMap<Uuid, MemberHistory>,
+    there: SeatsThere,
 }
 
 impl Facts {
-    async fn read(
+    /// Of the days `read`, on the way from the rollup `before`.
+    pub(super) async fn read(
         store: &Store,
         connection: &ConnectionId,
         span: &Span,
         read: (NaiveDate, NaiveDate),
-        before: NaiveDate,
+        before: RollupHead,
     ) -> Result<Self> {
-        let (uses, histories) = ((store.clone(), connection.clone()), (store.clone(), connection.clone()));
-        let (fresh, histories) = tokio::try_join!(
+        let of = || (store.clone(), connection.clone());
+        let (uses, histories, there) = (of(), of(), of());
+        let (fresh, histories, there) = tokio::try_join!(
             apart(async move { uses_on(&uses.0, &uses.1, read).await }),
             apart(async move { histories.0.histories(&histories.1).await }),
+            apart(async move { there.0.seats_there(&there.1).await }),
         )?;
         Ok(Self {
-            store: store.clone(),
             connection: connection.clone(),
             first: read.0.max(span.first),
             last: span.last,
@@ -85,6 +73,7 @@ impl Facts {
             before,
             fresh,
             histories,
+            there,
         })
     }
 
@@ -117,17 +106,20 @@ impl Facts {
         }
     }
 
-    /// None where somebody's cohort is another one than before, which changes it on all days; or where what is kept does
-    /// not fit.
-    async fn block(self: Arc<Self>, number: u64) -> Result<Option<Moved>> {
-        let block = self.store.recent_block(&self.connection, number).await?;
-        let Some(block) = block.filter(|block| block.on == self.before) else { return Ok(None) };
-        let needed = block.needed(self.read.0, self.last);
-        let pages = self.store.recent_pages(&self.connection, number, &needed).await?;
-        let moved = spawn_blocking(move || self.moved(number, block, pages)).await;
-        Ok(moved.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic())))
+    /// Begins to move a block on; none where it does not stand where it should.
+    async fn begin(self: &Arc<Self>, tx: &Tx, number: u64) -> Result<Option<Moving>> {
+        let needed = Block::needed(self.before.as_of, self.read.0, self.last);
+        let packed = tx.packed_block(&self.connection, number, &needed).await?;
+        let Some(packed) = packed.filter(|packed| packed.on() == self.before.as_of) else { return Ok(None) };
+        let facts = Arc::clone(self);
+        Ok(Some(spawn_blocking(move || {
+            let (block, pages) = packed.unpacked()?;
+            Ok(facts.moved(number, block, pages))
+        })))
     }
 
+    /// None where somebody's cohort is another one than before, which changes it on all days; or where what is kept does
+    /// not fit.
     fn moved(&self, number: u64, mut block: Block, mut pages: Pages) -> Option<Moved> {
         let cohorts = self.cohorts(&block);
         while block.on >= self.read.0 {
@@ -156,13 +148,15 @@ impl Facts {
         }
         let judge = Judge::new(self.last, &self.coverage, self.roster_start);
         let seats = block.members.iter().zip(&histories);
-        let seats = seats.filter_map(|(member, history)| judge.seat(member, &history.versions)).collect();
+        let seats: Vec<_> =
+            seats.filter_map(|(member, history)| judge.seat(member, &history.versions)).collect();
         let (from, to) = self.read;
         pages.retain(|day, _| (from..=to).contains(day));
         let mut uniformity = Uniformity::default();
         self.compare(&mut uniformity, &block.members, &pages);
         let packed = PackedBlock::new(number, &block, &pages);
-        Some(Moved { windows, seats, uniformity, packed, block, pages })
+        let statements = self.there.statements(&seats);
+        Some(Moved { windows, seats, statements, uniformity, packed, block, pages })
     }
 
     /// Puts the facts of the days that were read again in the place of what they were.
@@ -177,27 +171,31 @@ impl Facts {
         }
     }
 
-    /// What is wrong with the facts. Older days are looked at only where those that were read again do not decide.
-    async fn flags(&self, blocks: &[PackedBlock], mut uniformity: Uniformity) -> Result<Vec<Flag>> {
+    /// What is wrong with the facts, of which `uniformity` has the days that were read again. Older days are looked at only
+    /// where those do not decide.
+    async fn flags(&self, tx: &Tx, blocks: u64, mut uniformity: Uniformity) -> Result<Vec<Flag>> {
         let (from, to) = self.read;
         let others: BTreeSet<_> =
             Uniformity::days(self.last).filter(|day| !(from..=to).contains(day)).collect();
-        for number in 0..blocks.len() as u64 {
+        for number in 0..blocks {
             if uniformity.is_decided() {
                 break;
             }
-            let Some(block) = self.store.recent_block(&self.connection, number).await? else { break };
-            let pages = self.store.recent_pages(&self.connection, number, &others).await?;
+            let Some(packed) = tx.packed_block(&self.connection, number, &others).await? else { break };
+            let (block, pages) = packed.unpacked()?;
             self.compare(&mut uniformity, &block.members, &pages);
         }
         Ok(uniformity.flag().into_iter().collect())
     }
 }
 
+type Moving = JoinHandle<Result<Option<Moved>>>;
+
 /// A block that stands on the last day.
 struct Moved {
     windows: BTreeMap<Key, WindowUse>,
     seats: Vec<Seat>,
+    statements: SeatStatements,
     uniformity: Uniformity,
     packed: PackedBlock,
     block: Block,
@@ -205,23 +203,37 @@ struct Moved {
     pages: Pages,
 }
 
-/// Everything; none where the kept windows are not enough.
-async fn all(facts: Arc<Facts>) -> Result<Option<(Rollup, Packed)>> {
-    let (store, connection) = (&facts.store, &facts.connection);
-    let count = store.recent_blocks(connection).await?;
-    let mut blocks =
-        stream::iter(0..count).map(|number| apart(Arc::clone(&facts).block(number))).buffered(AT_ONCE);
+/// Moves everything on to the last day, and writes seats and what is kept; gives the rollup and how many seats changed.
+/// None where what is kept is not enough: what was written must not stay then. The head is locked, so that nobody else
+/// writes either of them.
+pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64)>> {
+    let facts = Arc::new(facts);
+    let connection = &facts.connection;
+    let mut blocks = tx.packed_blocks(connection).await?;
     let mut rollup = facts.fold().finish();
-    let (mut uniformity, mut packed, mut known) = (Uniformity::default(), Vec::new(), HashSet::new());
+    let (mut uniformity, mut known, mut changed) = (Uniformity::default(), HashSet::new(), 0);
     // The last block, where it has room for more.
     let mut open = None;
-    while let Some(moved) = blocks.try_next().await? {
+    let mut moving = if blocks > 0 { facts.begin(tx, 0).await? } else { None };
+    for number in 0..blocks {
+        let Some(moved) = moving.take() else { return Ok(None) };
+        let moved = moved.await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))?;
         let Some(moved) = moved else { return Ok(None) };
-        rollup.add(moved.windows, moved.seats);
-        uniformity.merge(moved.uniformity);
-        packed.push(moved.packed);
-        known.extend(moved.block.members.iter().map(|member| member.member_id));
-        open = (moved.block.members.len() < BLOCK).then_some((moved.block, moved.pages));
+        if number + 1 < blocks {
+            moving = facts.begin(tx, number + 1).await?;
+        }
+        let adding = async {
+            rollup.add(moved.windows, moved.seats);
+            uniformity.merge(moved.uniformity);
+            known.extend(moved.block.members.iter().map(|member| member.member_id));
+        };
+        // What is on its way to the database goes on meanwhile.
+        let (written, ()) = join!(tx.write_seats(moved.statements), adding);
+        changed += written?;
+        if moved.block.members.len() < BLOCK && number + 1 == blocks {
+            open = Some((moved.block, moved.pages));
+        }
+        tx.put_packed_block(connection, &moved.packed).await?;
     }
     let mut newcomers: Vec<_> = facts.histories.keys().filter(|id| !known.contains(*id)).copied().collect();
     newcomers.sort();
@@ -232,12 +244,10 @@ async fn all(facts: Arc<Facts>) -> Result<Option<(Rollup, Packed)>> {
         let mut fold = facts.fold();
         // So few days are told that no window of theirs begins earlier.
         let days = (kept_from(facts.last), facts.last);
-        let members = store.fold_these(connection, &newcomers, days).await?;
-        let empty = || (Block { on: facts.last, members: Vec::new() }, Pages::new());
-        if open.is_some() {
-            packed.pop();
-        }
-        let (number, (mut block, mut pages)) = (packed.len() as u64, open.unwrap_or_else(empty));
+        let members = tx.fold_these(connection, &newcomers, days).await?;
+        let empty = || (blocks, Block { on: facts.last, members: Vec::new() }, Pages::new());
+        let (number, mut block, mut pages) =
+            open.map_or_else(empty, |(block, pages)| (blocks - 1, block, pages));
         let place = block.members.len();
         let others = members
             .iter()
@@ -245,20 +255,28 @@ async fn all(facts: Arc<Facts>) -> Result<Option<(Rollup, Packed)>> {
             .map(|one| one.day)
             .filter(|day| !pages.contains_key(day))
             .collect();
-        pages.extend(store.recent_pages(connection, number, &others).await?);
+        if let Some(packed) = tx.packed_block(connection, number, &others).await? {
+            pages.extend(packed.unpacked()?.1);
+        }
         for (at, member) in members.iter().enumerate() {
             block.members.push(fold.member(member.borrowed()));
             for one in &member.days {
-                uniformity.add(facts.age(one.day), one);
+                if (facts.read.0..=facts.read.1).contains(&one.day) {
+                    uniformity.add(facts.age(one.day), one);
+                }
                 pages.entry(one.day).or_default().push((place + at, *one));
             }
         }
         let Rollup { windows, seats, .. } = fold.finish();
+        changed += tx.write_seats(facts.there.statements(&seats)).await?;
         rollup.add(windows, seats);
-        packed.push(PackedBlock::new(number, &block, &pages));
+        tx.put_packed_block(connection, &PackedBlock::new(number, &block, &pages)).await?;
+        blocks = number + 1;
     }
-    rollup.flags = facts.flags(&packed, uniformity).await?;
-    Ok(Some((rollup, Packed { from: kept_from(facts.last), blocks: packed, is_whole: false })))
+    changed += tx.forget_seats(&facts.there, &rollup.seats).await?;
+    tx.forget_pages(connection, kept_from(facts.last)).await?;
+    rollup.flags = facts.flags(tx, blocks, uniformity).await?;
+    Ok(Some((rollup, changed)))
 }
 
 /// What everybody did on those days, a day after the other: the rows of one are many.

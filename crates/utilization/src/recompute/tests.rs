@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use tidemark_domain::{
     contract::Contract,
     rollup::{Cut, Rolling, WindowUse},
@@ -95,26 +93,19 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
         roster_start: at(40),
         run_id: sample.run.clone(),
     };
-    let head = store.rollup_head(connection).await.unwrap().unwrap();
-    let late = Computed {
-        new: NewRollup {
-            head: RollupHead { as_of: span.last, ..head },
-            rollup: fold::whole(&store, connection, &span).await.unwrap().0,
-            teams: None,
-            recommendations: Vec::new(),
-            packed: None,
-        },
-        exemptions: Vec::new(),
-        first_look: false,
-        moved_from: None,
+    let late = async || Prepared {
+        source: Source::Made(fold::whole(&store, connection, &span).await.unwrap().0, None),
+        span: span.clone(),
+        ..prepare(&store, connection, true).await.unwrap().unwrap()
     };
     let cause = Cause::Sync(sample.completed());
-    let outcome = write(&store, &sample.clock, &sample.entropy, &cause, &late).await.unwrap();
-    assert_eq!(outcome, Some(Outcome::Superseded { as_of: span.last }));
+    let (clock, entropy) = (&sample.clock, &sample.entropy);
+    let outcome = carry_out(&store, clock, entropy, &cause, late().await).await.unwrap();
+    assert_eq!(outcome, Attempt::Ended(Outcome::Superseded { as_of: span.last }));
     assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
     assert_eq!(sample.announced("utilization.updated").await, 1);
-    let again = write(&store, &sample.clock, &sample.entropy, &cause, &late).await.unwrap();
-    assert_eq!(again, Some(Outcome::Duplicate), "the message is remembered all the same");
+    let again = carry_out(&store, clock, entropy, &cause, late().await).await.unwrap();
+    assert_eq!(again, Attempt::Ended(Outcome::Duplicate), "the message is remembered all the same");
 }
 
 /// What a rebuild from nothing would give stands: numbers, seats, and what is kept for the next time.
@@ -128,14 +119,16 @@ async fn assert_rebuilt(sample: &Sample) {
     assert_eq!(numbers, whole.windows, "as of {}", head.as_of);
     assert_eq!(store.seats(connection).await.unwrap(), whole.seats);
     assert_eq!(head.flags, whole.flags);
-    assert_eq!(head.kept_from, packed.map(|packed| packed.from));
+    assert_eq!(head.kept_from, Some(packed.from));
     // In an order of its own.
-    let block = store.recent_block(connection, 0).await.unwrap().unwrap();
+    let tx = store.begin().await.unwrap();
+    let days = packed.from.iter_days().take_while(|day| *day <= span.last).collect();
+    let (block, pages) = tx.packed_block(connection, 0, &days).await.unwrap().unwrap().unpacked().unwrap();
+    drop(tx);
     let ids: Vec<_> = block.members.iter().map(|member| member.member_id).collect();
-    let days: BTreeSet<_> = head.kept_from.unwrap().iter_days().take_while(|day| *day <= span.last).collect();
     let mut kept: BTreeMap<_, _> =
         block.members.into_iter().map(|member| (member.member_id, (member, Vec::new()))).collect();
-    for (_, uses) in store.recent_pages(connection, 0, &days).await.unwrap() {
+    for (_, uses) in pages {
         uses.into_iter().for_each(|(place, one)| kept.get_mut(&ids[place]).unwrap().1.push(one));
     }
     let facts = (head.kept_from.unwrap(), span.last);
@@ -197,15 +190,15 @@ async fn what_goes_on_from_a_rollup_that_was_written_again_begins_anew() {
     recomputed(&sample, &sample.completed()).await;
     let (store, connection) = (sample.store(), &sample.connection);
     sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
-    let slow = compute(&store, &sample.clock, connection).await.unwrap().unwrap();
-    assert!(slow.moved_from.is_some());
+    let slow = prepare(&store, connection, true).await.unwrap().unwrap();
+    assert!(matches!(slow.source, Source::Kept(..)));
     sample.add_activity(sample.seen_by(DAYS - 3), DAYS - 3).await;
     let faster = recomputed(&sample, &sample.completed()).await;
     assert!(matches!(faster, Outcome::Written { .. }));
     let digest = store.facts_digest(connection).await.unwrap();
     let cause = Cause::Sync(sample.completed());
-    let outcome = write(&store, &sample.clock, &sample.entropy, &cause, &slow).await.unwrap();
-    assert_eq!(outcome, None);
+    let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, slow).await.unwrap();
+    assert_eq!(outcome, Attempt::Outrun);
     assert_eq!(store.facts_digest(connection).await.unwrap(), digest, "nothing was written");
     let outcome = recompute(&store, &sample.clock, &sample.entropy, &cause).await.unwrap();
     assert!(
@@ -213,6 +206,44 @@ async fn what_goes_on_from_a_rollup_that_was_written_again_begins_anew() {
         "nor was the message remembered: {outcome:?}"
     );
     assert_rebuilt(&sample).await;
+}
+
+/// Another aggregator wrote between the look at the mark and the one at the head: its facts are the later ones.
+#[tokio::test]
+async fn what_goes_on_from_later_facts_than_it_knows_writes_nothing() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
+    let prepared = prepare(&store, connection, true).await.unwrap().unwrap();
+    assert!(matches!(prepared.source, Source::Kept(..)));
+    let digest = store.facts_digest(connection).await.unwrap();
+    let cause = Cause::Sync(sample.completed());
+    let earlier = Prepared { revision: 0, ..prepared };
+    let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, earlier).await.unwrap();
+    assert_eq!(outcome, Attempt::Ended(Outcome::Superseded { as_of: at(DAYS - 1) }));
+    assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
+    recomputed(&sample, &sample.completed()).await;
+    assert_rebuilt(&sample).await;
+}
+
+/// A day on which one member did something says nothing about totals, however late that member is listed.
+#[tokio::test]
+async fn days_of_newcomers_count_once() {
+    let sample = Sample::new(0..DAYS).await;
+    sample.clear(DAYS - 40..DAYS).await;
+    for offset in DAYS - 12..DAYS - 2 {
+        sample.add_notes(9_001, offset, 3).await;
+    }
+    recomputed(&sample, &sample.completed()).await;
+    sample.list_also(9_001, DAYS - 1).await;
+    recomputed(&sample, &sample.completed()).await;
+    let told = sample.events("utilization.updated").await;
+    let Data::UtilizationUpdated(updated) = &told[1].data else { panic!("{told:?}") };
+    assert_eq!(updated.changed.as_ref().unwrap().first_day, Some(at(DAYS - 1)), "not everything was read");
+    assert_rebuilt(&sample).await;
+    let head = sample.store().rollup_head(&sample.connection).await.unwrap().unwrap();
+    assert_eq!(head.flags, []);
 }
 
 /// The first listing stands for all days before it; and so does whoever is on another one of the same day.
@@ -276,7 +307,7 @@ async fn a_changed_team_is_computed_again_alone() {
         flags: Vec::new(),
     };
     let head = store.rollup_head(connection).await.unwrap().unwrap();
-    let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), packed: None };
+    let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) };
     let tx = store.begin().await.unwrap();
     tx.write_rollup(connection, &planted).await.unwrap().unwrap();
     tx.commit().await.unwrap();
