@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    fold_facts::{Whose, versions_of},
+    fold_facts::{Whose, histories_of},
     runs::Effect,
     statement::{Row, Table, corrupt, count, execute, placeholders, row, rows},
     store::{Store, Tx},
@@ -199,11 +199,11 @@ impl Store {
     ) -> Result<Vec<OwnedMemberFacts>> {
         let ids = self.member_page(connection, after, limit).await?;
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
-        let mut versions = versions_of(&self.db, connection, &Whose::Between(*first, *last)).await?;
+        let mut histories = histories_of(&self.db, connection, &Whose::Between(*first, *last)).await?;
         let mut days = self.days_between(connection, *first, *last, from).await?;
         let facts = ids.into_iter().map(|member_id| OwnedMemberFacts {
             member_id,
-            versions: versions.remove(&member_id).unwrap_or_default(),
+            versions: histories.remove(&member_id).unwrap_or_default().versions,
             // Days of ids the member list never had stay behind.
             days: days.remove(&member_id).unwrap_or_default(),
         });

@@ -13,6 +13,7 @@ use tidemark_domain::{
     member::Version,
     rollup::{DayUse, MemberFacts},
 };
+use tokio::try_join;
 use uuid::Uuid;
 
 use crate::{
@@ -230,17 +231,28 @@ async fn facts_of(
     Ok(members.collect())
 }
 
-async fn histories_of(
+pub(crate) async fn histories_of(
     db: &impl ConnectionTrait,
     connection: &ConnectionId,
     whose: &Whose<'_>,
 ) -> Result<HashMap<Uuid, MemberHistory>> {
-    let mut teams = teams_of(db, connection, whose).await?;
-    let versions = versions_of(db, connection, whose).await?;
-    let histories = versions
-        .into_iter()
-        .map(|(id, versions)| (id, MemberHistory { versions, teams: teams.remove(&id).unwrap_or_default() }));
-    Ok(histories.collect())
+    let (versions, teams) =
+        try_join!(version_groups(db, connection, whose), team_groups(db, connection, whose))?;
+    let mut histories: HashMap<Uuid, MemberHistory> =
+        HashMap::with_capacity(versions.iter().map(|(_, members)| members.len()).sum());
+    for (version, members) in versions {
+        for member in members {
+            histories.entry(member).or_default().versions.push(version.clone());
+        }
+    }
+    for (team, members) in teams {
+        for member in members {
+            if let Some(history) = histories.get_mut(&member) {
+                history.teams.push(team);
+            }
+        }
+    }
+    Ok(histories)
 }
 
 async fn uses_of(
@@ -264,13 +276,12 @@ async fn uses_of(
     Ok(days)
 }
 
-/// The roster history of each, oldest first.
-pub(crate) async fn versions_of(
+/// The versions of roster histories with whose they are, oldest first: few standings are shared by many.
+async fn version_groups(
     db: &impl ConnectionTrait,
     connection: &ConnectionId,
     whose: &Whose<'_>,
-) -> Result<HashMap<Uuid, Vec<Version>>> {
-    // Few standings, shared by many.
+) -> Result<Vec<(Version, Vec<Uuid>)>> {
     let (backend, (condition, of)) = (db.get_database_backend(), whose.condition("member_id", 2));
     let sql = format!(
         "select {} as ids, valid_from, role, disabled, pending from member_versions
@@ -278,37 +289,29 @@ pub(crate) async fn versions_of(
         dialect::ids(backend, "member_id")
     );
     let values = std::iter::once(connection.as_str().into()).chain(of);
-    let mut versions: HashMap<Uuid, Vec<Version>> = HashMap::new();
-    for row in rows(db, "read member versions", sql, values).await? {
-        let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(&row)? };
-        for member in dialect::read_ids(backend, &row, 0)? {
-            versions.entry(member).or_default().push(version.clone());
-        }
-    }
-    Ok(versions)
+    let rows = rows(db, "read member versions", sql, values).await?;
+    let group = |row: &Row| {
+        let version = Version { valid_from: row.get("valid_from")?, standing: read_standing(row)? };
+        Ok((version, dialect::read_ids(backend, row, 0)?))
+    };
+    rows.iter().map(group).collect()
 }
 
-async fn teams_of(
+/// Teams with who is in them.
+async fn team_groups(
     db: &impl ConnectionTrait,
     connection: &ConnectionId,
     whose: &Whose<'_>,
-) -> Result<HashMap<Uuid, Vec<Uuid>>> {
-    let (condition, of) = whose.condition("member_id", 2);
-    let backend = db.get_database_backend();
+) -> Result<Vec<(Uuid, Vec<Uuid>)>> {
+    let (backend, (condition, of)) = (db.get_database_backend(), whose.condition("member_id", 2));
     let sql = format!(
         "select {} as ids, team_id from team_members where connection_id = $1 and {condition}
         group by team_id order by team_id",
         dialect::ids(backend, "member_id")
     );
-    let mut teams: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
     let values = std::iter::once(connection.as_str().into()).chain(of);
-    for row in rows(db, "read teams of members", sql, values).await? {
-        let team = row.at(1)?;
-        for member in dialect::read_ids(backend, &row, 0)? {
-            teams.entry(member).or_default().push(team);
-        }
-    }
-    Ok(teams)
+    let rows = rows(db, "read teams of members", sql, values).await?;
+    rows.iter().map(|row| Ok((row.at(1)?, dialect::read_ids(backend, row, 0)?))).collect()
 }
 
 /// First row and last active day of the days before, per member. Each is one step down the key, so that years of

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
 };
 
 use sea_orm::{ConnectionTrait, DbBackend, Value};
@@ -199,7 +199,7 @@ pub(crate) fn read_seat_row(row: &Row) -> Result<SeatRow> {
 pub struct SeatsThere {
     backend: DbBackend,
     connection: ConnectionId,
-    members: BTreeSet<Uuid>,
+    members: HashSet<Uuid>,
 }
 
 /// Seats as statements, made where the database is still busy with others.
@@ -211,7 +211,7 @@ pub struct SeatStatements {
 
 impl SeatsThere {
     async fn read(db: &impl ConnectionTrait, connection: &ConnectionId) -> Result<Self> {
-        let members = ids_in(db, "seats", connection).await?;
+        let members = ids_in(db, "seats", connection).await?.into_iter().collect();
         Ok(Self { backend: db.get_database_backend(), connection: connection.clone(), members })
     }
 
@@ -255,7 +255,7 @@ impl Tx {
 
     /// Deletes the seats of those who have none any more; gives how many.
     pub async fn forget_seats(&self, there: &SeatsThere, seats: &[Seat]) -> Result<u64> {
-        let held: BTreeSet<_> = seats.iter().map(|seat| seat.member_id).collect();
+        let held: HashSet<_> = seats.iter().map(|seat| seat.member_id).collect();
         let gone: Vec<_> = there.members.difference(&held).copied().collect();
         self.delete_of("seats", &there.connection, &gone).await
     }
@@ -285,8 +285,9 @@ impl Tx {
         connection: &ConnectionId,
         written: &BTreeSet<Uuid>,
     ) -> Result<u64> {
-        let there = ids_in(&self.tx, table, connection).await?;
-        self.delete_of(table, connection, &there.difference(written).copied().collect::<Vec<_>>()).await
+        let mut gone = ids_in(&self.tx, table, connection).await?;
+        gone.retain(|member| !written.contains(member));
+        self.delete_of(table, connection, &gone).await
     }
 
     async fn delete_of(
@@ -311,11 +312,10 @@ async fn ids_in(
     db: &impl ConnectionTrait,
     table: &'static str,
     connection: &ConnectionId,
-) -> Result<BTreeSet<Uuid>> {
+) -> Result<Vec<Uuid>> {
     let backend = db.get_database_backend();
     let ids = dialect::ids(backend, "member_id");
     let sql = format!("select coalesce({ids}, '') from {table} where connection_id = $1");
     let there = row(db, "list what is there", sql, [connection.as_str().into()]).await?;
-    let there = there.map(|row| dialect::read_ids(backend, &row, 0)).transpose()?;
-    Ok(there.into_iter().flatten().collect())
+    there.map_or_else(|| Ok(Vec::new()), |row| dialect::read_ids(backend, &row, 0))
 }

@@ -216,12 +216,11 @@ pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64
     let mut open = None;
     let mut moving = if blocks > 0 { facts.begin(tx, 0).await? } else { None };
     for number in 0..blocks {
-        let Some(moved) = moving.take() else { return Ok(None) };
+        // The next one is read while this one is still on its way, and moved on while this one is written.
+        let next = if number + 1 < blocks { facts.begin(tx, number + 1).await? } else { None };
+        let Some(moved) = std::mem::replace(&mut moving, next) else { return Ok(None) };
         let moved = moved.await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))?;
         let Some(moved) = moved else { return Ok(None) };
-        if number + 1 < blocks {
-            moving = facts.begin(tx, number + 1).await?;
-        }
         let adding = async {
             rollup.add(moved.windows, moved.seats);
             uniformity.merge(moved.uniformity);
