@@ -92,7 +92,7 @@ impl fmt::Display for Role {
 }
 
 /// What the roster says of a member at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// The role.
     pub role: Role,

@@ -33,7 +33,7 @@ pub use day::DayUse;
 pub use ending::{Ending, Stood};
 pub use figures::{Ratio, Stickiness};
 pub use quality::{Flag, Uniformity};
-pub use rolling::{Amounts, Block, KeptDays, Pages, Rolling, kept_from};
+pub use rolling::{Amounts, Block, Pages, Rolling, kept_from};
 pub use seat::{Judge, Seat, SeatState, SeatUse};
 use sums::{Changes, Sums};
 use tracks::{Spell, Tracks, spells};
@@ -251,12 +251,12 @@ impl Fold {
         }
     }
 
-    /// Adds one member; gives how the member's windows stand on the last day. Ids that the member list never had hold no
-    /// seat and count nowhere.
-    pub fn member(&mut self, facts: MemberFacts<'_>) -> Rolling {
+    /// Adds one member; gives how the member's windows stand on the last day, and the seat. Ids that the member list never
+    /// had hold no seat and count nowhere.
+    pub fn member(&mut self, facts: MemberFacts<'_>) -> (Rolling, Option<&Seat>) {
         let rolling = Rolling::new(&facts, self.last);
         if facts.versions.is_empty() {
-            return rolling;
+            return (rolling, None);
         }
         let (origin, length) = (self.origin, self.length);
         let recent = self.tracks.fill(origin, length, facts.days);
@@ -279,8 +279,10 @@ impl Fold {
         for (age, row) in self.tracks.ages(length).zip(recent) {
             self.uniformity.add(age, row);
         }
-        self.seats.extend(self.judge.seat(&rolling, facts.versions));
-        rolling
+        let seat = self.judge.seat(&rolling, facts.versions);
+        let has_seat = seat.is_some();
+        self.seats.extend(seat);
+        (rolling, self.seats.last().filter(|_| has_seat))
     }
 
     /// Counts the member's spells in those cuts.

@@ -22,7 +22,7 @@ use crate::{
     vitals::Pool,
 };
 
-pub(crate) use bulk::{insert, insert_size, tuple, update, upsert_size};
+pub(crate) use bulk::{insert, insert_size, tuple, update, update_size, upsert_size};
 
 /// How long a caller waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

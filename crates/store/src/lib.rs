@@ -70,7 +70,7 @@ pub use listings::{Listing, Mark};
 pub use marks::RollupMark;
 pub use outbox::{Outgoing, OutgoingKind};
 pub use quality::{DataFlag, Drift};
-pub use recent::{BLOCK, Packed, PackedBlock};
+pub use recent::{BLOCK, KeptBlock, Packed, PackedBlock};
 pub use resources::{Missing, Resource};
 pub use rollups::{NewRollup, Rest, RollupHead, TeamNumbers};
 pub use roster::{RosterChange, RosterMember, TeamRoster};
@@ -78,7 +78,7 @@ pub use runs::{Effect, Run, StreamProgress};
 pub use schedules::{DueConnection, Schedule};
 pub use sealed::{SEALED_TABLES, SealedCount, SealedRow, SealedTable};
 pub use seat_lists::{SeatCount, SeatFilter, SeatList, SeatOrder};
-pub use seats::{SeatRow, SeatStatements, SeatsThere};
+pub use seats::{SeatDigest, SeatRow, SeatStatements, SeatWriter};
 pub use store::{DatabaseInfo, Store, Tx};
 /// What [`Store::connect`] takes, for crates that do not use `tidemark-runtime`.
 pub use tidemark_runtime::config::Database as Settings;

@@ -73,6 +73,7 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
             Box::new(Migration { name: "0022_windows", ddl: &[include_str!("migration/0022_windows.sql")] }),
+            Box::new(Migration { name: "0023_packed", ddl: &[include_str!("migration/0023_packed.sql")] }),
         ]
     }
 }

@@ -1,19 +1,21 @@
 //! Rolling windows and days of activity as bytes: small numbers in few bytes, since most counters are small or absent.
 //!
-//! Members: each with 16 bytes of id, the first row and the last active day before the kept days, each as days since 1 CE,
-//! 0 for none; the kept days with a row, of which the active ones are left out, and then the active ones, what was created
-//! and what was opened per area: two bytes that say which of these twelve are not empty, and 14 bytes for each that is
-//! not; then per shown window the actions of each area, views and maker actions.
+//! Members: each with 16 bytes of id, 8 of the seat's digest, the first row and the last active day before the kept days, each as days since 1 CE,
+//! 0 for none; 14 bytes each for the kept days with a row, of which the active ones are left out, and for the active ones,
+//! behind a byte that says which of the two are not empty; then per shown window bits (areas created in, areas opened in),
+//! and, where there are areas, views, maker actions, the actions of each area with a bit, and the days of each bit.
 //!
 //! A page, of one block and day: per member who has a row the distance from the one before, bits (activity, areas created
 //! in, areas opened in), and, where there are areas, views, maker actions and the actions of each area with a bit. Numbers
 //! are in LEB128.
 
 use chrono::{Datelike, NaiveDate};
-use tidemark_domain::rollup::{Amounts, DayUse, KeptDays, Rolling};
+use tidemark_domain::rollup::{Amounts, DayUse, Rolling};
 use uuid::Uuid;
 
-const AREAS: u32 = 5;
+use crate::seats::SeatDigest;
+
+const AREAS: usize = 5;
 const AREA_BITS: u64 = (1 << AREAS) - 1;
 /// Of a row of bits; the kept days are fewer than bits.
 const TRACK: usize = 14;
@@ -57,68 +59,94 @@ fn take_day(bytes: &mut &[u8]) -> Option<Option<NaiveDate>> {
     }
 }
 
-fn put_kept(bytes: &mut Vec<u8>, kept: &KeptDays) {
-    let KeptDays { rows, active, created, opened } = kept;
+fn put_kept(bytes: &mut Vec<u8>, rows: u128, active: u128) {
     // Most rows are of active days.
-    let tracks = [[rows & !active, *active].as_slice(), created, opened].concat();
+    let tracks = [rows & !active, active];
     let filled = tracks.iter().enumerate().filter(|(_, track)| **track != 0);
-    bytes.extend(filled.clone().fold(0_u16, |filled, (at, _)| filled | 1 << at).to_le_bytes());
+    bytes.push(filled.clone().fold(0, |filled, (at, _)| filled | 1 << at));
     filled.for_each(|(_, track)| bytes.extend(&track.to_le_bytes()[..TRACK]));
 }
 
-fn take_kept(bytes: &mut &[u8]) -> Option<KeptDays> {
-    let filled = u16::from_le_bytes(chunk(bytes)?);
-    let mut tracks = [0; 2 + 2 * AREAS as usize];
+/// The kept days with a row, and the active ones.
+fn take_kept(bytes: &mut &[u8]) -> Option<(u128, u128)> {
+    let [filled] = chunk(bytes)?;
+    let mut tracks = [0; 2];
     for (_, track) in tracks.iter_mut().enumerate().filter(|(at, _)| filled & 1 << at != 0) {
         let mut whole = [0; 16];
         whole[..TRACK].copy_from_slice(&chunk::<TRACK>(bytes)?);
         *track = u128::from_le_bytes(whole);
     }
-    let [inactive, active, a, b, c, d, e, created @ ..] = tracks;
-    Some(KeptDays { rows: inactive | active, active, created: [a, b, c, d, e], opened: created })
+    let [inactive, active] = tracks;
+    Some((inactive | active, active))
+}
+
+/// The areas of which something is told, as bits.
+fn areas(bits: u64) -> impl Iterator<Item = usize> {
+    (0..AREAS).filter(move |area| (bits | bits >> AREAS) & 1 << area != 0)
 }
 
 fn put_amounts(bytes: &mut Vec<u8>, amounts: &Amounts) {
-    let Amounts { actions, views, maker_actions } = amounts;
-    actions.iter().chain([views, maker_actions]).for_each(|amount| put(bytes, *amount));
+    let Amounts { created_days, opened_days, actions, views, maker_actions } = amounts;
+    let days = || created_days.iter().chain(opened_days).enumerate().filter(|(_, days)| **days > 0);
+    let bits = days().fold(0, |bits, (at, _)| bits | 1 << at);
+    put(bytes, bits);
+    if bits != 0 {
+        put(bytes, *views);
+        put(bytes, *maker_actions);
+        areas(bits).for_each(|area| put(bytes, actions[area]));
+        days().for_each(|(_, days)| put(bytes, (*days).into()));
+    }
 }
 
 fn take_amounts(bytes: &mut &[u8]) -> Option<Amounts> {
     let mut amounts = Amounts::default();
-    for amount in &mut amounts.actions {
-        *amount = take(bytes)?;
+    let bits = take(bytes)?;
+    if bits != 0 {
+        amounts.views = take(bytes)?;
+        amounts.maker_actions = take(bytes)?;
+        for area in areas(bits) {
+            amounts.actions[area] = take(bytes)?;
+        }
+        let days = amounts.created_days.iter_mut().chain(&mut amounts.opened_days).enumerate();
+        for (_, days) in days.filter(|(at, _)| bits & 1 << at != 0) {
+            *days = take(bytes)?.try_into().ok()?;
+        }
     }
-    amounts.views = take(bytes)?;
-    amounts.maker_actions = take(bytes)?;
     Some(amounts)
 }
 
-/// The members of a block.
-pub(crate) fn members(block: &[Rolling]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(block.len() * 192);
-    for member in block {
+/// The members of a block, each with a seat.
+pub(crate) fn members(block: &[Rolling], seats: &[SeatDigest]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(block.len() * 128);
+    for (member, seat) in block.iter().zip(seats) {
         bytes.extend(member.member_id.as_bytes());
+        bytes.extend(seat.to_bytes());
         put_day(&mut bytes, member.first_row);
         put_day(&mut bytes, member.active_before);
-        put_kept(&mut bytes, &member.kept);
+        put_kept(&mut bytes, member.rows, member.active);
         member.sums.iter().for_each(|amounts| put_amounts(&mut bytes, amounts));
     }
     bytes
 }
 
 /// Reads what [`members`] wrote.
-pub(crate) fn read_members(mut bytes: &[u8]) -> Option<Vec<Rolling>> {
-    let mut block = Vec::with_capacity(bytes.len() / 64);
+pub(crate) fn read_members(mut bytes: &[u8]) -> Option<(Vec<Rolling>, Vec<SeatDigest>)> {
+    let (mut block, mut seats) = (Vec::with_capacity(bytes.len() / 64), Vec::with_capacity(bytes.len() / 64));
     while !bytes.is_empty() {
+        let member_id = Uuid::from_bytes(chunk(&mut bytes)?);
+        seats.push(SeatDigest::from_bytes(chunk(&mut bytes)?));
+        let (first_row, active_before) = (take_day(&mut bytes)?, take_day(&mut bytes)?);
+        let (rows, active) = take_kept(&mut bytes)?;
         block.push(Rolling {
-            member_id: Uuid::from_bytes(chunk(&mut bytes)?),
-            first_row: take_day(&mut bytes)?,
-            active_before: take_day(&mut bytes)?,
-            kept: take_kept(&mut bytes)?,
+            member_id,
+            first_row,
+            active_before,
+            rows,
+            active,
             sums: [take_amounts(&mut bytes)?, take_amounts(&mut bytes)?, take_amounts(&mut bytes)?],
         });
     }
-    Some(block)
+    Some((block, seats))
 }
 
 /// What the members of a block did on one day, by their place in it.
@@ -132,8 +160,7 @@ pub(crate) fn page(uses: &[(usize, DayUse)]) -> Vec<u8> {
         if one.areas() != 0 {
             put(&mut bytes, one.views);
             put(&mut bytes, one.maker_actions);
-            let areas = (0..AREAS).filter(|area| one.areas() & 1 << area != 0);
-            areas.for_each(|area| put(&mut bytes, one.actions[area as usize]));
+            areas(one.areas().into()).for_each(|area| put(&mut bytes, one.actions[area]));
         }
     }
     bytes
@@ -152,12 +179,11 @@ pub(crate) fn read_page(day: NaiveDate, mut bytes: &[u8]) -> Option<Vec<(usize, 
             opened: u8::try_from(bits >> (1 + AREAS) & AREA_BITS).ok()?,
             ..DayUse::blank(day)
         };
-        let areas = one.areas();
-        if areas != 0 {
+        if one.areas() != 0 {
             one.views = take(&mut bytes)?;
             one.maker_actions = take(&mut bytes)?;
-            for area in (0..AREAS).filter(|area| areas & 1 << area != 0) {
-                one.actions[area as usize] = take(&mut bytes)?;
+            for area in areas(one.areas().into()) {
+                one.actions[area] = take(&mut bytes)?;
             }
         }
         uses.push((place, one));
@@ -210,8 +236,10 @@ mod tests {
         ];
         block.extend((3..400).map(|number| rolling(number, &[])));
         block.push(rolling(u128::MAX, &[one(150, [1, 2, 3, 4, large]), one(199, [0, 1, 0, 0, 300])]));
-        assert_eq!(block[1].kept.rows.ilog2(), 104, "the oldest of the kept days");
-        assert_eq!(read_members(&members(&block)).unwrap(), block);
+        assert_eq!(block[1].rows.ilog2(), 104, "the oldest of the kept days");
+        let seats: Vec<_> =
+            (0..block.len() as u64).map(|number| SeatDigest::from_bytes(number.to_le_bytes())).collect();
+        assert_eq!(read_members(&members(&block, &seats)).unwrap(), (block, seats));
     }
 
     #[test]
@@ -227,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_or_does_not_fit_is_not_read() {
-        let members = members(&[rolling(3, &[one(190, [1, 2, 3, 4, 1 << 40])])]);
+        let members = members(&[rolling(3, &[one(190, [1, 2, 3, 4, 1 << 40])])], &[SeatDigest::default()]);
         let page = page(&[(0, one(0, [1, 2, 3, 4, 1 << 40]))]);
         for length in 1..members.len() {
             assert_eq!(read_members(&members[..length]), None);

@@ -2,7 +2,7 @@
 //! block did on each of the last days.
 //!
 //! Invariant: it stands on the head's day and is of the facts that the head is of; it is written in the same transaction,
-//! at the head's `rolled_at`.
+//! at the head's `packed_at`.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -10,12 +10,13 @@ use chrono::NaiveDate;
 use sea_orm::ConnectionTrait as _;
 use tidemark_domain::{
     id::ConnectionId,
-    rollup::{Block, Pages},
+    rollup::{Block, DayUse, Pages, Rolling},
 };
 
 use crate::{
     error::Result,
     packed,
+    seats::SeatDigest,
     statement::{Table, corrupt, count, execute, int, placeholders, row, rows},
     store::Tx,
 };
@@ -36,6 +37,37 @@ const PAGES: Table<'static> = Table {
     columns: Cow::Borrowed(&["connection_id", "block", "day", "uses"]),
 };
 
+/// What is kept of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBlock {
+    /// Which one.
+    pub number: u64,
+    /// The members with their windows.
+    pub block: Block,
+    /// The seat of each.
+    pub seats: Vec<SeatDigest>,
+    /// What they did on some days.
+    pub pages: Pages,
+}
+
+impl KeptBlock {
+    /// Without members and pages.
+    pub fn empty(number: u64, on: NaiveDate) -> Self {
+        let block = Block { on, members: Vec::new() };
+        Self { number, block, seats: Vec::new(), pages: Pages::new() }
+    }
+
+    /// Adds a member, the seat, and what was done on the kept days.
+    pub fn push(&mut self, member: Rolling, seat: SeatDigest, days: &[DayUse]) {
+        let place = self.block.members.len();
+        for one in days {
+            self.pages.entry(one.day).or_default().push((place, *one));
+        }
+        self.block.members.push(member);
+        self.seats.push(seat);
+    }
+}
+
 /// A block as it is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedBlock {
@@ -47,9 +79,11 @@ pub struct PackedBlock {
 
 impl PackedBlock {
     /// A block with these pages. Those of other days stay as they are.
-    pub fn new(number: u64, block: &Block, pages: &Pages) -> Self {
+    pub fn new(kept: &KeptBlock) -> Self {
+        let KeptBlock { number, block, seats, pages } = kept;
         let pages = pages.iter().map(|(day, uses)| (*day, packed::page(uses)));
-        Self { number, on: block.on, members: packed::members(&block.members), pages: pages.collect() }
+        let members = packed::members(&block.members, seats);
+        Self { number: *number, on: block.on, members, pages: pages.collect() }
     }
 
     /// The day its windows stand on.
@@ -58,12 +92,13 @@ impl PackedBlock {
     }
 
     /// What was packed.
-    pub fn unpacked(&self) -> Result<(Block, Pages)> {
-        let members = packed::read_members(&self.members).ok_or_else(|| corrupt("members"))?;
+    pub fn unpacked(&self) -> Result<KeptBlock> {
+        let (members, seats) = packed::read_members(&self.members).ok_or_else(|| corrupt("members"))?;
         let page = |(day, bytes): &(NaiveDate, Vec<u8>)| {
             Ok((*day, packed::read_page(*day, bytes).ok_or_else(|| corrupt("uses"))?))
         };
-        Ok((Block { on: self.on, members }, self.pages.iter().map(page).collect::<Result<_>>()?))
+        let pages = self.pages.iter().map(page).collect::<Result<_>>()?;
+        Ok(KeptBlock { number: self.number, block: Block { on: self.on, members }, seats, pages })
     }
 }
 

@@ -38,6 +38,7 @@ const HEADS: Table<'static> = Table {
         "looked_on",
         "flags",
         "rolled_from",
+        "packed_at",
         "rolled_at",
         "kept_revision",
     ]),
@@ -109,12 +110,12 @@ impl Store {
     pub async fn rollup_head(&self, connection: &ConnectionId) -> Result<Option<RollupHead>> {
         let sql =
             "select as_of, history_start, definition_version, run_id, members, computed_at, revision, flags,
-                rolled_from, rolled_at
+                rolled_from, packed_at
             from rollup_heads where connection_id = $1";
         let values = [connection.as_str().into()];
         let Some(row) = row(&self.db, "read a rollup's head", sql, values).await? else { return Ok(None) };
-        let (rolled_from, rolled_at): (Option<NaiveDate>, Option<DateTime<Utc>>) =
-            (row.get("rolled_from")?, row.get("rolled_at")?);
+        let (rolled_from, packed_at): (Option<NaiveDate>, Option<DateTime<Utc>>) =
+            (row.get("rolled_from")?, row.get("packed_at")?);
         let computed_at = row.get("computed_at")?;
         Ok(Some(RollupHead {
             as_of: row.get("as_of")?,
@@ -125,8 +126,8 @@ impl Store {
             computed_at,
             revision: row.count("revision")?,
             flags: row.json("flags")?,
-            // Another version, which keeps nothing here, may have written the head meanwhile.
-            kept_from: rolled_from.filter(|_| rolled_at == Some(computed_at)),
+            // Another version, which packs in another way, may have written the head meanwhile.
+            kept_from: rolled_from.filter(|_| packed_at == Some(computed_at)),
         }))
     }
 }
@@ -204,7 +205,8 @@ fn head_values(connection: &ConnectionId, head: &RollupHead) -> Vec<Value> {
         serde_json::json!(head.flags).to_string().into(),
         head.kept_from.into(),
         head.kept_from.map(|_| head.computed_at).into(),
-        // What the version before kept is of no more use to it.
+        // What the versions before kept is of no more use to them.
+        None::<DateTime<Utc>>.into(),
         None::<i64>.into(),
     ]
 }

@@ -2,7 +2,9 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    num::NonZeroU64,
 };
 
 use sea_orm::{ConnectionTrait, DbBackend, Value};
@@ -19,10 +21,12 @@ use crate::{
     acceptances, dialect,
     error::Result,
     exemptions,
-    statement::{Bulk, Row, Table, UPDATED_AT_ONCE, execute, int, placeholders, row, rows},
+    statement::{Bulk, Row, Table, each_row, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
 
+/// Seats that become statements at once.
+const WRITTEN_AT_ONCE: usize = 2_048;
 /// Rows that one statement deletes.
 const DELETED_AT_ONCE: usize = 500;
 
@@ -158,9 +162,9 @@ impl Store {
         rows.iter().map(read_seat).collect()
     }
 
-    /// Whose seats there are.
-    pub async fn seats_there(&self, connection: &ConnectionId) -> Result<SeatsThere> {
-        SeatsThere::read(&self.db, connection).await
+    /// Makes statements of the connection's seats.
+    pub fn seat_writer(&self, connection: &ConnectionId) -> SeatWriter {
+        SeatWriter { backend: self.db.get_database_backend(), connection: connection.clone() }
     }
 
     /// What the newest rollup recommends, surest first.
@@ -194,40 +198,76 @@ pub(crate) fn read_seat_row(row: &Row) -> Result<SeatRow> {
     })
 }
 
-/// Whose seats are there before a rollup is written.
-#[derive(Debug)]
-pub struct SeatsThere {
-    backend: DbBackend,
-    connection: ConnectionId,
-    members: HashSet<Uuid>,
-}
+/// What a seat says, as a number to compare: another number, another seat. None where there is no seat. The next version of
+/// the program may have other numbers for the same seats, and finds them changed once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeatDigest(Option<NonZeroU64>);
 
-/// Seats as statements, made where the database is still busy with others.
-#[derive(Debug)]
-pub struct SeatStatements {
-    updates: Vec<Bulk>,
-    fresh: Vec<Vec<Value>>,
-}
-
-impl SeatsThere {
-    async fn read(db: &impl ConnectionTrait, connection: &ConnectionId) -> Result<Self> {
-        let members = ids_in(db, "seats", connection).await?.into_iter().collect();
-        Ok(Self { backend: db.get_database_backend(), connection: connection.clone(), members })
+impl SeatDigest {
+    /// Of that seat.
+    pub fn of(seat: Option<&Seat>) -> Self {
+        let digest = |seat: &Seat| {
+            let mut hasher = DefaultHasher::new();
+            seat.hash(&mut hasher);
+            NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MAX)
+        };
+        Self(seat.map(digest))
     }
 
-    /// How these seats are written. The database compares, so that those that stay the same are left alone.
-    pub fn statements(&self, seats: &[Seat]) -> SeatStatements {
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        self.0.map_or(0, NonZeroU64::get).to_le_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(NonZeroU64::new(u64::from_le_bytes(bytes)))
+    }
+}
+
+/// Makes statements of the seats of a connection, where the database is still busy with others.
+#[derive(Debug, Clone)]
+pub struct SeatWriter {
+    backend: DbBackend,
+    connection: ConnectionId,
+}
+
+/// How some seats are written.
+#[derive(Debug, Default)]
+pub struct SeatStatements {
+    updates: Vec<Bulk>,
+    updated: u64,
+    fresh: Vec<Vec<Value>>,
+    gone: Vec<Uuid>,
+}
+
+impl SeatStatements {
+    /// How many seats these are.
+    pub fn seats(&self) -> u64 {
+        self.updated + self.fresh.len() as u64 + self.gone.len() as u64
+    }
+}
+
+impl SeatWriter {
+    /// Members with the seats that they had and that they have now; what stays the same is left out.
+    pub fn statements<'a>(
+        &self,
+        seats: impl Iterator<Item = (Uuid, SeatDigest, Option<&'a Seat>)>,
+    ) -> SeatStatements {
+        let (mut changed, mut fresh, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for (member, before, seat) in seats.filter(|(_, before, seat)| *before != SeatDigest::of(*seat)) {
+            match seat {
+                Some(seat) if before.0.is_some() => changed.push(seat),
+                Some(seat) => fresh.push(seat),
+                None => gone.push(member),
+            }
+        }
+        changed.sort_by_key(|seat| seat.member_id);
         let id = Value::from(self.connection.as_str());
-        let mut seats: Vec<_> = seats.iter().collect();
-        seats.sort_by_key(|seat| seat.member_id);
-        let (known, fresh): (Vec<_>, Vec<_>) =
-            seats.into_iter().partition(|seat| self.members.contains(&seat.member_id));
+        let with_id = |seat: &Seat| std::iter::once(id.clone()).chain(seat_values(seat)).collect();
         SeatStatements {
-            updates: SEATS.updates(self.backend, &id, &known, |seat| seat_values(seat)),
-            fresh: fresh
-                .into_iter()
-                .map(|seat| std::iter::once(id.clone()).chain(seat_values(seat)).collect())
-                .collect(),
+            updates: SEATS.updates(self.backend, &id, &changed, |seat| seat_values(seat)),
+            updated: changed.len() as u64,
+            fresh: fresh.into_iter().map(with_id).collect(),
+            gone,
         }
     }
 }
@@ -235,29 +275,34 @@ impl SeatsThere {
 impl Tx {
     /// Makes the seats what the rollup says; gives how many were not so already.
     pub(crate) async fn put_seats(&self, connection: &ConnectionId, seats: &[Seat]) -> Result<u64> {
-        let there = SeatsThere::read(&self.tx, connection).await?;
+        let writer = SeatWriter { backend: self.tx.get_database_backend(), connection: connection.clone() };
+        let mut before = HashMap::new();
+        let keep = |row: &Row| {
+            let seat = read_seat(row)?;
+            before.insert(seat.member_id, SeatDigest::of(Some(&seat)));
+            Ok(())
+        };
+        each_row(&self.tx, "read seats", select_seats(), [connection.as_str().into()], keep).await?;
         let mut changed = 0;
-        for some in seats.chunks(UPDATED_AT_ONCE) {
-            changed += self.write_seats(there.statements(some)).await?;
+        // Some at a time, so that the values of no more are in memory.
+        for some in seats.chunks(WRITTEN_AT_ONCE) {
+            let some = some
+                .iter()
+                .map(|seat| (seat.member_id, before.remove(&seat.member_id).unwrap_or_default(), Some(seat)));
+            changed += self.write_seats(connection, writer.statements(some)).await?;
         }
-        Ok(changed + self.forget_seats(&there, seats).await?)
+        let gone: Vec<_> = before.into_keys().collect();
+        Ok(changed + self.delete_of("seats", connection, &gone).await?)
     }
 
-    /// Writes some seats; gives how many were other than that.
-    pub async fn write_seats(&self, statements: SeatStatements) -> Result<u64> {
-        let mut changed = statements.fresh.len() as u64;
-        for (sql, values) in statements.updates {
-            changed += execute(&self.tx, "write seats", sql, values).await?;
+    /// Writes some seats; gives how many, which is fewer than they are where one was not as it was said to be.
+    pub async fn write_seats(&self, connection: &ConnectionId, seats: SeatStatements) -> Result<u64> {
+        let mut written = 0;
+        for (sql, values) in seats.updates {
+            written += execute(&self.tx, "write seats", sql, values).await?;
         }
-        SEATS.insert(&self.tx, "add seats", statements.fresh).await?;
-        Ok(changed)
-    }
-
-    /// Deletes the seats of those who have none any more; gives how many.
-    pub async fn forget_seats(&self, there: &SeatsThere, seats: &[Seat]) -> Result<u64> {
-        let held: HashSet<_> = seats.iter().map(|seat| seat.member_id).collect();
-        let gone: Vec<_> = there.members.difference(&held).copied().collect();
-        self.delete_of("seats", &there.connection, &gone).await
+        written += SEATS.put(&self.tx, "add seats", seats.fresh).await?;
+        Ok(written + self.delete_of("seats", connection, &seats.gone).await?)
     }
 
     /// Makes the recommendations what the rollup says; gives how many were not so already.

@@ -1,21 +1,18 @@
 //! Parameterised statements: one text for both databases, values only ever as parameters, rows read with their fault
 //! named. `$1` means the same to both.
 
-use std::{borrow::Cow, pin::Pin};
+use std::{
+    borrow::Cow,
+    pin::{Pin, pin},
+};
 
 use futures::TryStreamExt as _;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, StreamTrait as _, TryGetable,
-    Value,
-};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, StreamTrait, TryGetable, Value};
 
 use crate::{
     dialect,
     error::{Error, Result, failed},
 };
-
-/// Of an update on PostgreSQL.
-pub(crate) const UPDATED_AT_ONCE: usize = 2_048;
 
 /// Runs a statement; tells how many rows it touched.
 pub(crate) async fn execute(
@@ -42,14 +39,14 @@ pub(crate) async fn rows(
 
 /// Runs a statement that gives many rows, each of which is read while the others are on their way.
 pub(crate) async fn each_row(
-    db: &DatabaseConnection,
+    db: &impl StreamTrait,
     attempted: &'static str,
     sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
     mut read: impl FnMut(&Row) -> Result<()>,
 ) -> Result<()> {
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let mut rows = db.stream_raw(statement).await.map_err(failed(attempted))?;
+    let mut rows = pin!(db.stream_raw(statement).await.map_err(failed(attempted))?);
     while let Some(row) = rows.try_next().await.map_err(failed(attempted))? {
         read(&Row(row))?;
     }
@@ -215,8 +212,7 @@ impl Table<'_> {
         batches.map(upsert).collect()
     }
 
-    /// Statements that make rows whose keys are there what `values` says of these items, where they say something else.
-    /// The first column of the key is the same in all of them, and left out of the values; the items come in the order
+    /// Statements that make rows whose keys are there what `values` says of these items. The first column of the key is the same in all of them, and left out of the values; the items come in the order
     /// of the second. Rows are locked in no order: of two writers, one has to wait somewhere before.
     pub(crate) fn updates<I>(
         &self,
@@ -225,15 +221,12 @@ impl Table<'_> {
         items: &[I],
         values: fn(&I) -> Vec<Value>,
     ) -> Vec<Bulk> {
-        if backend != DbBackend::Postgres {
-            // The same where all keys are there.
-            let rows = items.iter().map(|item| std::iter::once(of.clone()).chain(values(item)).collect());
-            return self.upserts(backend, rows);
-        }
         let key = (self.key, &*self.columns);
-        let batches = items.chunks(UPDATED_AT_ONCE);
-        let update =
-            |batch: &[I]| dialect::update(self.name, key, batch.len(), of.clone(), batch.iter().map(values));
+        let batches = items.chunks(dialect::update_size(backend, self.columns.len()));
+        let update = |batch: &[I]| {
+            let values = batch.iter().map(values);
+            dialect::update(backend, self.name, key, batch.len(), of.clone(), values)
+        };
         batches.map(update).collect()
     }
 

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::{
-    AreaUse, Block, Coverage, Cut, DayUse, Key, LONGEST, Rolling, WINDOWS, WindowUse, horizon,
+    Amounts, AreaUse, Block, Coverage, Cut, DayUse, Key, LONGEST, Rolling, WINDOWS, WindowUse, horizon,
     rolling::{Pages, mask, page},
     tracks::{Spell, spells},
 };
@@ -90,13 +90,13 @@ fn windows(member: &Rolling, today: Option<&DayUse>, spells: &[Spell<'_>]) -> [W
     let bits = |spell: &Spell<'_>| ((1_u128 << (spell.to - spell.from)) - 1) << (length - spell.to);
     let listed = spells.iter().map(bits).fold(0, |listed, bits| listed | bits);
     let now = spells.last().filter(|spell| spell.to == length);
-    let kept = &member.kept;
+    let day = today.map(Amounts::of).unwrap_or_default();
     std::array::from_fn(|at| {
         let mask = mask(WINDOWS[at]);
         let mut sum =
-            WindowUse { daily_actives: (kept.active & listed & mask).count_ones(), ..WindowUse::default() };
+            WindowUse { daily_actives: (member.active & listed & mask).count_ones(), ..WindowUse::default() };
         let Some(now) = now else { return sum };
-        sum.member_days = (kept.active & mask).count_ones();
+        sum.member_days = (member.active & mask).count_ones();
         sum.active_members = u32::from(sum.member_days > 0);
         if !now.paid {
             return sum;
@@ -104,17 +104,14 @@ fn windows(member: &Rolling, today: Option<&DayUse>, spells: &[Spell<'_>]) -> [W
         sum.assigned = 1;
         sum.active_seats = sum.active_members;
         // The shortest window is the day itself.
-        let actions = match at.checked_sub(1) {
-            Some(shown) => member.sums[shown].actions,
-            None => today.map(|today| today.actions).unwrap_or_default(),
-        };
+        let amounts = at.checked_sub(1).map_or(&day, |shown| &member.sums[shown]);
         sum.areas = std::array::from_fn(|area| {
-            let (created, opened) = (kept.created[area] & mask != 0, kept.opened[area] & mask != 0);
+            let (created, opened) = (amounts.created_days[area] > 0, amounts.opened_days[area] > 0);
             AreaUse {
                 members: u32::from(created || opened),
                 creators: u32::from(created),
                 openers: u32::from(opened),
-                actions: actions[area],
+                actions: amounts.actions[area],
             }
         });
         sum

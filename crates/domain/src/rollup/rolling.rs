@@ -30,39 +30,14 @@ pub(super) fn mask(window: u32) -> u128 {
     (1 << window) - 1
 }
 
-/// The kept days as bits: bit n is the day n days before the one it stands on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct KeptDays {
-    /// Days with a row.
-    pub rows: u128,
-    /// Active days.
-    pub active: u128,
-    /// Days on which something was created or changed, per area in the order of [`Area::ALL`].
-    pub created: [u128; 5],
-    /// Days on which something was opened.
-    pub opened: [u128; 5],
-}
-
-impl KeptDays {
-    fn each(&mut self) -> impl Iterator<Item = &mut u128> {
-        [&mut self.rows, &mut self.active].into_iter().chain(&mut self.created).chain(&mut self.opened)
-    }
-
-    fn set(&mut self, age: u32, one: &DayUse) {
-        let bit = 1 << age;
-        self.rows |= bit;
-        self.active |= if one.active { bit } else { 0 };
-        for area in 0..self.created.len() {
-            self.created[area] |= if one.created & 1 << area != 0 { bit } else { 0 };
-            self.opened[area] |= if one.opened & 1 << area != 0 { bit } else { 0 };
-        }
-    }
-}
-
 /// What a member did in a window, added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Actions per area.
+    /// Days on which something was created or changed, per area in the order of [`Area::ALL`].
+    pub created_days: [u32; 5],
+    /// Days on which something was opened.
+    pub opened_days: [u32; 5],
+    /// Actions per area; above zero where one of the two is.
     pub actions: [u64; 5],
     /// Of all actions, boards opened.
     pub views: u64,
@@ -71,7 +46,16 @@ pub struct Amounts {
 }
 
 impl Amounts {
+    /// Of one day.
+    pub(super) fn of(one: &DayUse) -> Self {
+        let mut sum = Self::default();
+        sum.add(one);
+        sum
+    }
+
     fn add(&mut self, one: &DayUse) {
+        self.created_days.iter_mut().zip(days_of(one.created)).for_each(|(sum, day)| *sum += day);
+        self.opened_days.iter_mut().zip(days_of(one.opened)).for_each(|(sum, day)| *sum += day);
         self.actions.iter_mut().zip(one.actions).for_each(|(sum, actions)| *sum += actions);
         self.views += one.views;
         self.maker_actions += one.maker_actions;
@@ -79,6 +63,10 @@ impl Amounts {
 
     /// None where that was never added.
     fn take(&mut self, one: &DayUse) -> Option<()> {
+        let created = self.created_days.iter_mut().zip(days_of(one.created));
+        for (sum, day) in created.chain(self.opened_days.iter_mut().zip(days_of(one.opened))) {
+            *sum = sum.checked_sub(day)?;
+        }
         for (sum, actions) in self.actions.iter_mut().zip(one.actions) {
             *sum = sum.checked_sub(actions)?;
         }
@@ -86,9 +74,21 @@ impl Amounts {
         self.maker_actions = self.maker_actions.checked_sub(one.maker_actions)?;
         Some(())
     }
+
+    /// Areas with an action, as bits.
+    fn areas(&self) -> u8 {
+        let used = |area: &usize| self.created_days[*area] > 0 || self.opened_days[*area] > 0;
+        (0..self.actions.len()).filter(used).fold(0, |areas, area| areas | 1 << area)
+    }
 }
 
-/// A member's kept days, the sums of the shown windows, and two dates that tell of the days before.
+/// What a day with these areas adds to the days of each.
+fn days_of(areas: u8) -> [u32; 5] {
+    std::array::from_fn(|area| u32::from(areas >> area & 1))
+}
+
+/// A member's kept days as bits, of which bit n is the day n days before the one it stands on; the sums of the shown
+/// windows; and two dates that tell of the days before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rolling {
     /// The member.
@@ -97,8 +97,10 @@ pub struct Rolling {
     pub first_row: Option<NaiveDate>,
     /// The last active day before the kept days.
     pub active_before: Option<NaiveDate>,
-    /// The kept days.
-    pub kept: KeptDays,
+    /// Kept days with a row.
+    pub rows: u128,
+    /// Kept days that were active.
+    pub active: u128,
     /// Per window, in the order of [`SHOWN_WINDOWS`].
     pub sums: [Amounts; 3],
 }
@@ -110,7 +112,8 @@ impl Rolling {
             member_id: facts.member_id,
             first_row: facts.first_row,
             active_before: facts.active_before,
-            kept: KeptDays::default(),
+            rows: 0,
+            active: 0,
             sums: [Amounts::default(); 3],
         };
         for row in facts.days.iter().take_while(|row| row.day <= on) {
@@ -119,11 +122,16 @@ impl Rolling {
                 rolling.forget(row.day, row.active);
                 continue;
             }
-            rolling.kept.set(age, row);
+            rolling.set(age, row);
             let sums = SHOWN_WINDOWS.iter().zip(&mut rolling.sums).filter(|(window, _)| age < **window);
             sums.for_each(|(_, sum)| sum.add(row));
         }
         rolling
+    }
+
+    fn set(&mut self, age: u32, one: &DayUse) {
+        self.rows |= 1 << age;
+        self.active |= u128::from(one.active) << age;
     }
 
     /// A row is no more among those that are kept.
@@ -136,20 +144,22 @@ impl Rolling {
 
     /// Moves the bits on to that day, on which nothing is known yet.
     fn forward(&mut self, day: NaiveDate) {
-        if self.kept.rows & OLDEST != 0 {
-            self.forget(day - Days::new(KEPT_DAYS.into()), self.kept.active & OLDEST != 0);
+        if self.rows & OLDEST != 0 {
+            self.forget(day - Days::new(KEPT_DAYS.into()), self.active & OLDEST != 0);
         }
-        self.kept.each().for_each(|track| *track = (*track & !OLDEST) << 1);
+        self.rows = (self.rows & !OLDEST) << 1;
+        self.active = (self.active & !OLDEST) << 1;
     }
 
     /// Moves the bits back by a day.
     fn back(&mut self) {
-        self.kept.each().for_each(|track| *track >>= 1);
+        self.rows >>= 1;
+        self.active >>= 1;
     }
 
     /// The day of the first row up to the day it stands on.
     fn first_row(&self, on: NaiveDate) -> Option<NaiveDate> {
-        let oldest = self.kept.rows.checked_ilog2();
+        let oldest = self.rows.checked_ilog2();
         self.first_row.or_else(|| oldest.map(|age| on - Days::new(age.into())))
     }
 
@@ -164,34 +174,28 @@ impl Rolling {
     }
 
     pub(super) fn last_active(&self, on: NaiveDate) -> Option<NaiveDate> {
-        let active = self.kept.active;
+        let active = self.active;
         let kept = (active != 0).then(|| on - Days::new(active.trailing_zeros().into()));
         kept.or(self.active_before)
     }
 
     pub(super) fn active_days(&self, window: u32) -> u32 {
-        (self.kept.active & mask(window)).count_ones()
-    }
-
-    /// Areas with an action in the window, as bits.
-    fn areas(&self, window: u32) -> u8 {
-        let KeptDays { created, opened, .. } = &self.kept;
-        let used = |area: &usize| (created[*area] | opened[*area]) & mask(window) != 0;
-        (0..created.len()).filter(used).fold(0, |areas, area| areas | 1 << area)
+        (self.active & mask(window)).count_ones()
     }
 
     pub(super) fn areas_used(&self) -> BTreeSet<Area> {
-        areas_of(self.areas(LONGEST)).collect()
+        let [.., longest] = &self.sums;
+        areas_of(longest.areas()).collect()
     }
 
     /// Per window, in the order of [`SHOWN_WINDOWS`].
     pub(super) fn uses(&self) -> [SeatUse; 3] {
         std::array::from_fn(|at| {
-            let (window, Amounts { actions, views, maker_actions }) = (SHOWN_WINDOWS[at], self.sums[at]);
+            let sum @ Amounts { actions, views, maker_actions, .. } = self.sums[at];
             let total = actions.iter().sum();
             SeatUse {
-                active_days: self.active_days(window),
-                areas: self.areas(window).count_ones(),
+                active_days: self.active_days(SHOWN_WINDOWS[at]),
+                areas: sum.areas().count_ones(),
                 actions: total,
                 views,
                 maker_actions,
@@ -250,7 +254,7 @@ impl Block {
         }
         for (place, one) in page(pages, self.on) {
             let member = self.members.get_mut(*place)?;
-            member.kept.set(0, one);
+            member.set(0, one);
             member.sums.iter_mut().for_each(|sum| sum.add(one));
         }
         Some(())

@@ -75,7 +75,7 @@ impl SeatState {
 }
 
 /// What a member did in one window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct SeatUse {
     /// Days with activity.
     pub active_days: u32,
@@ -92,7 +92,7 @@ pub struct SeatUse {
 }
 
 /// A seat and the evidence for its state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Seat {
     /// The member.
     pub member_id: Uuid,

@@ -10,6 +10,8 @@ const LONGEST_LIST: usize = 10_000;
 const MOST_TUPLES: usize = 256;
 /// Of an upsert into SQLite.
 const MOST_UPSERTED: usize = 500;
+/// Of an update on PostgreSQL.
+const UPDATED_AT_ONCE: usize = 2_048;
 /// Rows from which on it is worth it to send once what many of them share: with fewer, all keep to one statement.
 const SHARED_FROM: usize = 256;
 /// Of different texts that are sent once.
@@ -60,10 +62,19 @@ pub(crate) fn insert(
     (format!("insert into {table} ({names}) {rows}"), lists)
 }
 
-/// An update of those of that many rows that are there and say something else; `key` columns make the key, the first of
-/// which is the same for all rows, and the second of which says in which order they come: no other rows between the
-/// first and the last one are looked at. Rows that stay the same are not even locked, as an upsert would.
+/// How many rows of that many columns an update takes.
+pub(crate) fn update_size(backend: DbBackend, columns: usize) -> usize {
+    match backend {
+        DbBackend::Postgres => UPDATED_AT_ONCE,
+        _ => upsert_size(backend, columns),
+    }
+}
+
+/// An update of those of that many rows that are there; `key` columns make the key, the first of which is the same for all
+/// rows, and the second of which says in which order they come: no rows but those between the first and the last one are
+/// looked at.
 pub(crate) fn update(
+    backend: DbBackend,
     table: &str,
     (key, columns): (usize, &[&str]),
     size: usize,
@@ -72,18 +83,27 @@ pub(crate) fn update(
 ) -> Bulk {
     let (owner, columns) = (columns[0], &columns[1..]);
     let (keys, rest) = columns.split_at(key - 1);
-    let ordered = keys[0];
-    let (rows, mut lists) = unnested(columns, size, rows, 2);
-    lists.insert(0, of);
     let each = |of: &[&str], one: &dyn Fn(&str) -> String, between: &str| {
         of.iter().map(|column| one(column)).collect::<Vec<_>>().join(between)
     };
+    let set = each(rest, &|column| format!("{column} = n.{column}"), ", ");
+    let same = each(keys, &|column| format!("{table}.{column} = n.{column}"), " and ");
+    if backend != DbBackend::Postgres {
+        let tuples = vec![tuple(backend, 1, columns.len()); size].join(", ");
+        let names = columns.iter().enumerate().map(|(at, column)| format!("column{} as {column}", at + 1));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "update {table} set {set} from (select {names} from (values {tuples})) n
+                where {table}.{owner} = ? and {same}"
+        );
+        return (sql, rows.flatten().chain([of]).collect());
+    }
+    let ordered = keys[0];
+    let (rows, mut lists) = unnested(columns, size, rows, 2);
+    lists.insert(0, of);
     let sql = format!(
-        "update {table} set {} from ({rows}) n where {table}.{owner} = $1
-            and {table}.{ordered} between $2[1] and $2[cardinality($2)] and {} and ({})",
-        each(rest, &|column| format!("{column} = n.{column}"), ", "),
-        each(keys, &|column| format!("{table}.{column} = n.{column}"), " and "),
-        each(rest, &|column| format!("{table}.{column} is distinct from n.{column}"), " or "),
+        "update {table} set {set} from ({rows}) n where {table}.{owner} = $1
+            and {table}.{ordered} between $2[1] and $2[cardinality($2)] and {same}"
     );
     (sql, lists)
 }

@@ -16,8 +16,9 @@ use tidemark_domain::{
     },
 };
 use tidemark_store::{
-    AlertFilter, FoldMember, NewRollup, Packed, PackedBlock, Rest, RollupHead, RollupMark, RosterMember,
-    SeatCount, SeatFilter, SeatList, SeatOrder, SeatRow, Store, TeamNumbers, TeamRoster,
+    AlertFilter, FoldMember, KeptBlock, NewRollup, Packed, PackedBlock, Rest, RollupHead, RollupMark,
+    RosterMember, SeatCount, SeatDigest, SeatFilter, SeatList, SeatOrder, SeatRow, Store, TeamNumbers,
+    TeamRoster,
 };
 use tidemark_testkit::TestDatabase;
 use uuid::Uuid;
@@ -580,7 +581,7 @@ async fn older_days_are_told_in_two_dates(database: &TestDatabase) {
 async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
     let used = |number: u128, offset: u64| DayUse::from(&member_day(number, offset, 3));
-    let block = |on: u64, members: &[(u128, &[u64])]| {
+    let standing = |on: u64, members: &[(u128, &[u64])]| {
         let rolling = |(number, days): &(u128, &[u64])| {
             let facts = MemberFacts {
                 member_id: member(*number),
@@ -608,38 +609,47 @@ async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase)
         packed.map(|packed| (packed.on(), packed.unpacked().unwrap()))
     };
     let days = |from: u64, to: u64| (from..=to).map(day).collect::<BTreeSet<_>>();
-    let (first, second) = (block(23, &[(2, &[20, 21]), (1, &[21, 23])]), block(23, &[(3, &[22])]));
+    let (first, second) = (standing(23, &[(2, &[20, 21]), (1, &[21, 23])]), standing(23, &[(3, &[22])]));
     let pages =
         Pages::from([page(20, &[(0, 2)]), page(21, &[(0, 2), (1, 1)]), page(22, &[]), page(23, &[(1, 1)])]);
     let others = Pages::from([page(22, &[(0, 3)])]);
-    let blocks = || vec![PackedBlock::new(0, &first, &pages), PackedBlock::new(1, &second, &others)];
+    // The digests are of any seats.
+    let all = rollup(110, 110, 9).seats;
+    let block = |number: u64, block: &Block, pages: &Pages| KeptBlock {
+        number,
+        block: block.clone(),
+        seats: (0..block.members.len()).map(|place| SeatDigest::of(all.get(place))).collect(),
+        pages: pages.clone(),
+    };
+    let packed = |number, members: &Block, pages: &Pages| PackedBlock::new(&block(number, members, pages));
+    let blocks = || vec![packed(0, &first, &pages), packed(1, &second, &others)];
     assert_eq!(write(1, 20, blocks()).await, Some(day(20)));
     assert_eq!(store.begin().await.unwrap().packed_blocks(&id).await.unwrap(), 2);
     let mut filled = pages.clone();
     filled.retain(|_, uses| !uses.is_empty());
-    assert_eq!(kept(0, days(1, 40)).await, Some((day(23), (first.clone(), filled))), "in its own order");
-    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), (second.clone(), others.clone()))));
+    assert_eq!(kept(0, days(1, 40)).await, Some((day(23), block(0, &first, &filled))), "in its own order");
+    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), block(1, &second, &others))));
     assert_eq!(kept(2, days(1, 40)).await, None);
     let asked = Pages::from([page(21, &[(0, 2), (1, 1)])]);
     let some = kept(0, [21, 22].map(day).into()).await;
-    assert_eq!(some, Some((day(23), (first.clone(), asked))), "those that were asked for");
-    assert_eq!(kept(0, days(1, 0)).await, Some((day(23), (first.clone(), Pages::new()))));
+    assert_eq!(some, Some((day(23), block(0, &first, &asked))), "those that were asked for");
+    assert_eq!(kept(0, days(1, 0)).await, Some((day(23), block(0, &first, &Pages::new()))));
     // A day more, a day less, and a day on which nobody did anything after all.
-    let later = block(24, &[(2, &[24]), (1, &[23])]);
+    let later = standing(24, &[(2, &[24]), (1, &[23])]);
     let changed = Pages::from([page(21, &[]), page(24, &[(0, 2)])]);
     let tx = store.begin().await.unwrap();
-    tx.put_packed_block(&id, &PackedBlock::new(0, &later, &changed)).await.unwrap();
+    tx.put_packed_block(&id, &packed(0, &later, &changed)).await.unwrap();
     tx.forget_pages(&id, day(21)).await.unwrap();
     tx.commit().await.unwrap();
     let left = Pages::from([page(23, &[(1, 1)]), page(24, &[(0, 2)])]);
-    assert_eq!(kept(0, days(1, 40)).await, Some((day(24), (later, left))));
-    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), (second.clone(), others.clone()))));
+    assert_eq!(kept(0, days(1, 40)).await, Some((day(24), block(0, &later, &left))));
+    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), block(1, &second, &others))));
     write(3, 20, blocks().into_iter().take(1).collect()).await;
     assert_eq!(kept(1, days(1, 40)).await, None, "a rebuild leaves no block behind");
     let tx = store.begin().await.unwrap();
-    tx.put_packed_block(&id, &PackedBlock::new(1, &second, &Pages::new())).await.unwrap();
+    tx.put_packed_block(&id, &packed(1, &second, &Pages::new())).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), (second, Pages::new()))), "nor a page");
+    assert_eq!(kept(1, days(1, 40)).await, Some((day(23), block(1, &second, &Pages::new()))), "nor a page");
 
     // Another program, which keeps nothing, writes a head.
     let head = RollupHead { revision: 4, kept_from: None, ..head(110, 9) };

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use tidemark_domain::{
     id::ConnectionId,
-    rollup::{Block, Cut, DayUse, Fold, Pages, Rolling, Rollup, horizon, kept_from},
+    rollup::{Cut, DayUse, Fold, Rolling, Rollup, horizon, kept_from},
 };
-use tidemark_store::{BLOCK, Error, Packed, PackedBlock, Store, TeamNumbers};
+use tidemark_store::{BLOCK, Error, KeptBlock, Packed, PackedBlock, SeatDigest, Store, TeamNumbers};
 use uuid::Uuid;
 
 use super::plan::Span;
@@ -28,7 +28,8 @@ pub(super) async fn whole(store: &Store, connection: &ConnectionId, span: &Span)
         let Some(last) = page.last() else { break };
         after = Some(last.member_id);
         for member in &page {
-            keeping.keep(fold.member(member.borrowed()), &member.days);
+            let (rolling, seat) = fold.member(member.borrowed());
+            keeping.keep(rolling, SeatDigest::of(seat), &member.days);
         }
     }
     Ok((fold.finish(), keeping.packed()))
@@ -56,41 +57,38 @@ pub(super) async fn teams(
 /// What is kept for the next rollup.
 struct Keeping {
     from: NaiveDate,
-    block: Block,
-    pages: Pages,
+    /// The block that is not full yet.
+    open: KeptBlock,
     packed: Vec<PackedBlock>,
 }
 
 impl Keeping {
     fn new(span: &Span) -> Self {
-        let (from, block) = (kept_from(span.last), Block { on: span.last, members: Vec::new() });
-        Self { from, pages: Self::pages(from, span.last), block, packed: Vec::new() }
+        let from = kept_from(span.last);
+        Self { from, open: Self::open(0, from, span.last), packed: Vec::new() }
     }
 
-    /// Nothing on any of the kept days.
-    fn pages(from: NaiveDate, last: NaiveDate) -> Pages {
-        from.iter_days().take_while(|day| *day <= last).map(|day| (day, Vec::new())).collect()
+    /// Without members, and with nothing on any of the kept days.
+    fn open(number: u64, from: NaiveDate, last: NaiveDate) -> KeptBlock {
+        let pages = from.iter_days().take_while(|day| *day <= last).map(|day| (day, Vec::new())).collect();
+        KeptBlock { pages, ..KeptBlock::empty(number, last) }
     }
 
-    fn keep(&mut self, member: Rolling, days: &[DayUse]) {
-        let (place, start) = (self.block.members.len(), days.partition_point(|one| one.day < self.from));
-        for one in &days[start..] {
-            self.pages.entry(one.day).or_default().push((place, *one));
-        }
-        self.block.members.push(member);
-        if self.block.members.len() == BLOCK {
+    fn keep(&mut self, member: Rolling, seat: SeatDigest, days: &[DayUse]) {
+        let start = days.partition_point(|one| one.day < self.from);
+        self.open.push(member, seat, &days[start..]);
+        if self.open.seats.len() == BLOCK {
             self.close();
         }
     }
 
     fn close(&mut self) {
-        self.packed.push(PackedBlock::new(self.packed.len() as u64, &self.block, &self.pages));
-        self.block.members.clear();
-        self.pages = Self::pages(self.from, self.block.on);
+        self.packed.push(PackedBlock::new(&self.open));
+        self.open = Self::open(self.packed.len() as u64, self.from, self.open.block.on);
     }
 
     fn packed(mut self) -> Packed {
-        if !self.block.members.is_empty() {
+        if !self.open.seats.is_empty() {
             self.close();
         }
         Packed { from: self.from, blocks: self.packed }

@@ -15,7 +15,8 @@ use tidemark_domain::{
     },
 };
 use tidemark_store::{
-    BLOCK, Error, MemberHistory, PackedBlock, RollupHead, SeatStatements, SeatsThere, Store, Tx,
+    BLOCK, Error, KeptBlock, MemberHistory, PackedBlock, RollupHead, SeatDigest, SeatStatements, SeatWriter,
+    Store, Tx,
 };
 use tokio::{
     join,
@@ -44,7 +45,7 @@ pub(super) struct Facts {
     pub(super) before: RollupHead,
     fresh: HashMap<Uuid, Vec<DayUse>>,
     histories: HashMap<Uuid, MemberHistory>,
-    there: SeatsThere,
+    seats: SeatWriter,
 }
 
 impl Facts {
@@ -57,11 +58,10 @@ impl Facts {
         before: RollupHead,
     ) -> Result<Self> {
         let of = || (store.clone(), connection.clone());
-        let (uses, histories, there) = (of(), of(), of());
-        let (fresh, histories, there) = tokio::try_join!(
+        let (uses, histories) = (of(), of());
+        let (fresh, histories) = tokio::try_join!(
             apart(async move { uses_on(&uses.0, &uses.1, read).await }),
             apart(async move { histories.0.histories(&histories.1).await }),
-            apart(async move { there.0.seats_there(&there.1).await }),
         )?;
         Ok(Self {
             connection: connection.clone(),
@@ -73,7 +73,7 @@ impl Facts {
             before,
             fresh,
             histories,
-            there,
+            seats: store.seat_writer(connection),
         })
     }
 
@@ -112,20 +112,18 @@ impl Facts {
         let packed = tx.packed_block(&self.connection, number, &needed).await?;
         let Some(packed) = packed.filter(|packed| packed.on() == self.before.as_of) else { return Ok(None) };
         let facts = Arc::clone(self);
-        Ok(Some(spawn_blocking(move || {
-            let (block, pages) = packed.unpacked()?;
-            Ok(facts.moved(number, block, pages))
-        })))
+        Ok(Some(spawn_blocking(move || Ok(facts.moved(packed.unpacked()?)))))
     }
 
     /// None where somebody's cohort is another one than before, which changes it on all days; or where what is kept does
     /// not fit.
-    fn moved(&self, number: u64, mut block: Block, mut pages: Pages) -> Option<Moved> {
-        let cohorts = self.cohorts(&block);
+    fn moved(&self, mut kept: KeptBlock) -> Option<Moved> {
+        let KeptBlock { block, seats: standing, pages, .. } = &mut kept;
+        let cohorts = self.cohorts(block);
         while block.on >= self.read.0 {
-            block.back(&pages)?;
+            block.back(pages)?;
         }
-        self.freshen(&block, &mut pages);
+        self.freshen(block, pages);
         let histories: Vec<_> = block.members.iter().map(|member| self.history(member.member_id)).collect();
         let stood = histories.iter().zip(&cohorts).map(|(MemberHistory { versions, teams }, cohort)| Stood {
             versions,
@@ -135,28 +133,30 @@ impl Facts {
         let stood: Vec<_> = stood.collect();
         let mut windows = BTreeMap::new();
         while block.on < self.last {
-            block.forward(&pages)?;
+            block.forward(pages)?;
             if block.on < self.first {
                 continue;
             }
             let mut ending = Ending::default();
-            ending.block(&block, &pages, self.roster_start, &stood);
+            ending.block(block, pages, self.roster_start, &stood);
             windows.extend(ending.finish(block.on, &self.coverage));
         }
-        if self.cohorts(&block) != cohorts {
+        if self.cohorts(block) != cohorts {
             return None;
         }
         let judge = Judge::new(self.last, &self.coverage, self.roster_start);
-        let seats = block.members.iter().zip(&histories);
-        let seats: Vec<_> =
-            seats.filter_map(|(member, history)| judge.seat(member, &history.versions)).collect();
+        let members = block.members.iter().zip(&histories);
+        let seats: Vec<_> = members.map(|(member, history)| judge.seat(member, &history.versions)).collect();
         let (from, to) = self.read;
         pages.retain(|day, _| (from..=to).contains(day));
         let mut uniformity = Uniformity::default();
-        self.compare(&mut uniformity, &block.members, &pages);
-        let packed = PackedBlock::new(number, &block, &pages);
-        let statements = self.there.statements(&seats);
-        Some(Moved { windows, seats, statements, uniformity, packed, block, pages })
+        self.compare(&mut uniformity, &block.members, pages);
+        let both = block.members.iter().zip(&*standing).zip(&seats);
+        let both = both.map(|((member, before), seat)| (member.member_id, *before, seat.as_ref()));
+        let statements = self.seats.statements(both);
+        *standing = seats.iter().map(|seat| SeatDigest::of(seat.as_ref())).collect();
+        let seats = seats.into_iter().flatten().collect();
+        Some(Moved { windows, seats, statements, uniformity, packed: PackedBlock::new(&kept), kept })
     }
 
     /// Puts the facts of the days that were read again in the place of what they were.
@@ -182,7 +182,7 @@ impl Facts {
                 break;
             }
             let Some(packed) = tx.packed_block(&self.connection, number, &others).await? else { break };
-            let (block, pages) = packed.unpacked()?;
+            let KeptBlock { block, pages, .. } = packed.unpacked()?;
             self.compare(&mut uniformity, &block.members, &pages);
         }
         Ok(uniformity.flag().into_iter().collect())
@@ -198,9 +198,8 @@ struct Moved {
     statements: SeatStatements,
     uniformity: Uniformity,
     packed: PackedBlock,
-    block: Block,
-    /// Those that are written again.
-    pages: Pages,
+    /// The same, with the pages that are written again.
+    kept: KeptBlock,
 }
 
 /// Moves everything on to the last day, and writes seats and what is kept; gives the rollup and how many seats changed.
@@ -224,13 +223,18 @@ pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64
         let adding = async {
             rollup.add(moved.windows, moved.seats);
             uniformity.merge(moved.uniformity);
-            known.extend(moved.block.members.iter().map(|member| member.member_id));
+            known.extend(moved.kept.block.members.iter().map(|member| member.member_id));
         };
+        let seats = moved.statements.seats();
         // What is on its way to the database goes on meanwhile.
-        let (written, ()) = join!(tx.write_seats(moved.statements), adding);
-        changed += written?;
-        if moved.block.members.len() < BLOCK && number + 1 == blocks {
-            open = Some((moved.block, moved.pages));
+        let (written, ()) = join!(tx.write_seats(connection, moved.statements), adding);
+        // Somebody else had a hand in it.
+        if written? < seats {
+            return Ok(None);
+        }
+        changed += seats;
+        if moved.kept.seats.len() < BLOCK && number + 1 == blocks {
+            open = Some(moved.kept);
         }
         tx.put_packed_block(connection, &moved.packed).await?;
     }
@@ -244,35 +248,26 @@ pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64
         // So few days are told that no window of theirs begins earlier.
         let days = (kept_from(facts.last), facts.last);
         let members = tx.fold_these(connection, &newcomers, days).await?;
-        let empty = || (blocks, Block { on: facts.last, members: Vec::new() }, Pages::new());
-        let (number, mut block, mut pages) =
-            open.map_or_else(empty, |(block, pages)| (blocks - 1, block, pages));
-        let place = block.members.len();
-        let others = members
-            .iter()
-            .flat_map(|member| &member.days)
-            .map(|one| one.day)
-            .filter(|day| !pages.contains_key(day))
-            .collect();
-        if let Some(packed) = tx.packed_block(connection, number, &others).await? {
-            pages.extend(packed.unpacked()?.1);
+        let mut open = open.unwrap_or_else(|| KeptBlock::empty(blocks, facts.last));
+        let days = members.iter().flat_map(|member| &member.days).map(|one| one.day);
+        let others = days.filter(|day| !open.pages.contains_key(day)).collect();
+        if let Some(packed) = tx.packed_block(connection, open.number, &others).await? {
+            open.pages.extend(packed.unpacked()?.pages);
         }
-        for (at, member) in members.iter().enumerate() {
-            block.members.push(fold.member(member.borrowed()));
-            for one in &member.days {
-                if (facts.read.0..=facts.read.1).contains(&one.day) {
-                    uniformity.add(facts.age(one.day), one);
-                }
-                pages.entry(one.day).or_default().push((place + at, *one));
-            }
+        for member in &members {
+            let (rolling, seat) = fold.member(member.borrowed());
+            open.push(rolling, SeatDigest::of(seat), &member.days);
+            let (from, to) = facts.read;
+            let read_again = member.days.iter().filter(|one| (from..=to).contains(&one.day));
+            read_again.for_each(|one| uniformity.add(facts.age(one.day), one));
         }
         let Rollup { windows, seats, .. } = fold.finish();
-        changed += tx.write_seats(facts.there.statements(&seats)).await?;
+        let added = seats.iter().map(|seat| (seat.member_id, SeatDigest::default(), Some(seat)));
+        changed += tx.write_seats(connection, facts.seats.statements(added)).await?;
         rollup.add(windows, seats);
-        tx.put_packed_block(connection, &PackedBlock::new(number, &block, &pages)).await?;
-        blocks = number + 1;
+        tx.put_packed_block(connection, &PackedBlock::new(&open)).await?;
+        blocks = open.number + 1;
     }
-    changed += tx.forget_seats(&facts.there, &rollup.seats).await?;
     tx.forget_pages(connection, kept_from(facts.last)).await?;
     rollup.flags = facts.flags(tx, blocks, uniformity).await?;
     Ok(Some((rollup, changed)))

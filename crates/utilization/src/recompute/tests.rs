@@ -1,9 +1,9 @@
 use tidemark_domain::{
     contract::Contract,
-    rollup::{Cut, Rolling, WindowUse},
+    rollup::{Cut, Rolling, Seat, WindowUse},
 };
 use tidemark_rpc::{identity::Identity, utilization as wire};
-
+use tidemark_store::{KeptBlock, SeatDigest};
 use uuid::Uuid;
 
 use super::*;
@@ -123,9 +123,14 @@ async fn assert_rebuilt(sample: &Sample) {
     // In an order of its own.
     let tx = store.begin().await.unwrap();
     let days = packed.from.iter_days().take_while(|day| *day <= span.last).collect();
-    let (block, pages) = tx.packed_block(connection, 0, &days).await.unwrap().unwrap().unpacked().unwrap();
+    let kept = tx.packed_block(connection, 0, &days).await.unwrap().unwrap().unpacked().unwrap();
     drop(tx);
+    let KeptBlock { block, seats, pages, .. } = kept;
     let ids: Vec<_> = block.members.iter().map(|member| member.member_id).collect();
+    for (id, kept) in ids.iter().zip(seats) {
+        let seat = whole.seats.iter().find(|seat| seat.member_id == *id);
+        assert_eq!(kept, SeatDigest::of(seat), "{id}");
+    }
     let mut kept: BTreeMap<_, _> =
         block.members.into_iter().map(|member| (member.member_id, (member, Vec::new()))).collect();
     for (_, uses) in pages {
@@ -227,6 +232,42 @@ async fn what_goes_on_from_later_facts_than_it_knows_writes_nothing() {
     assert_rebuilt(&sample).await;
 }
 
+/// Writes seats in the place of those that are there, without a word about it to what is kept.
+async fn plant_seats(sample: &Sample, seats: Vec<Seat>) {
+    let head = sample.store().rollup_head(&sample.connection).await.unwrap().unwrap();
+    let days = (head.as_of, head.as_of);
+    let rollup = Rollup { days, windows: BTreeMap::new(), seats, flags: Vec::new() };
+    let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) };
+    let tx = sample.store().begin().await.unwrap();
+    tx.write_rollup(&sample.connection, &planted).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Only seats that changed are written; where one of them is not there after all, everything is computed.
+#[tokio::test]
+async fn seats_that_change_are_written_and_lost_ones_found_then() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let member = sample.seen_by(DAYS - 9);
+    sample.add_activity(member, DAYS - 9).await;
+    recomputed(&sample, &sample.completed()).await;
+    let written = async |place: usize| {
+        let told = sample.events("utilization.updated").await;
+        let Data::UtilizationUpdated(updated) = &told[place].data else { panic!("{told:?}") };
+        updated.changed.clone().unwrap()
+    };
+    assert_eq!(written(1).await.seats, 1, "nobody else did anything");
+
+    let mut seats = sample.store().seats(&sample.connection).await.unwrap();
+    seats.retain(|seat| seat.member_id != Uuid::from_u128(member));
+    plant_seats(&sample, seats).await;
+    sample.add_activity(member, DAYS - 8).await;
+    recomputed(&sample, &sample.completed()).await;
+    let changed = written(2).await;
+    assert_eq!((changed.seats, changed.first_day), (1, Some(at(0))), "everything was read");
+    assert_rebuilt(&sample).await;
+}
+
 /// A day on which one member did something says nothing about totals, however late that member is listed.
 #[tokio::test]
 async fn days_of_newcomers_count_once() {
@@ -300,12 +341,8 @@ async fn a_changed_team_is_computed_again_alone() {
     let (store, connection) = (sample.store(), &sample.connection);
     // A number of everybody that is wrong: it stays as it is until its day is computed again.
     let wrong = BTreeMap::from([((Cut::All, at(3), 7), WindowUse { assigned: 4_711, ..Default::default() })]);
-    let rollup = Rollup {
-        days: (at(3), at(3)),
-        windows: wrong.clone(),
-        seats: store.seats(connection).await.unwrap(),
-        flags: Vec::new(),
-    };
+    let seats = store.seats(connection).await.unwrap();
+    let rollup = Rollup { days: (at(3), at(3)), windows: wrong.clone(), seats, flags: Vec::new() };
     let head = store.rollup_head(connection).await.unwrap().unwrap();
     let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) };
     let tx = store.begin().await.unwrap();
