@@ -210,3 +210,52 @@ fn head_values(connection: &ConnectionId, head: &RollupHead) -> Vec<Value> {
         None::<i64>.into(),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Days, TimeDelta};
+    use tidemark_domain::rollup::DEFINITION_VERSION;
+    use tidemark_runtime::config::Database;
+
+    use super::*;
+
+    /// While one version takes the place of the other, both write the same heads.
+    #[tokio::test]
+    async fn what_another_version_packed_is_of_no_use() {
+        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let store = Store::connect(&settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let connection: ConnectionId = "conn_01jd0000000000000000000000".parse().unwrap();
+        let as_of = NaiveDate::from_ymd_opt(2026, 1, 9).unwrap();
+        let head = RollupHead {
+            as_of,
+            history_start: as_of,
+            definition_version: DEFINITION_VERSION,
+            run_id: "run_01jd0000000000000000000000".parse().unwrap(),
+            members: 0,
+            computed_at: DateTime::UNIX_EPOCH,
+            revision: 0,
+            flags: Vec::new(),
+            kept_from: Some(as_of - Days::new(104)),
+        };
+        let rollup =
+            Rollup { days: (as_of, as_of), windows: BTreeMap::new(), seats: Vec::new(), flags: Vec::new() };
+        let (teams, recommendations) = (None, Vec::new());
+        let new = NewRollup { head: head.clone(), rollup, teams, recommendations, rest: Rest::Put(None) };
+        let tx = store.begin().await.unwrap();
+        tx.write_rollup(&connection, &new).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.rollup_head(&connection).await.unwrap(), Some(head.clone()));
+        // Where it is not the time of the head, the version before has nothing to go on from.
+        let sql = "select rolled_at from rollup_heads";
+        let row = row(&store.db, "a test", sql, []).await.unwrap().unwrap();
+        assert_eq!(row.get::<Option<DateTime<Utc>>>("rolled_at").unwrap(), None);
+
+        // As it writes its own.
+        let later = head.computed_at + TimeDelta::hours(1);
+        let sql = "update rollup_heads set computed_at = $1, rolled_at = $1";
+        execute(&store.db, "a test", sql, [later.into()]).await.unwrap();
+        let expected = RollupHead { computed_at: later, kept_from: None, ..head };
+        assert_eq!(store.rollup_head(&connection).await.unwrap(), Some(expected));
+    }
+}

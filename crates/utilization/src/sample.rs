@@ -49,10 +49,15 @@ pub(crate) struct Sample {
 impl Sample {
     /// Facts in a database in memory, with those days covered.
     pub(crate) async fn new(covered: impl IntoIterator<Item = u64>) -> Self {
+        Self::within(TestDatabase::sqlite_memory().await, covered).await
+    }
+
+    /// Facts in that database, with those days covered.
+    pub(crate) async fn within(database: TestDatabase, covered: impl IntoIterator<Item = u64>) -> Self {
         let (clock, entropy) = (ManualClock::noon(at(DAYS)), SeededEntropy::new(7));
         let (rosters, days) = workspace(&entropy);
         let sample = Self {
-            database: TestDatabase::sqlite_memory().await,
+            database,
             connection: ConnectionId::generate(&clock, &entropy),
             run: RunId::generate(&clock, &entropy),
             covered: covered.into_iter().map(at).collect(),

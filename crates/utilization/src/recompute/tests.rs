@@ -4,6 +4,7 @@ use tidemark_domain::{
 };
 use tidemark_rpc::{identity::Identity, utilization as wire};
 use tidemark_store::{KeptBlock, SeatDigest};
+use tidemark_testkit::TestDatabase;
 use uuid::Uuid;
 
 use super::*;
@@ -169,10 +170,19 @@ async fn changes_are_followed_day_by_day_as_a_rebuild_would() {
     assert_eq!(rows, 0, "equal rows are not written again");
 }
 
-/// Weeks of syncs: a day or some more each time, rows that come late or go, people who come, leave, return and change.
 #[tokio::test]
 async fn weeks_of_small_steps_lead_where_a_rebuild_does() {
-    let mut sample = Sample::new(0..DAYS).await;
+    weeks(TestDatabase::sqlite_memory().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn weeks_of_small_steps_lead_there_on_postgres_too() {
+    weeks(TestDatabase::postgres().await).await;
+}
+
+/// Weeks of syncs: a day or some more each time, rows that come late or go, people who come, leave, return and change.
+async fn weeks(database: TestDatabase) {
+    let mut sample = Sample::within(database, 0..DAYS).await;
     recomputed(&sample, &sample.completed()).await;
     for step in 0..24 {
         sample.step(step).await;
@@ -243,10 +253,15 @@ async fn plant_seats(sample: &Sample, seats: Vec<Seat>) {
     tx.commit().await.unwrap();
 }
 
-/// Only seats that changed are written; where one of them is not there after all, everything is computed.
 #[tokio::test]
 async fn seats_that_change_are_written_and_lost_ones_found_then() {
-    let sample = Sample::new(0..DAYS).await;
+    for database in [TestDatabase::sqlite_memory().await, TestDatabase::postgres().await] {
+        seats_that_change(Sample::within(database, 0..DAYS).await).await;
+    }
+}
+
+/// Only seats that changed are written; where one of them is not there after all, everything is computed.
+async fn seats_that_change(sample: Sample) {
     recomputed(&sample, &sample.completed()).await;
     let member = sample.seen_by(DAYS - 9);
     sample.add_activity(member, DAYS - 9).await;
