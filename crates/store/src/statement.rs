@@ -212,8 +212,9 @@ impl Table<'_> {
         batches.map(upsert).collect()
     }
 
-    /// Statements that make rows whose keys are there what `values` says of these items. The first column of the key is the same in all of them, and left out of the values; the items come in the order
-    /// of the second. Rows are locked in no order: of two writers, one has to wait somewhere before.
+    /// Statements that make rows whose keys are there what `values` says of these items. The first column of the key is the
+    /// same in all of them, and left out of the values; the items come in the order of the second. Rows are locked in no
+    /// order: of two writers, one has to wait somewhere before.
     pub(crate) fn updates<I>(
         &self,
         backend: DbBackend,
