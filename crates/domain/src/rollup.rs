@@ -3,9 +3,9 @@
 //! # How it is computed
 //! A pure function of facts and days: computing any range again gives the same rows. One member at a time goes through
 //! [`Fold::member`], so that memory does not grow with the workspace. Days are added up once, as [`DayUse`]; activity is
-//! held as bits, so that a window is a mask and a count. Where the windows of all members stand on a day, a [`Block`] of
-//! them goes on to the next without older facts, and an [`Ending`] adds up what ends there. An equal, naive computation in
-//! the tests keeps both honest.
+//! held as bits, so that a window is a mask and a count. Where the windows of all members stand on a day, added up, a
+//! [`Block`] of them goes on to the next without older facts, and an [`Ending`] adds up what ends there. An equal, naive
+//! computation in the tests keeps both honest.
 
 mod bits;
 mod counting;

@@ -1,9 +1,10 @@
 //! Rolling windows and days of activity as bytes: small numbers in few bytes, since most counters are small or absent.
 //!
-//! Members: each with 16 bytes of id, 8 of the seat's digest, the first row and the last active day before the kept days, each as days since 1 CE,
-//! 0 for none; 14 bytes each for the kept days with a row, of which the active ones are left out, and for the active ones,
-//! behind a byte that says which of the two are not empty; then per shown window bits (areas created in, areas opened in),
-//! and, where there are areas, views, maker actions, the actions of each area with a bit, and the days of each bit.
+//! Members: each with 16 bytes of id, 8 of the seat's digest, the first row and the last active day before the kept days,
+//! each as days since 1 CE, 0 for none; 14 bytes each for the kept days with a row, of which the active ones are left out,
+//! and for the active ones, behind a byte that says which of the two are not empty; then per shown window bits (areas
+//! created in, areas opened in), and, where there are areas, views, maker actions, the actions of each area with a bit, and
+//! the days of each bit.
 //!
 //! A page, of one block and day: per member who has a row the distance from the one before, bits (activity, areas created
 //! in, areas opened in), and, where there are areas, views, maker actions and the actions of each area with a bit. Numbers

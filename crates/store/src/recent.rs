@@ -17,7 +17,7 @@ use crate::{
     error::Result,
     packed,
     seats::SeatDigest,
-    statement::{Table, corrupt, count, execute, int, placeholders, row, rows},
+    statement::{Table, count, execute, int, placeholders, row, rows},
     store::Tx,
 };
 
@@ -78,7 +78,7 @@ pub struct PackedBlock {
 }
 
 impl PackedBlock {
-    /// A block with these pages. Those of other days stay as they are.
+    /// Of a block with some pages. Those of other days stay as they are.
     pub fn new(kept: &KeptBlock) -> Self {
         let KeptBlock { number, block, seats, pages } = kept;
         let pages = pages.iter().map(|(day, uses)| (*day, packed::page(uses)));
@@ -91,14 +91,12 @@ impl PackedBlock {
         self.on
     }
 
-    /// What was packed.
-    pub fn unpacked(&self) -> Result<KeptBlock> {
-        let (members, seats) = packed::read_members(&self.members).ok_or_else(|| corrupt("members"))?;
-        let page = |(day, bytes): &(NaiveDate, Vec<u8>)| {
-            Ok((*day, packed::read_page(*day, bytes).ok_or_else(|| corrupt("uses"))?))
-        };
-        let pages = self.pages.iter().map(page).collect::<Result<_>>()?;
-        Ok(KeptBlock { number: self.number, block: Block { on: self.on, members }, seats, pages })
+    /// What was packed; none where these bytes cannot be read.
+    pub fn unpacked(&self) -> Option<KeptBlock> {
+        let (members, seats) = packed::read_members(&self.members)?;
+        let page = |(day, bytes): &(NaiveDate, Vec<u8>)| Some((*day, packed::read_page(*day, bytes)?));
+        let pages = self.pages.iter().map(page).collect::<Option<_>>()?;
+        Some(KeptBlock { number: self.number, block: Block { on: self.on, members }, seats, pages })
     }
 }
 

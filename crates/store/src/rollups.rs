@@ -85,9 +85,9 @@ pub struct NewRollup {
 /// What of a rollup depends on how it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rest {
-    /// The seats, and everything that is kept for the next one; nothing, where that stays as it is.
-    Put(Option<Packed>),
-    /// Nothing: seats and what is kept were written before in the same transaction.
+    /// The seats, and everything that is kept for the next one.
+    Put(Packed),
+    /// Nothing: seats and what is kept stand already, or were written before in the same transaction.
     Written {
         /// How many of the seats changed.
         seats: u64,
@@ -182,7 +182,7 @@ impl Tx {
             },
             recommendations: self.put_recommendations(connection, recommendations).await?,
         };
-        if let Rest::Put(Some(packed)) = rest {
+        if let Rest::Put(packed) = rest {
             self.put_packed(connection, packed).await?;
         }
         self.put_data_flags(connection, &head.flags, head.computed_at).await?;
@@ -214,38 +214,58 @@ fn head_values(connection: &ConnectionId, head: &RollupHead) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use chrono::{Days, TimeDelta};
-    use tidemark_domain::rollup::DEFINITION_VERSION;
+    use tidemark_domain::{
+        member::{Role, Standing},
+        rollup::{DEFINITION_VERSION, Seat, SeatState},
+    };
     use tidemark_runtime::config::Database;
 
     use super::*;
 
-    /// While one version takes the place of the other, both write the same heads.
-    #[tokio::test]
-    async fn what_another_version_packed_is_of_no_use() {
+    async fn store() -> Store {
         let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
         let store = Store::connect(&settings).await.unwrap();
         store.migrate().await.unwrap();
-        let connection: ConnectionId = "conn_01jd0000000000000000000000".parse().unwrap();
-        let as_of = NaiveDate::from_ymd_opt(2026, 1, 9).unwrap();
+        store
+    }
+
+    fn connection() -> ConnectionId {
+        "conn_01jd0000000000000000000000".parse().unwrap()
+    }
+
+    fn as_of() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 1, 9).unwrap()
+    }
+
+    /// Writes a rollup of a member or none; gives its head.
+    async fn write(store: &Store, seats: &[Seat], rest: Rest) -> RollupHead {
         let head = RollupHead {
-            as_of,
-            history_start: as_of,
+            as_of: as_of(),
+            history_start: as_of(),
             definition_version: DEFINITION_VERSION,
             run_id: "run_01jd0000000000000000000000".parse().unwrap(),
             members: 0,
             computed_at: DateTime::UNIX_EPOCH,
             revision: 0,
             flags: Vec::new(),
-            kept_from: Some(as_of - Days::new(104)),
+            kept_from: Some(as_of() - Days::new(104)),
         };
-        let rollup =
-            Rollup { days: (as_of, as_of), windows: BTreeMap::new(), seats: Vec::new(), flags: Vec::new() };
+        let days = (as_of(), as_of());
+        let rollup = Rollup { days, windows: BTreeMap::new(), seats: seats.to_vec(), flags: Vec::new() };
         let (teams, recommendations) = (None, Vec::new());
-        let new = NewRollup { head: head.clone(), rollup, teams, recommendations, rest: Rest::Put(None) };
+        let new = NewRollup { head: head.clone(), rollup, teams, recommendations, rest };
         let tx = store.begin().await.unwrap();
-        tx.write_rollup(&connection, &new).await.unwrap().unwrap();
+        tx.write_rollup(&connection(), &new).await.unwrap().unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(store.rollup_head(&connection).await.unwrap(), Some(head.clone()));
+        head
+    }
+
+    /// While one version takes the place of the other, both write the same heads.
+    #[tokio::test]
+    async fn what_another_version_packed_is_of_no_use() {
+        let store = store().await;
+        let head = write(&store, &[], Rest::Written { seats: 0 }).await;
+        assert_eq!(store.rollup_head(&connection()).await.unwrap(), Some(head.clone()));
         // Where it is not the time of the head, the version before has nothing to go on from.
         let sql = "select rolled_at from rollup_heads";
         let row = row(&store.db, "a test", sql, []).await.unwrap().unwrap();
@@ -256,6 +276,28 @@ mod tests {
         let sql = "update rollup_heads set computed_at = $1, rolled_at = $1";
         execute(&store.db, "a test", sql, [later.into()]).await.unwrap();
         let expected = RollupHead { computed_at: later, kept_from: None, ..head };
-        assert_eq!(store.rollup_head(&connection).await.unwrap(), Some(expected));
+        assert_eq!(store.rollup_head(&connection()).await.unwrap(), Some(expected));
+    }
+
+    /// A later version has a state that this one does not know, and then this one is back.
+    #[tokio::test]
+    async fn a_rebuild_writes_over_seats_that_it_cannot_read() {
+        let store = store().await;
+        let seat = Seat {
+            member_id: Uuid::from_u128(1),
+            standing: Standing { role: Role::Maker, disabled: false, pending: false },
+            state: SeatState::Dormant,
+            first_seen_day: as_of(),
+            last_active_day: None,
+            pending_since: None,
+            uses: Default::default(),
+            areas_used: [].into(),
+        };
+        let all = || Rest::Put(Packed { from: as_of(), blocks: Vec::new() });
+        write(&store, std::slice::from_ref(&seat), all()).await;
+        execute(&store.db, "a test", "update seats set state = 'asleep'", []).await.unwrap();
+        assert!(store.seats(&connection()).await.is_err());
+        write(&store, std::slice::from_ref(&seat), all()).await;
+        assert_eq!(store.seats(&connection()).await.unwrap(), [seat]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     num::NonZeroU64,
 };
@@ -21,12 +21,11 @@ use crate::{
     acceptances, dialect,
     error::Result,
     exemptions,
+    recent::BLOCK,
     statement::{Bulk, Row, Table, each_row, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
 
-/// Seats that become statements at once.
-const WRITTEN_AT_ONCE: usize = 2_048;
 /// Rows that one statement deletes.
 const DELETED_AT_ONCE: usize = 500;
 
@@ -204,12 +203,15 @@ pub(crate) fn read_seat_row(row: &Row) -> Result<SeatRow> {
 pub struct SeatDigest(Option<NonZeroU64>);
 
 impl SeatDigest {
+    /// Of a row that this version cannot read: other than any seat.
+    const UNREAD: Self = Self(Some(NonZeroU64::MAX));
+
     /// Of that seat.
     pub fn of(seat: Option<&Seat>) -> Self {
         let digest = |seat: &Seat| {
             let mut hasher = DefaultHasher::new();
             seat.hash(&mut hasher);
-            NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MAX)
+            NonZeroU64::new(hasher.finish() >> 1).unwrap_or(NonZeroU64::MIN)
         };
         Self(seat.map(digest))
     }
@@ -224,14 +226,14 @@ impl SeatDigest {
 }
 
 /// Makes statements of the seats of a connection, where the database is still busy with others.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SeatWriter {
     backend: DbBackend,
     connection: ConnectionId,
 }
 
 /// How some seats are written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SeatStatements {
     updates: Vec<Bulk>,
     updated: u64,
@@ -278,14 +280,14 @@ impl Tx {
         let writer = SeatWriter { backend: self.tx.get_database_backend(), connection: connection.clone() };
         let mut before = HashMap::new();
         let keep = |row: &Row| {
-            let seat = read_seat(row)?;
-            before.insert(seat.member_id, SeatDigest::of(Some(&seat)));
+            let digest = read_seat(row).map_or(SeatDigest::UNREAD, |seat| SeatDigest::of(Some(&seat)));
+            before.insert(row.get("member_id")?, digest);
             Ok(())
         };
         each_row(&self.tx, "read seats", select_seats(), [connection.as_str().into()], keep).await?;
         let mut changed = 0;
-        // Some at a time, so that the values of no more are in memory.
-        for some in seats.chunks(WRITTEN_AT_ONCE) {
+        // As many at a time as a block has, so that the values of no more are in memory.
+        for some in seats.chunks(BLOCK) {
             let some = some
                 .iter()
                 .map(|seat| (seat.member_id, before.remove(&seat.member_id).unwrap_or_default(), Some(seat)));
@@ -317,24 +319,23 @@ impl Tx {
             vec![connection.as_str().into(), it.member_id.into(), tier.into(), action.into()]
         });
         let changed = RECOMMENDATIONS.put(&self.tx, "write recommendations", rows).await?;
-        let gone =
-            self.delete_others("recommendations", connection, &wanted.keys().copied().collect()).await?;
+        let mut gone = self.recommended(connection).await?;
+        gone.retain(|member| !wanted.contains_key(member));
+        let gone = self.delete_of("recommendations", connection, &gone).await?;
         self.end_acceptances(connection).await?;
         Ok(changed + gone)
     }
 
-    /// Deletes the rows of members who are not among those that were just written; gives how many.
-    async fn delete_others(
-        &self,
-        table: &'static str,
-        connection: &ConnectionId,
-        written: &BTreeSet<Uuid>,
-    ) -> Result<u64> {
-        let mut gone = ids_in(&self.tx, table, connection).await?;
-        gone.retain(|member| !written.contains(member));
-        self.delete_of(table, connection, &gone).await
+    /// Members of whom something is recommended.
+    async fn recommended(&self, connection: &ConnectionId) -> Result<Vec<Uuid>> {
+        let backend = self.tx.get_database_backend();
+        let ids = dialect::ids(backend, "member_id");
+        let sql = format!("select coalesce({ids}, '') from recommendations where connection_id = $1");
+        let there = row(&self.tx, "list what is recommended", sql, [connection.as_str().into()]).await?;
+        there.map_or_else(|| Ok(Vec::new()), |row| dialect::read_ids(backend, &row, 0))
     }
 
+    /// Deletes the rows of these members; gives how many.
     async fn delete_of(
         &self,
         table: &'static str,
@@ -351,16 +352,4 @@ impl Tx {
         }
         Ok(gone)
     }
-}
-
-async fn ids_in(
-    db: &impl ConnectionTrait,
-    table: &'static str,
-    connection: &ConnectionId,
-) -> Result<Vec<Uuid>> {
-    let backend = db.get_database_backend();
-    let ids = dialect::ids(backend, "member_id");
-    let sql = format!("select coalesce({ids}, '') from {table} where connection_id = $1");
-    let there = row(db, "list what is there", sql, [connection.as_str().into()]).await?;
-    there.map_or_else(|| Ok(Vec::new()), |row| dialect::read_ids(backend, &row, 0))
 }

@@ -100,8 +100,9 @@ impl Aggregator {
         }
     }
 
-    /// Whether all of them were brought up to date.
+    /// Whether all of them were brought up to date. What cannot be read of one holds up no other.
     async fn look_at(&self, due: Vec<ConnectionId>, shutdown: &Shutdown) -> bool {
+        let mut all = true;
         for connection in due {
             if shutdown.soft().is_cancelled() {
                 return false;
@@ -110,12 +111,15 @@ impl Aggregator {
                 Some(Ok(outcome)) => tell(&connection, &outcome, None),
                 Some(Err(error)) => {
                     tracing::warn!(%connection, error = chain(&error), "rollup not written; its turn comes again");
-                    return false;
+                    if !matches!(error, Error::Corrupt { .. }) {
+                        return false;
+                    }
+                    all = false;
                 }
                 None => return false,
             }
         }
-        true
+        all
     }
 
     async fn handle(&self, delivery: Delivery, shutdown: &Shutdown) {

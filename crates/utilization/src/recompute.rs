@@ -65,16 +65,16 @@ struct Prepared {
     teams: Option<TeamNumbers>,
     exemptions: Vec<Exemption>,
     situation: alerts::Facts,
-    /// The first of the days that are kept already.
-    kept_from: Option<NaiveDate>,
 }
 
 /// Where a rollup comes from.
 enum Source {
-    /// It is made, with what is to be kept of it, where that is other than before.
-    Made(Rollup, Option<Packed>),
-    /// From what is kept beside the rollup before.
+    /// All facts, of which something is to be kept.
+    Made(Rollup, Packed),
+    /// What is kept beside the rollup before.
     Kept(Box<recent::Facts>),
+    /// The rollup before, with its seats: no facts changed.
+    Standing(Rollup, RollupHead),
 }
 
 impl Source {
@@ -86,16 +86,27 @@ impl Source {
         before: Option<RollupHead>,
     ) -> Result<Self, Error> {
         Ok(match (plan, before) {
-            (Plan::Nothing, Some(before)) => Self::Made(standing(store, connection, &before).await?, None),
+            (Plan::Nothing, Some(before)) => {
+                Self::Standing(standing(store, connection, &before).await?, before)
+            }
             (Plan::Recent { read }, Some(before)) => {
                 let facts = recent::Facts::read(store, connection, span, read, before).await?;
                 Self::Kept(Box::new(facts))
             }
             _ => {
                 let (rollup, packed) = fold::whole(store, connection, span).await?;
-                Self::Made(rollup, Some(packed))
+                Self::Made(rollup, packed)
             }
         })
+    }
+
+    /// The rollup that it goes on from.
+    fn before(&self) -> Option<&RollupHead> {
+        match self {
+            Self::Made(..) => None,
+            Self::Kept(facts) => Some(&facts.before),
+            Self::Standing(_, before) => Some(before),
+        }
     }
 }
 
@@ -124,7 +135,11 @@ pub(crate) async fn recompute(
         match carry_out(store, clock, entropy, cause, prepared).await? {
             Attempt::Ended(outcome) => return Ok(outcome),
             Attempt::Outrun => {}
-            Attempt::NotEnough => is_enough = false,
+            Attempt::NotEnough => {
+                let connection = cause.connection();
+                tracing::info!(%connection, "what is kept of activity is not enough: all days are computed");
+                is_enough = false;
+            }
         }
     }
 }
@@ -153,12 +168,11 @@ async fn prepare(
     } else {
         Some(fold::teams(store, connection, &span, mark.teams).await?)
     };
-    let kept_from = before.as_ref().and_then(|before| before.kept_from);
     let situation = alerts::Facts::read(store, connection, &span, before.is_none());
     let source = Source::read(store, connection, &span, plan, before);
     let (situation, source) = try_join!(situation, source)?;
     let revision = mark.revision;
-    Ok(Some(Prepared { span, revision, source, teams, exemptions, situation, kept_from }))
+    Ok(Some(Prepared { span, revision, source, teams, exemptions, situation }))
 }
 
 /// What stands already, where no facts changed: a turn of the day, a new contract.
@@ -179,7 +193,7 @@ async fn carry_out(
     cause: &Cause,
     prepared: Prepared,
 ) -> Result<Attempt, Error> {
-    let Prepared { span, revision, source, teams, exemptions, situation, kept_from } = prepared;
+    let Prepared { span, revision, source, teams, exemptions, situation } = prepared;
     let (connection, computed_at) = (cause.connection(), clock.now());
     let tx = store.begin().await?;
     if let Cause::Sync(event) = cause
@@ -188,25 +202,29 @@ async fn carry_out(
         return Ok(Attempt::Ended(Outcome::Duplicate));
     }
     let superseded = Attempt::Ended(Outcome::Superseded { as_of: span.last });
+    if let Some(before) = source.before() {
+        // Locked until the end, so that what was read of it and beside it stays true.
+        if !tx.is_newest_rollup(connection, before).await? {
+            return Ok(Attempt::Outrun);
+        }
+        // It was written between the look at the mark and the one at the head.
+        if before.revision > revision {
+            tx.commit().await?;
+            return Ok(superseded);
+        }
+    }
     let (rollup, rest, kept_from) = match source {
         Source::Made(rollup, packed) => {
-            let kept_from = packed.as_ref().map_or(kept_from, |packed| Some(packed.from));
+            let kept_from = Some(packed.from);
             (rollup, Rest::Put(packed), kept_from)
         }
         Source::Kept(facts) => {
-            if !tx.is_newest_rollup(connection, &facts.before).await? {
-                return Ok(Attempt::Outrun);
-            }
-            // It was written between the look at the mark and the one at the head.
-            if facts.before.revision > revision {
-                tx.commit().await?;
-                return Ok(superseded);
-            }
             let Some((rollup, seats)) = recent::move_on(*facts, &tx).await? else {
                 return Ok(Attempt::NotEnough);
             };
             (rollup, Rest::Written { seats }, Some(rollup::kept_from(span.last)))
         }
+        Source::Standing(rollup, before) => (rollup, Rest::Written { seats: 0 }, before.kept_from),
     };
     let head = RollupHead {
         as_of: span.last,

@@ -178,11 +178,12 @@ impl Sample {
         tx.commit().await.unwrap();
     }
 
-    /// Lists everybody who is on the list and somebody else, as seen on that day.
-    pub(crate) async fn list_also(&self, member: u128, offset: u64) {
+    /// Lists everybody who is on the list and these others, as seen on that day.
+    pub(crate) async fn list_also(&self, others: impl IntoIterator<Item = u128>, offset: u64) {
         let maker = Standing { role: Role::Maker, disabled: false, pending: false };
         let listed = self.rosters[1].iter().map(|(id, standing)| entry(*id, standing));
-        let listed: Vec<_> = listed.chain([entry(Uuid::from_u128(member), &maker)]).collect();
+        let others = others.into_iter().map(|member| entry(Uuid::from_u128(member), &maker));
+        let listed: Vec<_> = listed.chain(others).collect();
         let tx = self.store().begin().await.unwrap();
         tx.apply_roster(&self.connection, &listed, at(offset)).await.unwrap();
         tx.commit().await.unwrap();

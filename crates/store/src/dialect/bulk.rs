@@ -71,8 +71,8 @@ pub(crate) fn update_size(backend: DbBackend, columns: usize) -> usize {
 }
 
 /// An update of those of that many rows that are there; `key` columns make the key, the first of which is the same for all
-/// rows, and the second of which says in which order they come: no rows but those between the first and the last one are
-/// looked at.
+/// rows, and the second of which says in which order they come: PostgreSQL looks at no rows but those between the first and
+/// the last one.
 pub(crate) fn update(
     backend: DbBackend,
     table: &str,

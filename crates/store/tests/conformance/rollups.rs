@@ -93,7 +93,8 @@ async fn replace(store: &Store, head: &RollupHead, rollup: &Rollup) -> Option<Ch
 /// A rollup that recommends nothing and keeps nothing.
 fn new(head: &RollupHead, rollup: &Rollup) -> NewRollup {
     let (head, rollup) = (head.clone(), rollup.clone());
-    NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) }
+    let rest = Rest::Put(Packed { from: day(0), blocks: Vec::new() });
+    NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest }
 }
 
 async fn write(store: &Store, new: NewRollup) -> Option<Changed> {
@@ -599,7 +600,7 @@ async fn what_is_kept_of_activity_reads_back_as_written(database: &TestDatabase)
         (day(offset), uses.iter().map(|(place, number)| (*place, used(*number, offset))).collect())
     };
     let write = async |revision: u64, from: u64, blocks: Vec<PackedBlock>| {
-        let rest = Rest::Put(Some(Packed { from: day(from), blocks }));
+        let rest = Rest::Put(Packed { from: day(from), blocks });
         let head = RollupHead { revision, kept_from: Some(day(from)), ..head(110, 9) };
         self::write(&store, NewRollup { rest, ..new(&head, &rollup(110, 110, 9)) }).await.unwrap();
         store.rollup_head(&id).await.unwrap().unwrap().kept_from

@@ -112,7 +112,7 @@ impl Facts {
         let packed = tx.packed_block(&self.connection, number, &needed).await?;
         let Some(packed) = packed.filter(|packed| packed.on() == self.before.as_of) else { return Ok(None) };
         let facts = Arc::clone(self);
-        Ok(Some(spawn_blocking(move || Ok(facts.moved(packed.unpacked()?)))))
+        Ok(Some(spawn_blocking(move || packed.unpacked().and_then(|kept| facts.moved(kept)))))
     }
 
     /// None where somebody's cohort is another one than before, which changes it on all days; or where what is kept does
@@ -172,8 +172,8 @@ impl Facts {
     }
 
     /// What is wrong with the facts, of which `uniformity` has the days that were read again. Older days are looked at only
-    /// where those do not decide.
-    async fn flags(&self, tx: &Tx, blocks: u64, mut uniformity: Uniformity) -> Result<Vec<Flag>> {
+    /// where those do not decide. None where they cannot be read.
+    async fn flags(&self, tx: &Tx, blocks: u64, mut uniformity: Uniformity) -> Result<Option<Vec<Flag>>> {
         let (from, to) = self.read;
         let others: BTreeSet<_> =
             Uniformity::days(self.last).filter(|day| !(from..=to).contains(day)).collect();
@@ -182,14 +182,14 @@ impl Facts {
                 break;
             }
             let Some(packed) = tx.packed_block(&self.connection, number, &others).await? else { break };
-            let KeptBlock { block, pages, .. } = packed.unpacked()?;
+            let Some(KeptBlock { block, pages, .. }) = packed.unpacked() else { return Ok(None) };
             self.compare(&mut uniformity, &block.members, &pages);
         }
-        Ok(uniformity.flag().into_iter().collect())
+        Ok(Some(uniformity.flag().into_iter().collect()))
     }
 }
 
-type Moving = JoinHandle<Result<Option<Moved>>>;
+type Moving = JoinHandle<Option<Moved>>;
 
 /// A block that stands on the last day.
 struct Moved {
@@ -218,7 +218,7 @@ pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64
         // The next one is read while this one is still on its way, and moved on while this one is written.
         let next = if number + 1 < blocks { facts.begin(tx, number + 1).await? } else { None };
         let Some(moved) = std::mem::replace(&mut moving, next) else { return Ok(None) };
-        let moved = moved.await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))?;
+        let moved = moved.await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()));
         let Some(moved) = moved else { return Ok(None) };
         let adding = async {
             rollup.add(moved.windows, moved.seats);
@@ -252,7 +252,8 @@ pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64
         let days = members.iter().flat_map(|member| &member.days).map(|one| one.day);
         let others = days.filter(|day| !open.pages.contains_key(day)).collect();
         if let Some(packed) = tx.packed_block(connection, open.number, &others).await? {
-            open.pages.extend(packed.unpacked()?.pages);
+            let Some(kept) = packed.unpacked() else { return Ok(None) };
+            open.pages.extend(kept.pages);
         }
         for member in &members {
             let (rolling, seat) = fold.member(member.borrowed());
@@ -269,7 +270,8 @@ pub(super) async fn move_on(facts: Facts, tx: &Tx) -> Result<Option<(Rollup, u64
         blocks = open.number + 1;
     }
     tx.forget_pages(connection, kept_from(facts.last)).await?;
-    rollup.flags = facts.flags(tx, blocks, uniformity).await?;
+    let Some(flags) = facts.flags(tx, blocks, uniformity).await? else { return Ok(None) };
+    rollup.flags = flags;
     Ok(Some((rollup, changed)))
 }
 

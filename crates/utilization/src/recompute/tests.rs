@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
+
 use tidemark_domain::{
     contract::Contract,
-    rollup::{Cut, Rolling, Seat, WindowUse},
+    rollup::{Cut, Rolling, WindowUse},
 };
 use tidemark_rpc::{identity::Identity, utilization as wire};
-use tidemark_store::{KeptBlock, SeatDigest};
-use tidemark_testkit::TestDatabase;
+use tidemark_store::{KeptBlock, PackedBlock, SeatDigest};
+use tidemark_testkit::{ManualClock, TestDatabase};
 use uuid::Uuid;
 
 use super::*;
@@ -94,10 +96,13 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
         roster_start: at(40),
         run_id: sample.run.clone(),
     };
-    let late = async || Prepared {
-        source: Source::Made(fold::whole(&store, connection, &span).await.unwrap().0, None),
-        span: span.clone(),
-        ..prepare(&store, connection, true).await.unwrap().unwrap()
+    let late = async || {
+        let (rollup, packed) = fold::whole(&store, connection, &span).await.unwrap();
+        Prepared {
+            source: Source::Made(rollup, packed),
+            span: span.clone(),
+            ..prepare(&store, connection, true).await.unwrap().unwrap()
+        }
     };
     let cause = Cause::Sync(sample.completed());
     let (clock, entropy) = (&sample.clock, &sample.entropy);
@@ -124,19 +129,21 @@ async fn assert_rebuilt(sample: &Sample) {
     // In an order of its own.
     let tx = store.begin().await.unwrap();
     let days = packed.from.iter_days().take_while(|day| *day <= span.last).collect();
-    let kept = tx.packed_block(connection, 0, &days).await.unwrap().unwrap().unpacked().unwrap();
+    let held: BTreeMap<_, _> = whole.seats.iter().map(|seat| (seat.member_id, seat)).collect();
+    let mut kept = BTreeMap::new();
+    for number in 0..tx.packed_blocks(connection).await.unwrap() {
+        let packed = tx.packed_block(connection, number, &days).await.unwrap().unwrap();
+        let KeptBlock { block, seats, pages, .. } = packed.unpacked().unwrap();
+        let ids: Vec<_> = block.members.iter().map(|member| member.member_id).collect();
+        for (id, seat) in ids.iter().zip(seats) {
+            assert_eq!(seat, SeatDigest::of(held.get(id).copied()), "{id}");
+        }
+        kept.extend(block.members.into_iter().map(|member| (member.member_id, (member, Vec::new()))));
+        for (_, uses) in pages {
+            uses.into_iter().for_each(|(place, one)| kept.get_mut(&ids[place]).unwrap().1.push(one));
+        }
+    }
     drop(tx);
-    let KeptBlock { block, seats, pages, .. } = kept;
-    let ids: Vec<_> = block.members.iter().map(|member| member.member_id).collect();
-    for (id, kept) in ids.iter().zip(seats) {
-        let seat = whole.seats.iter().find(|seat| seat.member_id == *id);
-        assert_eq!(kept, SeatDigest::of(seat), "{id}");
-    }
-    let mut kept: BTreeMap<_, _> =
-        block.members.into_iter().map(|member| (member.member_id, (member, Vec::new()))).collect();
-    for (_, uses) in pages {
-        uses.into_iter().for_each(|(place, one)| kept.get_mut(&ids[place]).unwrap().1.push(one));
-    }
     let facts = (head.kept_from.unwrap(), span.last);
     let members = store.fold_members(connection, None, 10_000, facts).await.unwrap().into_iter();
     let members =
@@ -223,6 +230,49 @@ async fn what_goes_on_from_a_rollup_that_was_written_again_begins_anew() {
     assert_rebuilt(&sample).await;
 }
 
+/// A turn of the day found nothing new, and meanwhile another aggregator wrote what a row changed, by the same mark: its
+/// seats stay.
+#[tokio::test]
+async fn a_turn_with_nothing_new_leaves_seats_alone_that_were_written_meanwhile() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let slow = prepare(&store, connection, true).await.unwrap().unwrap();
+    assert!(matches!(slow.source, Source::Standing(..)));
+    sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
+    let faster = prepare(&store, connection, true).await.unwrap().unwrap();
+    let faster = Prepared { revision: slow.revision, ..faster };
+    let (later, cause) = (ManualClock::noon(at(DAYS + 1)), Cause::Sync(sample.completed()));
+    let outcome = carry_out(&store, &later, &sample.entropy, &cause, faster).await.unwrap();
+    assert!(matches!(outcome, Attempt::Ended(Outcome::Written { .. })), "{outcome:?}");
+    let seats = store.seats(connection).await.unwrap();
+
+    let turn = Cause::Turn(connection.clone());
+    let outcome = carry_out(&store, &sample.clock, &sample.entropy, &turn, slow).await.unwrap();
+    assert_eq!(outcome, Attempt::Outrun);
+    assert_eq!(store.seats(connection).await.unwrap(), seats);
+    recomputed(&sample, &sample.completed()).await;
+    assert_rebuilt(&sample).await;
+}
+
+/// What is kept of a block and does not fit is made again, and holds nobody up.
+#[tokio::test]
+async fn a_block_that_does_not_fit_is_made_again() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let tx = store.begin().await.unwrap();
+    let packed = tx.packed_block(connection, 0, &BTreeSet::new()).await.unwrap().unwrap();
+    let KeptBlock { mut block, seats, .. } = packed.unpacked().unwrap();
+    block.members.iter_mut().for_each(|member| member.sums = Default::default());
+    let wrong = KeptBlock { block, seats, ..KeptBlock::empty(0, at(0)) };
+    tx.put_packed_block(connection, &PackedBlock::new(&wrong)).await.unwrap();
+    tx.commit().await.unwrap();
+    sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
+    recomputed(&sample, &sample.completed()).await;
+    assert_rebuilt(&sample).await;
+}
+
 /// Another aggregator wrote between the look at the mark and the one at the head: its facts are the later ones.
 #[tokio::test]
 async fn what_goes_on_from_later_facts_than_it_knows_writes_nothing() {
@@ -240,17 +290,6 @@ async fn what_goes_on_from_later_facts_than_it_knows_writes_nothing() {
     assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
     recomputed(&sample, &sample.completed()).await;
     assert_rebuilt(&sample).await;
-}
-
-/// Writes seats in the place of those that are there, without a word about it to what is kept.
-async fn plant_seats(sample: &Sample, seats: Vec<Seat>) {
-    let head = sample.store().rollup_head(&sample.connection).await.unwrap().unwrap();
-    let days = (head.as_of, head.as_of);
-    let rollup = Rollup { days, windows: BTreeMap::new(), seats, flags: Vec::new() };
-    let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) };
-    let tx = sample.store().begin().await.unwrap();
-    tx.write_rollup(&sample.connection, &planted).await.unwrap().unwrap();
-    tx.commit().await.unwrap();
 }
 
 #[tokio::test]
@@ -273,9 +312,13 @@ async fn seats_that_change(sample: Sample) {
     };
     assert_eq!(written(1).await.seats, 1, "nobody else did anything");
 
-    let mut seats = sample.store().seats(&sample.connection).await.unwrap();
-    seats.retain(|seat| seat.member_id != Uuid::from_u128(member));
-    plant_seats(&sample, seats).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let (id, seats) = (Uuid::from_u128(member), store.seats(connection).await.unwrap());
+    let seat = seats.iter().find(|seat| seat.member_id == id);
+    let lost = store.seat_writer(connection).statements([(id, SeatDigest::of(seat), None)].into_iter());
+    let tx = store.begin().await.unwrap();
+    assert_eq!(tx.write_seats(connection, lost).await.unwrap(), 1);
+    tx.commit().await.unwrap();
     sample.add_activity(member, DAYS - 8).await;
     recomputed(&sample, &sample.completed()).await;
     let changed = written(2).await;
@@ -292,7 +335,7 @@ async fn days_of_newcomers_count_once() {
         sample.add_notes(9_001, offset, 3).await;
     }
     recomputed(&sample, &sample.completed()).await;
-    sample.list_also(9_001, DAYS - 1).await;
+    sample.list_also([9_001], DAYS - 1).await;
     recomputed(&sample, &sample.completed()).await;
     let told = sample.events("utilization.updated").await;
     let Data::UtilizationUpdated(updated) = &told[1].data else { panic!("{told:?}") };
@@ -302,13 +345,34 @@ async fn days_of_newcomers_count_once() {
     assert_eq!(head.flags, []);
 }
 
+/// More members than a block takes, newcomers who fill the last one, and then one block more.
+#[tokio::test]
+async fn blocks_go_on_one_after_the_other() {
+    let sample = Sample::new(0..DAYS).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let mut last = 23_000;
+    for (newcomers, blocks) in [(0, 2), (450, 2), (450, 2), (9, 3), (1, 3)] {
+        last += newcomers;
+        sample.list_also(20_000..last, DAYS - 3).await;
+        for member in [1, 20_001, last - 1] {
+            sample.add_activity(member, DAYS - 2).await;
+        }
+        recomputed(&sample, &sample.completed()).await;
+        assert_eq!(store.begin().await.unwrap().packed_blocks(connection).await.unwrap(), blocks);
+    }
+    assert_rebuilt(&sample).await;
+    let told = sample.events("utilization.updated").await;
+    let Data::UtilizationUpdated(updated) = &told[4].data else { panic!("{told:?}") };
+    assert_eq!(updated.changed.as_ref().unwrap().first_day, Some(at(DAYS - 3)), "not everything was read");
+}
+
 /// The first listing stands for all days before it; and so does whoever is on another one of the same day.
 #[tokio::test]
 async fn who_is_listed_later_on_the_first_day_was_always_there() {
     let sample = Sample::new(0..DAYS).await;
     recomputed(&sample, &sample.completed()).await;
     for (member, offset) in [(7_001, ROSTERS[0]), (7_002, ROSTERS[0] + 1), (7_003, DAYS - 2)] {
-        sample.list_also(member, offset).await;
+        sample.list_also([member], offset).await;
         recomputed(&sample, &sample.completed()).await;
         assert_rebuilt(&sample).await;
     }
@@ -356,10 +420,11 @@ async fn a_changed_team_is_computed_again_alone() {
     let (store, connection) = (sample.store(), &sample.connection);
     // A number of everybody that is wrong: it stays as it is until its day is computed again.
     let wrong = BTreeMap::from([((Cut::All, at(3), 7), WindowUse { assigned: 4_711, ..Default::default() })]);
-    let seats = store.seats(connection).await.unwrap();
-    let rollup = Rollup { days: (at(3), at(3)), windows: wrong.clone(), seats, flags: Vec::new() };
+    let rollup =
+        Rollup { days: (at(3), at(3)), windows: wrong.clone(), seats: Vec::new(), flags: Vec::new() };
     let head = store.rollup_head(connection).await.unwrap().unwrap();
-    let planted = NewRollup { head, rollup, teams: None, recommendations: Vec::new(), rest: Rest::Put(None) };
+    let (teams, recommendations) = (None, Vec::new());
+    let planted = NewRollup { head, rollup, teams, recommendations, rest: Rest::Written { seats: 0 } };
     let tx = store.begin().await.unwrap();
     tx.write_rollup(connection, &planted).await.unwrap().unwrap();
     tx.commit().await.unwrap();
@@ -392,7 +457,7 @@ async fn a_frozen_connection_keeps_its_verdicts_and_is_told_stale_once() {
     sample.lose_key().await;
     let turn = Cause::Turn(sample.connection.clone());
     for later in 1..60 {
-        let clock = tidemark_testkit::ManualClock::noon(at(DAYS + later));
+        let clock = ManualClock::noon(at(DAYS + later));
         let outcome = recompute(&sample.store(), &clock, &sample.entropy, &turn).await.unwrap();
         assert!(
             matches!(outcome, Outcome::Written { as_of, rows: 0, .. } if as_of == at(DAYS - 1)),
