@@ -65,7 +65,7 @@ pub(crate) fn apart(config: &Config) -> Result<Services> {
     Ok(Services {
         credentials: at(&config.credentials.url, "credentials.url")?,
         syncs: at(&config.worker.url, "worker.url")?,
-        utilization: at(&config.aggregator_url, "aggregator.url")?,
+        utilization: at(&config.aggregator.url, "aggregator.url")?,
     })
 }
 

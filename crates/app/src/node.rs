@@ -70,7 +70,7 @@ impl Roles {
         match (self.credentials, self.worker) {
             (true, _) => config.credentials.listen,
             (false, true) => config.worker.listen,
-            (false, false) => config.aggregator_listen,
+            (false, false) => config.aggregator.listen,
         }
     }
 }

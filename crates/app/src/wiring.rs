@@ -12,7 +12,7 @@ use tidemark_rpc::{
     client::Caller,
     tls::{ClientFiles, ServerFiles, ServerTls},
 };
-use tidemark_runtime::Config;
+use tidemark_runtime::{Config, config::here};
 use url::Url;
 
 /// A bus and what `doctor` needs to know of it.
@@ -61,20 +61,14 @@ pub(crate) fn sync_caller(config: &Config, url: Option<&Url>) -> Result<Caller> 
 
 /// Calls the utilization service, at that address or on this host.
 pub(crate) fn utilization_caller(config: &Config, url: Option<&Url>) -> Result<Caller> {
-    caller_beside(config, url, config.aggregator_listen, "aggregator.listen")
+    caller_beside(config, url, config.aggregator.listen, "aggregator.listen")
 }
 
 fn caller_beside(config: &Config, url: Option<&Url>, listen: SocketAddr, said: &str) -> Result<Caller> {
     if let Some(url) = url {
         return caller_at(config, url, &config.rpc_token, "--url");
     }
-    let scheme = if config.rpc.tls.server.is_some() { "https" } else { "http" };
-    let here = match listen.ip() {
-        // By name, since that is what a certificate has.
-        ip if ip.is_unspecified() || ip.is_loopback() => format!("{scheme}://localhost:{}", listen.port()),
-        _ => format!("{scheme}://{listen}"),
-    };
-    let here = here.parse().with_context(|| format!("the setting {said} cannot be used"))?;
+    let here = here(listen, config.rpc.tls.server.is_some());
     caller_at(config, &here, &config.rpc_token, said)
 }
 

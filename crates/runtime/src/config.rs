@@ -40,10 +40,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// The sync workers.
     pub worker: Worker,
-    /// Where the utilization service listens.
-    pub aggregator_listen: SocketAddr,
-    /// Where others find it.
-    pub aggregator_url: Url,
+    /// The aggregator.
+    pub aggregator: Aggregator,
     /// Events and those who receive them.
     pub events: Events,
     /// The vendor.
@@ -193,6 +191,15 @@ pub struct Worker {
     pub full_sweep_days: u32,
 }
 
+/// The aggregator.
+#[derive(Debug, Clone)]
+pub struct Aggregator {
+    /// Where the utilization service listens.
+    pub listen: SocketAddr,
+    /// Where others find it.
+    pub url: Url,
+}
+
 /// Events and those who receive them.
 #[derive(Debug, Clone)]
 pub struct Events {
@@ -278,6 +285,40 @@ fn traces(read: &mut Reader) -> Option<Traces> {
     otlp_url.map(|otlp_url| Traces { otlp_url, sampled_percent })
 }
 
+/// The URL of a server of this host that listens there.
+pub fn here(listen: SocketAddr, tls: bool) -> Url {
+    let scheme = if tls { "https" } else { "http" };
+    let url = match listen.ip() {
+        // By name, since that is what a certificate has.
+        ip if ip.is_unspecified() || ip.is_loopback() => format!("{scheme}://localhost:{}", listen.port()),
+        _ => format!("{scheme}://{listen}"),
+    };
+    url.parse().expect("a host and a port are a URL")
+}
+
+/// Where a server listens, and where others find it: without a word about it, on this host.
+fn server(read: &mut Reader, name: &str, example: &str) -> (SocketAddr, Url) {
+    let listen = read.parsed(&format!("{name}.listen"), &format!("an address such as {example}"));
+    let url = read.optional_url(&format!("{name}.url"), &["http", "https"]);
+    let tls = !read.text("rpc.tls.certificate_file").is_empty();
+    (listen, url.unwrap_or_else(|| here(listen, tls)))
+}
+
+fn worker(read: &mut Reader) -> Worker {
+    let (listen, url) = server(read, "worker", "127.0.0.1:7402");
+    Worker {
+        listen,
+        url,
+        concurrency: read.number("worker.concurrency", 1..=1_000),
+        delivery_budget: read.millis("worker.delivery_budget_ms", 100..=600_000),
+        sweep: read.millis("worker.sweep_ms", 50..=600_000),
+        sync_every: read.millis("worker.sync_every_ms", 0..=2_592_000_000),
+        history_days: read.number("worker.history_days", 1..=1_000),
+        trailing_days: read.number("worker.trailing_days", 1..=90),
+        full_sweep_days: read.number("worker.full_sweep_days", 1..=90),
+    }
+}
+
 impl Config {
     /// Reads defaults, the file if one is named, the environment, and `overrides` (dotted key, value) on top.
     pub fn load(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, Faults> {
@@ -323,25 +364,17 @@ impl Config {
                 },
             },
             audit_key: read.secret("audit.key"),
-            credentials: Credentials {
-                listen: read.parsed("credentials.listen", "an address such as 127.0.0.1:7401"),
-                url: read.url("credentials.url", &["http", "https"]),
-                keys: read.secret("credentials.keys"),
-                probe_interval: read.millis("credentials.probe_interval_ms", 1_000..=604_800_000),
+            credentials: {
+                let (listen, url) = server(&mut read, "credentials", "127.0.0.1:7401");
+                let keys = read.secret("credentials.keys");
+                let probe_interval = read.millis("credentials.probe_interval_ms", 1_000..=604_800_000);
+                Credentials { listen, url, keys, probe_interval }
             },
-            worker: Worker {
-                listen: read.parsed("worker.listen", "an address such as 127.0.0.1:7402"),
-                url: read.url("worker.url", &["http", "https"]),
-                concurrency: read.number("worker.concurrency", 1..=1_000),
-                delivery_budget: read.millis("worker.delivery_budget_ms", 100..=600_000),
-                sweep: read.millis("worker.sweep_ms", 50..=600_000),
-                sync_every: read.millis("worker.sync_every_ms", 0..=2_592_000_000),
-                history_days: read.number("worker.history_days", 1..=1_000),
-                trailing_days: read.number("worker.trailing_days", 1..=90),
-                full_sweep_days: read.number("worker.full_sweep_days", 1..=90),
+            worker: worker(&mut read),
+            aggregator: {
+                let (listen, url) = server(&mut read, "aggregator", "127.0.0.1:7403");
+                Aggregator { listen, url }
             },
-            aggregator_listen: read.parsed("aggregator.listen", "an address such as 127.0.0.1:7403"),
-            aggregator_url: read.url("aggregator.url", &["http", "https"]),
             events: Events {
                 // Webhooks are tried for more than three days.
                 keep_days: read.number("events.keep_days", 5..=3_650),

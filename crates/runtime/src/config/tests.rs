@@ -26,6 +26,29 @@ fn all_faults_are_reported_at_once_and_without_secrets() {
 }
 
 #[test]
+fn services_are_found_where_they_listen_unless_a_url_says_otherwise() {
+    let overrides = [
+        ("credentials.listen", "0.0.0.0:9401".to_owned()),
+        ("worker.listen", "10.0.0.7:9402".to_owned()),
+        ("aggregator.listen", "127.0.0.1:9403".to_owned()),
+        ("aggregator.url", "http://numbers:7403".to_owned()),
+    ];
+    let found = |overrides: &[(&str, String)]| {
+        let config = Config::load(None, overrides).unwrap();
+        [config.credentials.url, config.worker.url, config.aggregator.url].map(String::from)
+    };
+    assert_eq!(
+        found(&overrides),
+        ["http://localhost:9401/", "http://10.0.0.7:9402/", "http://numbers:7403/"]
+    );
+    let tls = ["rpc.tls.certificate_file", "rpc.tls.key_file"].map(|key| (key, "/etc/tls/pem".to_owned()));
+    assert_eq!(
+        found(&tls),
+        ["https://localhost:7401/", "https://localhost:7402/", "https://localhost:7403/"]
+    );
+}
+
+#[test]
 fn a_certificate_needs_its_key() {
     let one = [("rpc.tls.certificate_file", "/etc/tls/server.pem".to_owned())];
     let faults = Config::load(None, &one).unwrap_err();

@@ -100,7 +100,7 @@ pub(super) async fn leases(config: &Config) -> Finding {
 pub(super) async fn services(config: &Config) -> Vec<Finding> {
     let none = |prefix: &str| format!("{prefix}_00000000000000000000000000");
     let (credentials, worker, aggregator) =
-        (&config.credentials.url, &config.worker.url, &config.aggregator_url);
+        (&config.credentials.url, &config.worker.url, &config.aggregator.url);
     let connection = async || {
         let caller = wiring::caller_at(config, credentials, &config.rpc_token, "credentials.url")?;
         let request = GetConnectionRequest { connection_id: none("conn") };
