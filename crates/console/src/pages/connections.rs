@@ -28,7 +28,7 @@ use crate::{
 const PAGE: u32 = 100;
 const RUNS: u32 = 5;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Paging {
     #[serde(default)]
     pub(crate) page: String,

@@ -30,6 +30,7 @@ const PAGE: u32 = 100;
 #[template(path = "invites.html")]
 struct List {
     chrome: Chrome,
+    refused: Option<Refused>,
     invited: Vec<Invited>,
     next: String,
 }
@@ -63,13 +64,19 @@ pub(crate) struct Fields {
 }
 
 pub(crate) async fn list(visitor: Visitor, Query(paging): Query<Paging>) -> Answer {
+    listed(&visitor, paging, None).await
+}
+
+/// The list, under what was refused of it.
+async fn listed(visitor: &Visitor, paging: Paging, refused: Option<Refused>) -> Answer {
     let organization_id = visitor.organization.to_string();
     let request = ListInvitationsRequest { organization_id, page_size: PAGE, page_token: paging.page };
     let listed = visitor.services.credentials.invitations().list_invitations(request).await?.into_inner();
     let mut invited: Vec<Invited> = listed.invitations.into_iter().map(Invited::from).collect();
     invited.reverse();
-    let chrome = Chrome::of(&visitor, Place::Invites, "Invitations");
-    page::show(&List { chrome, invited, next: listed.next_page_token })
+    let chrome = Chrome::of(visitor, Place::Invites, "Invitations");
+    let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.status);
+    page::show_as(status, &List { chrome, refused, invited, next: listed.next_page_token })
 }
 
 pub(crate) async fn ask(visitor: Visitor, Query(fields): Query<Fields>) -> Answer {
@@ -109,7 +116,10 @@ fn shown(visitor: &Visitor, invited: Invited, link: String, is_mailed: bool) -> 
 
 pub(crate) async fn resend(visitor: Visitor, Path(invitation_id): Path<String>) -> Answer {
     let request = ResendInvitationRequest { invitation_id, actor: visitor.person.clone() };
-    let made = visitor.services.credentials.invitations().resend_invitation(request).await?.into_inner();
+    let made = match visitor.services.credentials.invitations().resend_invitation(request).await {
+        Ok(made) => made.into_inner(),
+        Err(status) => return listed(&visitor, Paging::default(), Some(refusal::of(status)?)).await,
+    };
     let invitation = given(made.invitation)?;
     let is_mailed = !invitation.invitee_email.is_empty();
     shown(&visitor, invitation.into(), made.link, is_mailed)
