@@ -107,11 +107,8 @@ impl Cluster {
         set("CREDENTIALS__KEYS", KEYS.to_owned());
         set("AUDIT__KEY", AUDIT_KEY.to_owned());
         set("CREDENTIALS__LISTEN", format!("127.0.0.1:{}", ports[0]));
-        set("CREDENTIALS__URL", format!("http://127.0.0.1:{}", ports[0]));
         set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));
         set("AGGREGATOR__LISTEN", format!("127.0.0.1:{}", ports[2]));
-        set("WORKER__URL", format!("http://127.0.0.1:{}", ports[1]));
-        set("AGGREGATOR__URL", format!("http://127.0.0.1:{}", ports[2]));
         set("CONSOLE__LISTEN", format!("127.0.0.1:{}", free_port()));
         set("PRODUCTBOARD__US_URL", simulator.base_url());
         set("PRODUCTBOARD__EU_URL", simulator.eu_base_url());
