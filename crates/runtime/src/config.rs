@@ -6,7 +6,7 @@ mod reader;
 mod tests;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -287,21 +287,25 @@ fn traces(read: &mut Reader) -> Option<Traces> {
 
 /// The URL of a server of this host that listens there.
 pub fn here(listen: SocketAddr, tls: bool) -> Url {
-    let scheme = if tls { "https" } else { "http" };
-    let url = match listen.ip() {
-        // By name, since that is what a certificate has.
-        ip if ip.is_unspecified() || ip.is_loopback() => format!("{scheme}://localhost:{}", listen.port()),
-        _ => format!("{scheme}://{listen}"),
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
     };
-    url.parse().expect("a host and a port are a URL")
+    let url = match tls {
+        // By name, since that is what a certificate has.
+        true if ip.is_loopback() => format!("https://localhost:{}", listen.port()),
+        true => format!("https://{}", SocketAddr::new(ip, listen.port())),
+        false => format!("http://{}", SocketAddr::new(ip, listen.port())),
+    };
+    url.parse().expect("an address and a port are a URL")
 }
 
-/// Where a server listens, and where others find it: without a word about it, on this host.
+/// Where a server listens, and where others find it: without a word about it, on this host and without TLS.
 fn server(read: &mut Reader, name: &str, example: &str) -> (SocketAddr, Url) {
     let listen = read.parsed(&format!("{name}.listen"), &format!("an address such as {example}"));
     let url = read.optional_url(&format!("{name}.url"), &["http", "https"]);
-    let tls = !read.text("rpc.tls.certificate_file").is_empty();
-    (listen, url.unwrap_or_else(|| here(listen, tls)))
+    (listen, url.unwrap_or_else(|| here(listen, false)))
 }
 
 fn worker(read: &mut Reader) -> Worker {

@@ -100,26 +100,28 @@ impl Aggregator {
         }
     }
 
-    /// Whether all of them were brought up to date. What cannot be read of one holds up no other.
+    /// Whether some of them were brought up to date. What cannot be read of one holds up no other.
     async fn look_at(&self, due: Vec<ConnectionId>, shutdown: &Shutdown) -> bool {
-        let mut all = true;
+        let mut some = false;
         for connection in due {
             if shutdown.soft().is_cancelled() {
                 return false;
             }
             match self.on_own_thread(&Cause::Turn(connection.clone()), shutdown).await {
-                Some(Ok(outcome)) => tell(&connection, &outcome, None),
+                Some(Ok(outcome)) => {
+                    tell(&connection, &outcome, None);
+                    some = true;
+                }
                 Some(Err(error)) => {
                     tracing::warn!(%connection, error = chain(&error), "rollup not written; its turn comes again");
                     if !matches!(error, Error::Corrupt { .. }) {
                         return false;
                     }
-                    all = false;
                 }
                 None => return false,
             }
         }
-        all
+        some
     }
 
     async fn handle(&self, delivery: Delivery, shutdown: &Shutdown) {
