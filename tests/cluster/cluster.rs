@@ -3,9 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use tidemark_productboard_sim::{Options, Simulator};
 use tidemark_rpc::{client::Caller, connections, syncs, utilization};
 use tidemark_runtime::{OsEntropy, SystemClock};
 use tidemark_store::Store;
-use tidemark_testkit::TestDatabase;
+use tidemark_testkit::{TestDatabase, reserve_port};
 use tokio::time::{Instant, sleep};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
@@ -51,7 +51,7 @@ pub(crate) struct Cluster {
     ports: [u16; 3],
     /// Where each process shows its metrics and its health.
     watched: BTreeMap<String, u16>,
-    processes: BTreeMap<String, Child>,
+    processes: Mutex<BTreeMap<String, Child>>,
     folder: TempDir,
     starts: u32,
     database: TestDatabase,
@@ -71,15 +71,9 @@ pub(crate) fn today() -> NaiveDate {
     SystemClock.today()
 }
 
-/// Below those that the system gives to whoever connects: nobody takes it by chance before it is listened on.
-pub(crate) fn free_port() -> u16 {
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::random_range(12_000..32_000)).find(free).unwrap()
-}
-
 impl Cluster {
     pub(crate) async fn start(wiring: Wiring, extra: &[(&str, &str)]) -> Self {
-        Self::start_at([free_port(), free_port(), free_port()], wiring, extra).await
+        Self::start_at([reserve_port(), reserve_port(), reserve_port()], wiring, extra).await
     }
 
     /// With its processes at these ports: credentials, worker, aggregator.
@@ -109,7 +103,7 @@ impl Cluster {
         set("CREDENTIALS__LISTEN", format!("127.0.0.1:{}", ports[0]));
         set("WORKER__LISTEN", format!("127.0.0.1:{}", ports[1]));
         set("AGGREGATOR__LISTEN", format!("127.0.0.1:{}", ports[2]));
-        set("CONSOLE__LISTEN", format!("127.0.0.1:{}", free_port()));
+        set("CONSOLE__LISTEN", format!("127.0.0.1:{}", reserve_port()));
         set("PRODUCTBOARD__US_URL", simulator.base_url());
         set("PRODUCTBOARD__EU_URL", simulator.eu_base_url());
         set("OAUTH__US_HOST", simulator.base_url());
@@ -126,7 +120,7 @@ impl Cluster {
             environment,
             ports,
             watched: BTreeMap::new(),
-            processes: BTreeMap::new(),
+            processes: Mutex::default(),
             folder: tempfile::tempdir().unwrap(),
             starts: 0,
             database,
@@ -154,17 +148,17 @@ impl Cluster {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("{:02}-{name}.log", self.starts))).unwrap();
         let mut command = Command::new(BINARY);
-        let port = free_port();
+        let port = reserve_port();
         self.watched.insert(name.to_owned(), port);
         command.env("TIDEMARK_METRICS__LISTEN", format!("127.0.0.1:{port}"));
         command.arg(role).envs(&self.environment).stdout(Stdio::null()).stderr(log);
         command.envs(settings.iter().map(|(key, value)| (format!("TIDEMARK_{key}"), value)));
-        self.processes.insert(name.to_owned(), command.spawn().unwrap());
+        self.processes().insert(name.to_owned(), command.spawn().unwrap());
     }
 
     /// Sends a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, process: &str, signal: &str) {
-        let id = self.processes[process].id().to_string();
+        let id = self.processes()[process].id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
@@ -175,7 +169,7 @@ impl Cluster {
 
     /// SIGKILL: no destructor runs, nothing is given back.
     pub(crate) fn kill(&mut self, name: &str) {
-        let mut child = self.processes.remove(name).unwrap();
+        let mut child = self.processes().remove(name).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -184,7 +178,31 @@ impl Cluster {
     pub(crate) async fn ready(&self) {
         let ports = if self.wiring == Wiring::Embedded { &self.ports[..1] } else { &self.ports[..] };
         for port in ports {
-            listens(*port).await;
+            self.listens(*port).await;
+        }
+    }
+
+    /// Waits until one of the processes listens there; fails at once where a process has died.
+    pub(crate) async fn listens(&self, port: u16) {
+        until(&format!("a process listens on port {port}"), async || {
+            self.require_alive();
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+        })
+        .await;
+    }
+
+    fn processes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Child>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process that has died on its own never does what a test waits for.
+    fn require_alive(&self) {
+        let died = self.processes().iter_mut().find_map(|(name, child)| {
+            let status = child.try_wait().unwrap()?;
+            Some(format!("{name} died: {status}"))
+        });
+        if let Some(died) = died {
+            panic!("{died}\n{}", self.tail());
         }
     }
 
@@ -276,6 +294,7 @@ impl Cluster {
                 }
                 last = Some(run);
             }
+            self.require_alive();
             sleep(Duration::from_millis(50)).await;
         }
         panic!("the run never became {state:?}: {last:#?}\n{}", self.tail());
@@ -338,12 +357,13 @@ impl Cluster {
     }
 
     /// Stops softly, and fails on secrets in the logs, crashes and leftovers.
-    pub(crate) async fn stop(mut self) {
-        for child in self.processes.values() {
+    pub(crate) async fn stop(self) {
+        for child in self.processes().values() {
             let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
             assert!(killed.success());
         }
-        for (role, mut child) in std::mem::take(&mut self.processes) {
+        let processes = std::mem::take(&mut *self.processes());
+        for (role, mut child) in processes {
             let status = until("a process ends", async || child.try_wait().unwrap()).await;
             assert!(status.success(), "{role} ended with {status}\n{}", self.tail());
         }
@@ -366,7 +386,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for child in self.processes.values_mut() {
+        for child in self.processes().values_mut() {
             child.kill().ok();
             child.wait().ok();
         }
@@ -376,10 +396,6 @@ impl Drop for Cluster {
 /// Calls the process at that port.
 pub(crate) fn caller_at(port: u16, token: &str) -> Caller {
     Caller::new(&format!("http://127.0.0.1:{port}"), &token.into()).unwrap()
-}
-
-pub(crate) async fn listens(port: u16) {
-    until("a process listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
 }
 
 /// Waits for a state, with a deadline.
@@ -393,7 +409,7 @@ async fn until_within<T>(patience: Duration, what: &str, mut look: impl AsyncFnM
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "waited without success until {what}");
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -2,7 +2,6 @@
 //! the lease service forgets everything. No stale write is taken, and the end is the same.
 
 use std::{
-    net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -12,10 +11,11 @@ use tidemark_ports::{Bus, Message, Route};
 use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 use tidemark_rpc::syncs::RunState;
 use tidemark_runtime::SystemClock;
+use tidemark_testkit::reserve_port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    cluster::{Cluster, Wiring, free_port, today, until},
+    cluster::{Cluster, Wiring, today, until},
     console::web::Web,
 };
 
@@ -31,7 +31,7 @@ struct Redis {
 
 impl Redis {
     async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = reserve_port();
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
         let process = command.stdout(Stdio::null()).spawn().expect("redis-server is installed");
@@ -103,7 +103,7 @@ async fn a_holder_that_was_stopped_or_forgotten_writes_nothing_stale() {
     rows_grow(&cluster, &stale).await;
 
     // The first worker has it. It stops for twice as long as its lease lasts, and the second one goes on.
-    let elsewhere = [("WORKER__LISTEN", format!("127.0.0.1:{}", free_port()))];
+    let elsewhere = [("WORKER__LISTEN", format!("127.0.0.1:{}", reserve_port()))];
     cluster.spawn_as("worker-2", "worker", &elsewhere);
     cluster.signal("worker", "STOP");
     tokio::time::sleep(LEASE * 2).await;

@@ -17,7 +17,9 @@ use tidemark_rpc::{
 use tidemark_runtime::{OsEntropy, SystemClock};
 use tonic::Code;
 
-use crate::cluster::{Cluster, SERVICE_TOKEN, Wiring, free_port, today, until};
+use tidemark_testkit::reserve_port;
+
+use crate::cluster::{Cluster, SERVICE_TOKEN, Wiring, today, until};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -50,7 +52,7 @@ async fn a_sync_goes_through_tls_and_nobody_gets_in_without_a_certificate() {
     let server = issue(&ours, folder.path(), "server");
     let client = issue(&ours, folder.path(), "client");
     let stranger = issue(&others, folder.path(), "stranger");
-    let ports @ [credentials, worker, _] = [free_port(), free_port(), free_port()];
+    let ports @ [credentials, worker, _] = [reserve_port(), reserve_port(), reserve_port()];
     let url = format!("https://localhost:{credentials}");
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let files = [

@@ -19,12 +19,12 @@ use tidemark_rpc::{
     status::{RECONNECT_REQUIRED, reason},
 };
 use tidemark_runtime::{OsEntropy, SystemClock};
-use tidemark_testkit::Proxy;
+use tidemark_testkit::{Proxy, reserve_port};
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    cluster::{Cluster, SERVICE_TOKEN, Wiring, caller_at, free_port, listens, redis_url, today},
+    cluster::{Cluster, SERVICE_TOKEN, Wiring, caller_at, redis_url, today},
     vendor,
 };
 
@@ -55,7 +55,7 @@ impl Scene {
             .add(Workspace::generate(&WorkspaceSpec::new("acme", 5, today()).days(5)), "cAnArY-unused");
         vendor::register(&cluster.simulator);
         cluster.simulator.app_faults(vendor::CLIENT, |faults| faults.access_life = LIFE);
-        let ports: Vec<_> = (0..REPLICAS).map(|_| free_port()).collect();
+        let ports: Vec<_> = (0..REPLICAS).map(|_| reserve_port()).collect();
         start(&mut cluster, &ports).await;
         let organization = OrganizationId::generate(&SystemClock, &OsEntropy).to_string();
         let caller = caller_at(ports[0], SERVICE_TOKEN);
@@ -101,7 +101,7 @@ async fn start(cluster: &mut Cluster, ports: &[u16]) {
         cluster.spawn_as(&name(number), "credentials", &listen);
     }
     for port in ports {
-        listens(*port).await;
+        cluster.listens(*port).await;
     }
 }
 

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use tonic::codegen::http::Method;
 use url::{ParseError, Url};
 
-use crate::cluster::{free_port, until};
+use tidemark_testkit::reserve_port;
+
+use crate::cluster::until;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,7 +34,7 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) async fn open(base: &str, taste: Taste) -> Self {
-        let port = free_port();
+        let port = reserve_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())

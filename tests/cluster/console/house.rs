@@ -7,7 +7,9 @@ use tidemark_productboard_sim::{App, Workspace, WorkspaceSpec};
 use tidemark_rpc::connections::{ConsoleRole, CreateConnectionRequest, CreateConsoleLinkRequest};
 use tidemark_runtime::{OsEntropy, SystemClock};
 
-use crate::cluster::{Cluster, Wiring, free_port, listens, today};
+use tidemark_testkit::reserve_port;
+
+use crate::cluster::{Cluster, Wiring, today};
 
 pub(crate) const ACME: &str = "cAnArY-acme-key-1";
 pub(crate) const GLOBEX: &str = "cAnArY-globex-key-1";
@@ -27,7 +29,7 @@ pub(crate) struct Tenant {
 
 impl House {
     pub(crate) async fn open(wiring: Wiring, extra: &[(&str, &str)]) -> Self {
-        let port = free_port();
+        let port = reserve_port();
         let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
         let redirect = format!("{url}/oauth/callback");
         let settings = [
@@ -42,7 +44,7 @@ impl House {
         if wiring == Wiring::Real {
             cluster.spawn("console");
         }
-        listens(port).await;
+        cluster.listens(port).await;
         cluster.simulator.register_app(App {
             client_id: APPLICATION.to_owned(),
             client_secret: "cAnArY-application-secret".to_owned(),

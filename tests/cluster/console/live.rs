@@ -8,7 +8,7 @@ use super::{
     house::{ACME, House},
     journeys::entered,
 };
-use crate::cluster::{Wiring, listens};
+use crate::cluster::Wiring;
 
 /// The page is the one that was opened: nobody loaded it again.
 async fn is_same(browser: &Browser) -> bool {
@@ -19,7 +19,7 @@ async fn restart(house: &mut House) {
     house.cluster.kill("all");
     house.cluster.spawn("all");
     house.cluster.ready().await;
-    listens(house.port).await;
+    house.cluster.listens(house.port).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{ALERTS, Ward};
-use crate::cluster::{Cluster, free_port, until};
+use tidemark_testkit::reserve_port;
+
+use crate::cluster::{Cluster, until};
 
 const FOLDER: &str = "TIDEMARK_TEST_FAULTS";
 const PROMETHEUS: &str = "TIDEMARK_TEST_PROMETHEUS";
@@ -46,7 +48,7 @@ impl Scribe {
         }
         let file = files.path().join("prometheus.yml");
         std::fs::write(&file, config).unwrap();
-        let port = free_port();
+        let port = reserve_port();
         let program = std::env::var_os(PROMETHEUS).unwrap_or_else(|| "prometheus".into());
         let prometheus = Command::new(program)
             .arg(format!("--config.file={}", file.display()))

@@ -5,6 +5,7 @@ use mail_parser::{MessageParser, MimeHeaders as _};
 use tidemark_domain::Clock as _;
 use tidemark_rpc::connections::{CreateInvitationRequest, InvitationState as State, InvitationStep as Step};
 use tidemark_runtime::Shutdown;
+use tidemark_testkit::reserve_port;
 use tonic::Code;
 
 use crate::{
@@ -123,8 +124,8 @@ async fn a_mailbox_that_is_not_there_is_said_at_once_and_the_link_works() {
 
 #[tokio::test]
 async fn a_mail_that_no_server_takes_is_given_up_after_a_day() {
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let mailer = mailer(&format!("smtp://{gone}"));
+    let nobody = reserve_port();
+    let mailer = mailer(&format!("smtp://127.0.0.1:{nobody}"));
     let office =
         Office::with(World::new().await, Post::open().await, |settings| settings.mailer = Some(mailer)).await;
     let (invitation, _) = office.invited().await;
