@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tidemark_console::Services;
 use tidemark_credentials::{
-    Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, ReturnUrls,
+    Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, Renewals, ReturnUrls,
     Settings as CredentialSettings, SubscriptionService, SubscriptionSettings, Vault,
     audit::{Audit, AuditKey},
 };
@@ -174,6 +174,7 @@ pub(crate) async fn start(
         .reflection(config.rpc.reflection)
         .tls(wiring::server_tls(config)?);
     let mut tasks = JoinSet::new();
+    let mut renewals = Renewals::default();
     if roles.credentials {
         let vault = Vault::from_keys(&config.credentials.keys, Arc::clone(&entropy))
             .context("the setting credentials.keys cannot be used")?;
@@ -186,6 +187,7 @@ pub(crate) async fn start(
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
+        renewals = service.renewals();
         server = server.with(service.connections_server()).with(service.credentials_server());
         let invitations = service.invitations(invitation_settings(config)?);
         server = server
@@ -256,6 +258,8 @@ pub(crate) async fn start(
     let stop = shutdown.soft().clone();
     tasks.spawn(async move {
         let served = server.serve(listen, stop).await;
+        // What the vendor has granted by now is stored first; the hard stop cuts this short.
+        renewals.finished().await;
         // With the server, the last way into the audit log is gone.
         written.drained().await;
         Ok(served?)

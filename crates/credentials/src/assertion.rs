@@ -1,9 +1,9 @@
 //! Access without a person: the deployment signs an assertion in the name of a member, and gets a short token for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tidemark_domain::connection::{CredentialKind, Region};
-use tidemark_productboard::oauth::{Assertion, Error, Grant};
+use tidemark_productboard::oauth::{Assertion, OAuth};
 use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
 use tidemark_store::Connection;
 use tracing::{Instrument as _, info_span};
@@ -42,7 +42,8 @@ impl Parts {
             connection
         };
         can_be_reconnected(&connection)?;
-        let grant = self.assert(connection.region, &subject).await?.map_err(Fault::OAuth)?;
+        let (oauth, assertion) = self.assertion(connection.region, &subject)?;
+        let grant = oauth.assert(&assertion).await.map_err(Fault::OAuth)?;
         let secret = Secret { subject: Some(subject), ..Secret::granted(&grant, None) };
         let span = info_span!("assertion", connection = %connection.id);
         let by = caller.actor();
@@ -61,8 +62,8 @@ impl Parts {
         })
     }
 
-    /// Asks for an access token in the name of a member.
-    pub(crate) async fn assert(&self, region: Region, subject: &str) -> Result<Result<Grant, Error>, Fault> {
+    /// What asks for an access token in the name of a member, and where.
+    pub(crate) fn assertion(&self, region: Region, subject: &str) -> Result<(Arc<OAuth>, Assertion), Fault> {
         self.can_assert()?;
         let application = self.application()?;
         let host = application.host(region).as_str().trim_end_matches('/');
@@ -76,7 +77,7 @@ impl Parts {
             scopes: Vec::new(),
             private_key_pem: key.expect("checked above").clone(),
         };
-        Ok(self.oauth(region)?.assert(&assertion).await)
+        Ok((self.oauth(region)?, assertion))
     }
 }
 

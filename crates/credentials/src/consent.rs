@@ -16,7 +16,7 @@ use crate::{
     connect::{can_be_reconnected, may_begin, same_workspace},
     install::{Life, Proven},
     refusal::{Fault, Kept},
-    secret::Secret,
+    secret::{Secret, refresh_token},
     service::Parts,
     ticket::Ticket,
     vault::Place,
@@ -136,7 +136,7 @@ impl Parts {
         let host = self.settings.host(region);
         let found = look.judged(kind).map_err(|unfit| Fault::from(unfit.refusal(region, &host, kept)))?;
         same_workspace(connection, kind, &found)?;
-        let life = Life::of(grant);
+        let life = Life::of(grant, kind);
         let is_new = self.store.connection(&connection.id).await?.is_none();
         let proven = Proven { by: by.to_owned(), kind, scheme, secret, found, life };
         self.install(connection.clone(), is_new, proven, &Ticket::None).await
@@ -156,7 +156,7 @@ impl Parts {
     /// Ends a grant that is of no use. A failure is logged; the grant ends by itself one day.
     pub(crate) async fn revoke_quietly(&self, region: Region, grant: &Grant) {
         let Ok(oauth) = self.oauth(region) else { return };
-        let token = grant.refresh_token.as_ref().unwrap_or(&grant.access_token);
+        let token = refresh_token(grant).unwrap_or(&grant.access_token);
         if let Err(error) = oauth.revoke(token).await {
             let error: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(error, "a grant that was not stored could not be revoked");

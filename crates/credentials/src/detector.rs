@@ -22,7 +22,7 @@ use crate::{
     holding::Holding,
     moves::Telling,
     probe::Acceptance,
-    refresh::{SHORT_WAIT, Unrefreshed},
+    refresh::{Patience, Unrefreshed},
     refusal::Fault,
     service::Parts,
 };
@@ -109,11 +109,11 @@ impl Parts {
         }
     }
 
-    async fn renew(&self, id: &ConnectionId, generation: i64) -> Result<(), Fault> {
+    async fn renew(self: &Arc<Self>, id: &ConnectionId, generation: i64) -> Result<(), Fault> {
         let holding = self.holding(id).await?;
         // A caller may have renewed it since it was due.
         let Some(version) = holding.of_generation(generation) else { return Ok(()) };
-        match self.renewed(&holding.connection, version, SHORT_WAIT).await {
+        match self.renewed(&holding.connection, version, Patience::DETECTOR).await {
             Ok(_) | Err(Unrefreshed::Ended(_) | Unrefreshed::Gone) => {}
             Err(Unrefreshed::Later(_)) => self.warn(&holding).await?,
             Err(Unrefreshed::Fault(fault)) => return Err(fault),

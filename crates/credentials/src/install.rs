@@ -17,13 +17,16 @@ use crate::{
     moves::{Move, TRIES, Telling, signals},
     probe::Found,
     refusal::Fault,
-    secret::Secret,
+    secret::{Secret, refresh_token},
     service::Parts,
     ticket::Ticket,
 };
 
-/// How long an access token lives whose life is not told: as short as any that the vendor gives.
-const SHORTEST_LIFE: Duration = Duration::from_secs(300);
+/// How long the access token of a consent is taken to live where the vendor does not say, or says what cannot be: much
+/// less than the day it usually does, and long enough for a calm life.
+const UNKNOWN_LIFE: Duration = Duration::from_secs(3600);
+/// The same for an assertion, whose tokens live for five minutes as documented.
+const ASSERTED_LIFE: Duration = Duration::from_secs(300);
 
 /// A credential that was proven, on its way into a connection.
 pub(crate) struct Proven {
@@ -44,9 +47,11 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn of(grant: &Grant) -> Self {
-        let refresh = grant.refresh_token.as_ref().and(grant.refresh_expires_in);
-        Self { access: grant.expires_in.or(Some(SHORTEST_LIFE)), refresh }
+    pub(crate) fn of(grant: &Grant, kind: CredentialKind) -> Self {
+        let unknown = if kind == CredentialKind::Assertion { ASSERTED_LIFE } else { UNKNOWN_LIFE };
+        let access = expiry::believed(grant.expires_in).unwrap_or(unknown);
+        let refresh = refresh_token(grant).and(expiry::believed(grant.refresh_expires_in));
+        Self { access: Some(access), refresh }
     }
 }
 
@@ -179,8 +184,8 @@ impl Parts {
         let renews = kind == CredentialKind::Oauth && secret.refresh.is_some();
         let due = life.access.filter(|_| renews).map(|life| expiry::refresh_at(now, life, self.share()));
         SealedCredential {
-            access_expires_at: life.access.map(|life| now + life),
-            refresh_expires_at: life.refresh.map(|life| now + life),
+            access_expires_at: life.access.map(|life| expiry::after(now, life)),
+            refresh_expires_at: life.refresh.map(|life| expiry::after(now, life)),
             refresh_due_at: due,
             ..SealedCredential::new(connection.id.clone(), generation, kind, sealed, now)
         }

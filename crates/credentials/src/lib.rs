@@ -35,6 +35,7 @@ mod verdict;
 pub use detector::Round;
 pub use invitations::{InvitationService, InvitationSettings};
 pub use mail::{InvalidMail, Mailer};
+pub use refresh::Renewals;
 pub use return_url::ReturnUrls;
 pub use rotation::{KeyUse, Rotated, Stuck};
 pub use service::CredentialService;

@@ -6,29 +6,51 @@
 //!
 //! A beginning without an end means that the token may be spent: it is tried once more, since the vendor takes it again
 //! for an hour, and only the vendor's `invalid_grant` ends the grant. Trouble of any other kind never does.
+//!
+//! A renewal runs in a task of its own, which an orderly stop waits for. Two renewals of a grant lie at least a minute
+//! apart, by the time at which its present version was written: whatever life the vendor gives it, and however many
+//! processes are asked for it.
 
 mod flight;
 mod outcome;
+mod request;
 
 pub(crate) use flight::Flights;
+pub use flight::Renewals;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_domain::{connection::Reason, expiry};
 use tidemark_ports::Lease;
+use tidemark_rpc as rpc;
 use tidemark_store::{Connection, SealedCredential};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{refusal::Fault, service::Parts};
 
-/// How long a caller waits for another's refresh.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
-/// The same, for a caller that could do without.
-pub(crate) const SHORT_WAIT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Longer than a refresh with its second try.
 const LEASE: Duration = Duration::from_secs(30);
+
+/// How long a caller waits for a renewal, which goes on without it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// While somebody else is at it.
+    another: Duration,
+    /// In all.
+    answer: Duration,
+}
+
+impl Patience {
+    /// Of a caller that could do without.
+    pub(crate) const SHORT: Self = Self { another: Duration::from_secs(1), answer: Duration::from_secs(1) };
+    /// Of a caller with a deadline of 20 s.
+    pub(crate) const LONG: Self = Self { another: Duration::from_secs(15), answer: Duration::from_secs(18) };
+    /// Of the detector, which leaves to others what others are at.
+    pub(crate) const DETECTOR: Self =
+        Self { another: Duration::from_secs(1), answer: Duration::from_secs(18) };
+}
 
 /// Why there is no renewed version.
 #[derive(Debug)]
@@ -41,6 +63,12 @@ pub(crate) enum Unrefreshed {
     Gone,
     /// Something here failed.
     Fault(Fault),
+}
+
+impl Unrefreshed {
+    fn in_a_second() -> Self {
+        Self::Later(Duration::from_secs(1))
+    }
 }
 
 impl<E: Into<Fault>> From<E> for Unrefreshed {
@@ -60,8 +88,23 @@ enum Next {
 }
 
 impl Parts {
-    /// The version after `seen`: renewed here, or by somebody else, who is waited for as long as `patience` lasts.
+    /// The version after `seen`: renewed here, or by somebody else.
     pub(crate) async fn renewed(
+        self: &Arc<Self>,
+        connection: &Connection,
+        seen: &SealedCredential,
+        patience: Patience,
+    ) -> Result<SealedCredential, Unrefreshed> {
+        let (parts, connection, seen) = (Arc::clone(self), connection.clone(), seen.clone());
+        let renewal = async move { parts.renewed_here(&connection, &seen, patience.another).await };
+        let renewal = rpc::spawned(self.renewals.tracked(renewal));
+        match timeout(patience.answer, renewal).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(Unrefreshed::in_a_second()),
+        }
+    }
+
+    async fn renewed_here(
         &self,
         connection: &Connection,
         seen: &SealedCredential,
@@ -69,8 +112,8 @@ impl Parts {
     ) -> Result<SealedCredential, Unrefreshed> {
         let until = Instant::now() + patience;
         let flight = self.flights.of(&connection.id);
-        let Ok(_flying) = tokio::time::timeout_at(until, flight.lock()).await else {
-            return Err(Unrefreshed::Later(Duration::from_secs(1)));
+        let Ok(_flying) = timeout_at(until, flight.lock()).await else {
+            return Err(Unrefreshed::in_a_second());
         };
         loop {
             if let Next::Renewed(version) = self.next(seen).await? {
@@ -80,7 +123,7 @@ impl Parts {
                 return Ok(outcome);
             }
             if Instant::now() >= until {
-                return Err(Unrefreshed::Later(Duration::from_secs(1)));
+                return Err(Unrefreshed::in_a_second());
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -124,8 +167,10 @@ impl Parts {
             Next::Wait => return Ok(None),
             Next::Begin(version) => version,
         };
-        // A secret that does not open here is no reason to begin: another process may have its key.
+        // Before it is begun, everything that can be wrong here: a secret whose key another process has, a configuration
+        // that names no server. A beginning that nothing can follow would look like a token that may be spent.
         let secret = self.open(connection, &version)?;
+        let request = self.request(connection, &version, &secret)?;
         if !self.store.begin_refresh(&version, self.clock.now()).await? {
             return Ok(None);
         }
@@ -139,7 +184,7 @@ impl Parts {
             let connection = &connection.id;
             tracing::warn!(%connection, "a refresh is in doubt, its token is tried once more");
         }
-        self.spend(connection, begun, secret).await.map(Some)
+        self.spend(connection, begun, secret, request).await.map(Some)
     }
 
     async fn next(&self, seen: &SealedCredential) -> Result<Next, Unrefreshed> {
@@ -152,7 +197,9 @@ impl Parts {
             return Ok(Next::Renewed(version.clone()));
         }
         let now = self.clock.now();
-        if let Some(left) = version.cooldown_until.and_then(|until| (until - now).to_std().ok()) {
+        let cooldown = version.cooldown_until.and_then(|until| expiry::cooldown_left(now, until));
+        let floor = expiry::not_yet_renewable(now, version.created_at, version.life());
+        if let Some(left) = cooldown.max(floor) {
             return Err(Unrefreshed::Later(left));
         }
         Ok(if is_under_way(version, now) { Next::Wait } else { Next::Begin(version.clone()) })
@@ -162,5 +209,5 @@ impl Parts {
 /// Whether somebody may still be at it. Whoever died with it is waited for as long as two clocks can differ.
 fn is_under_way(version: &SealedCredential, now: DateTime<Utc>) -> bool {
     let longest = expiry::GUARD + TimeDelta::from_std(LEASE).unwrap_or_default();
-    version.refresh_started_at.is_some_and(|at| (now - at).abs() < longest)
+    version.refresh_started_at.is_some_and(|at| now.signed_duration_since(at).abs() < longest)
 }

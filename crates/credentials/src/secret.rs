@@ -37,6 +37,7 @@ impl Drop for Tokens {
 }
 
 impl Secret {
+    /// An API key.
     pub(crate) fn key(key: SecretString) -> Self {
         Self { access: key, refresh: None, subject: None }
     }
@@ -46,7 +47,7 @@ impl Secret {
         let used_token = used.and_then(|used| used.refresh.clone());
         Self {
             access: grant.access_token.clone(),
-            refresh: grant.refresh_token.clone().or(used_token),
+            refresh: refresh_token(grant).cloned().or(used_token),
             subject: used.and_then(|used| used.subject.clone()),
         }
     }
@@ -69,13 +70,19 @@ impl Secret {
         }
         let mut tokens: Tokens = serde_json::from_str(text.expose_secret()).ok()?;
         let access = Zeroizing::new(std::mem::take(&mut tokens.access_token));
-        let refresh = tokens.refresh_token.take().map(Zeroizing::new);
+        let refresh =
+            tokens.refresh_token.take().map(Zeroizing::new).filter(|token| !token.trim().is_empty());
         Some(Self {
             access: SecretString::from(access.as_str()),
             refresh: refresh.map(|token| SecretString::from(token.as_str())),
             subject: tokens.subject.take(),
         })
     }
+}
+
+/// The refresh token that a grant brings. An empty one is none.
+pub(crate) fn refresh_token(grant: &Grant) -> Option<&SecretString> {
+    grant.refresh_token.as_ref().filter(|token| !token.expose_secret().trim().is_empty())
 }
 
 impl Parts {

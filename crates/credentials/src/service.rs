@@ -21,7 +21,7 @@ use crate::{
     audit::Audit,
     present::Present,
     probe,
-    refresh::Flights,
+    refresh::{Flights, Renewals},
     refusal::{Fault, not_configured},
     secret::Secret,
     settings::{Application, Servers},
@@ -41,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) audit: Audit,
     pub(crate) present: Present,
     pub(crate) flights: Flights,
+    pub(crate) renewals: Renewals,
     servers: Servers,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -65,6 +66,7 @@ impl CredentialService {
             audit,
             present: Present::default(),
             flights: Flights::default(),
+            renewals: Renewals::default(),
             servers: Servers::default(),
             entropy,
         }))
@@ -87,6 +89,11 @@ impl CredentialService {
     /// Invitations and hosted connect links, which make connections through this service.
     pub fn invitations(&self, settings: InvitationSettings) -> InvitationService {
         InvitationService::new(Arc::clone(&self.0), settings)
+    }
+
+    /// The renewals under way in this process, for it to wait for when nobody can ask for another one.
+    pub fn renewals(&self) -> Renewals {
+        self.0.renewals.clone()
     }
 
     pub(crate) fn parts(&self) -> &Parts {

@@ -17,13 +17,12 @@ use tidemark_rpc::{
     status::Refusal,
 };
 use tidemark_store::{Connection, SealedCredential};
-use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::{
     CredentialService,
     audit::{Action, Entry},
-    refresh::{LONGEST_WAIT, SHORT_WAIT, Unrefreshed},
+    refresh::{Patience, Unrefreshed},
     refusal::{Fault, reconnect_required},
     secret::Secret,
     service::Parts,
@@ -109,10 +108,18 @@ impl Parts {
 
     /// Whether a version can be called with now, and needs no renewal yet.
     fn is_fresh(&self, version: &SealedCredential) -> bool {
-        let Some(end) = version.access_expires_at else { return true };
-        let (now, life) = (self.clock.now(), (end - version.created_at).to_std().unwrap_or_default());
-        let is_due = version.renews() && now >= expiry::refresh_at(version.created_at, life, 0.0);
-        expiry::is_usable(now, end) && !is_due
+        let Some(life) = version.life() else { return true };
+        let (now, made) = (self.clock.now(), version.created_at);
+        // What a clock wrote that has been set back since cannot be trusted to be that far from its end.
+        let is_odd = made.signed_duration_since(now) > expiry::GUARD;
+        let is_due = version.renews() && (is_odd || now >= expiry::refresh_at(made, life, 0.0));
+        self.is_usable(version) && !is_due
+    }
+
+    /// Whether a version can be called with now, as far as the clocks tell.
+    fn is_usable(&self, version: &SealedCredential) -> bool {
+        let ends = version.access_expires_at.zip(version.life());
+        ends.is_none_or(|(end, life)| expiry::is_usable(self.clock.now(), end, life))
     }
 
     /// A version that can be called with now, renewed if its end is near. Never one whose end may be behind us: where it
@@ -125,8 +132,10 @@ impl Parts {
         if self.is_fresh(version) {
             return Ok((Cow::Borrowed(version), self.open(connection, version)?));
         }
-        let is_usable = version.access_expires_at.is_none_or(|end| expiry::is_usable(self.clock.now(), end));
-        match self.renewed_beside(connection, version, is_usable).await {
+        let is_usable = self.is_usable(version);
+        // Who has a token that is sure does not wait long for the next one.
+        let patience = if is_usable { Patience::SHORT } else { Patience::LONG };
+        match self.renewed(connection, version, patience).await {
             Ok(renewed) => {
                 let secret = self.open(connection, &renewed)?;
                 Ok((Cow::Owned(renewed), secret))
@@ -141,21 +150,5 @@ impl Parts {
             Err(Unrefreshed::Gone) => Err(Fault::Overtaken),
             Err(Unrefreshed::Fault(fault)) => Err(fault),
         }
-    }
-
-    /// The renewal goes on, whatever becomes of the caller. Who has a token that is sure does not wait long for it.
-    async fn renewed_beside(
-        self: &Arc<Self>,
-        connection: &Connection,
-        version: &SealedCredential,
-        is_usable: bool,
-    ) -> Result<SealedCredential, Unrefreshed> {
-        let (parts, connection, version) = (Arc::clone(self), connection.clone(), version.clone());
-        let patience = if is_usable { SHORT_WAIT } else { LONGEST_WAIT };
-        let renewal = rpc::spawned(async move { parts.renewed(&connection, &version, patience).await });
-        let renewed = if is_usable { timeout(SHORT_WAIT, renewal).await } else { Ok(renewal.await) };
-        renewed.map_or(Err(Unrefreshed::Later(SHORT_WAIT)), |ended| {
-            ended.unwrap_or(Err(Unrefreshed::Later(SHORT_WAIT)))
-        })
     }
 }

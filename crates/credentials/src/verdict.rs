@@ -1,7 +1,8 @@
 //! The verdict on a credential: immediate and sure. A reported 401 is confirmed with one probe of the same version, for a
 //! grant after a renewal; only then the connection needs a person.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
+
 use tidemark_domain::{
     capability::{Availability, Finding},
     connection::{CredentialKind, Reason, Signal, State},
@@ -16,17 +17,18 @@ use crate::{
     holding::Holding,
     moves::{TRIES, Telling},
     probe::{self, Acceptance},
-    refresh::{LONGEST_WAIT, Unrefreshed},
+    refresh::{Patience, Unrefreshed},
     refusal::Fault,
     service::Parts,
 };
 
-/// A token of this age is not renewed because it was refused: callers would renew it for ever.
-const FRESH: TimeDelta = TimeDelta::seconds(60);
-
 impl Parts {
     /// Judges the credential of that generation, which somebody saw refused.
-    pub(crate) async fn judge(&self, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
+    pub(crate) async fn judge(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        generation: i64,
+    ) -> Result<Verdict, Fault> {
         let holding = self.holding(id).await?;
         let version = match known(&holding, generation)? {
             Ok(version) => version,
@@ -36,25 +38,24 @@ impl Parts {
         self.judged(&holding, version).instrument(span).await
     }
 
-    async fn judged(&self, holding: &Holding, version: &SealedCredential) -> Result<Verdict, Fault> {
+    async fn judged(
+        self: &Arc<Self>,
+        holding: &Holding,
+        version: &SealedCredential,
+    ) -> Result<Verdict, Fault> {
         let connection = &holding.connection;
-        let is_fresh = self.clock.now() - version.created_at < FRESH;
-        if version.renews() && is_fresh && version.proven_at.is_none() {
-            // The vendor has just granted it and may not know of it everywhere; when it is older, the grant decides.
-            return self.tried(connection, version).await;
-        }
-        if version.renews() && !is_fresh {
-            // A short token may have been ended alone: the grant decides.
-            return match self.renewed(connection, version, LONGEST_WAIT).await {
+        if version.renews() {
+            // A short token may have been ended alone, or lived shorter than the vendor said: the grant decides.
+            return match self.renewed(connection, version, Patience::LONG).await {
                 Ok(_) => Ok(Verdict::Superseded),
                 Err(Unrefreshed::Ended(_)) => Ok(Verdict::ReconnectRequired),
                 Err(Unrefreshed::Gone) => self.verdict_now(&connection.id, version.generation).await,
-                // During a pause between renewals the token itself is asked.
+                // It was renewed just now, or a pause holds: the token itself is asked.
                 Err(Unrefreshed::Later(_)) => self.tried(connection, version).await,
                 Err(Unrefreshed::Fault(fault)) => Err(fault),
             };
         }
-        // The vendor has just granted it, or it cannot be renewed: a second refusal is its word.
+        // It cannot be renewed: a second refusal is the vendor's word.
         let reason = match version.kind {
             CredentialKind::ApiKey => Reason::KeyRejected,
             CredentialKind::Oauth | CredentialKind::Assertion => Reason::ConsentWithdrawn,

@@ -3,7 +3,7 @@
 //! Invariant: who adds one to a version's `refresh_attempt` owns that refresh; its beginning is written before the
 //! refresh token is spent.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
@@ -97,6 +97,12 @@ pub struct SealedCredential {
 }
 
 impl SealedCredential {
+    /// How long its access token lives in all; nothing where that has no end.
+    pub fn life(&self) -> Option<Duration> {
+        let end = self.access_expires_at?;
+        Some(end.signed_duration_since(self.created_at).to_std().unwrap_or_default())
+    }
+
     /// Whether a new version can be had without a person.
     pub fn renews(&self) -> bool {
         match self.kind {

@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, time::Duration};
 
+use chrono::DateTime;
 use tidemark_domain::id::WebhookDeliveryId;
 use tidemark_store::{self as store, Endpoint, FeedEvent, NewDelivery};
 
@@ -82,7 +83,8 @@ pub(super) async fn forget(shared: &Shared) {
 
 async fn sweep(shared: &Shared) -> store::Result<()> {
     let parts = shared.parts();
-    let before = parts.clock.now() - shared.settings.keep;
+    // However long the operator wants to keep them.
+    let before = parts.clock.now().checked_sub_signed(shared.settings.keep).unwrap_or(DateTime::UNIX_EPOCH);
     loop {
         let events = parts.store.forget_feed_before(before, SWEEP).await?;
         let deliveries = parts.store.forget_deliveries_before(before, SWEEP).await?;

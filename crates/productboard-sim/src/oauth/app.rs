@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::faults::millis;
 
@@ -62,6 +63,10 @@ pub struct OAuthFaults {
     /// `client_secret_basic` is 401 `invalid_client`: every client known in the field posts its secret, and nothing says
     /// that the vendor takes it in the header.
     pub refuse_basic: bool,
+    /// Members that are laid over every token answer: odd lives, empty or missing texts.
+    pub token_members: Map<String, Value>,
+    /// A renewal rotates nothing: the used refresh token stays good, and the answer brings none.
+    pub no_rotation: bool,
 }
 
 /// What becomes of one answer of the token endpoint.
@@ -70,6 +75,7 @@ pub(crate) struct Mishap {
     pub(crate) latency: Duration,
     pub(crate) status: Option<u16>,
     pub(crate) lost: bool,
+    pub(crate) members: Map<String, Value>,
 }
 
 impl OAuthFaults {
@@ -81,6 +87,6 @@ impl OAuthFaults {
         let status = self.token_fail_next.pop_front();
         let lost = status.is_none() && self.token_answer_lost > 0;
         self.token_answer_lost -= u64::from(lost);
-        Mishap { latency: self.token_latency, status, lost }
+        Mishap { latency: self.token_latency, status, lost, members: self.token_members.clone() }
     }
 }

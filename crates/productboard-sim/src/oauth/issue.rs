@@ -53,7 +53,12 @@ impl OAuth {
         let grant = Arc::clone(&known.grant);
         let scopes = granted(&grant.scopes, scope).ok_or_else(OAuthError::invalid_scope)?;
         known.spend(now)?;
-        Ok(self.pair(&mut book, &grant, scopes, now))
+        let rotates = book.apps.get(&grant.client_id).is_none_or(|app| !app.faults.no_rotation);
+        if !rotates {
+            book.refreshes.entry(token.to_owned()).and_modify(Refresh::stays);
+        }
+        let pair = self.pair(&mut book, &grant, scopes, now);
+        Ok(Token { refresh: pair.refresh.filter(|_| rotates), ..pair })
     }
 
     /// An assertion for an access token of five minutes.

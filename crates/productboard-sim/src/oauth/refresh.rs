@@ -70,6 +70,11 @@ impl Refresh {
         Ok(())
     }
 
+    /// Its use did not use it up.
+    pub(super) fn stays(&mut self) {
+        self.first_used_at = None;
+    }
+
     pub(super) fn told(&self, token: &str) -> RefreshUse {
         RefreshUse {
             fingerprint: fingerprint(token),

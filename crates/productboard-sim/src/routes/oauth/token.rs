@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::form::Form;
 use crate::gate::Api;
@@ -25,8 +25,8 @@ pub(super) async fn issue(State(api): State<Api>, headers: HeaderMap, uri: Uri, 
     if let Some(status) = mishap.status {
         return OAuthError::forced(status).into_response();
     }
-    let answer =
-        grant(&api, &form, &headers, &app).map_or_else(IntoResponse::into_response, |token| render(&token));
+    let answer = grant(&api, &form, &headers, &app)
+        .map_or_else(IntoResponse::into_response, |token| render(&token, mishap.members));
     if mishap.lost { wire::lost() } else { answer }
 }
 
@@ -63,7 +63,7 @@ fn grant(api: &Api, form: &Form, headers: &HeaderMap, app: &App) -> Result<Token
     }
 }
 
-fn render(token: &Token) -> Response {
+fn render(token: &Token, members: Map<String, Value>) -> Response {
     let mut answer = json!({
         "access_token": token.access_token,
         "token_type": "Bearer",
@@ -74,6 +74,9 @@ fn render(token: &Token) -> Response {
     if let Some((refresh_token, expires_in)) = &token.refresh {
         answer["refresh_token"] = json!(refresh_token);
         answer["refresh_token_expires_in"] = json!(expires_in);
+    }
+    for (name, value) in members {
+        answer[name] = value;
     }
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     (no_store, Json(answer)).into_response()
