@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says with a panic what it did not expect")]
 
+mod assumptions;
 mod callers;
 mod canaries;
 mod clients;

@@ -10,7 +10,7 @@ use tidemark_runtime::{Config, no_core_dumps, trace};
 use crate::{
     command::{
         audit, config, connections, console, demo, doctor, export, keys, migrate, queue, report, shell,
-        simulator, sync, token,
+        simulator, sync, token, vendor_check,
     },
     node::{self, Roles},
 };
@@ -62,6 +62,8 @@ enum Command {
     Demo(demo::Args),
     /// The seat report of one real workspace; the token is read from PRODUCTBOARD_TOKEN.
     Report(report::Args),
+    /// Holds what is assumed of Productboard against one real workspace; the token is read from PRODUCTBOARD_TOKEN.
+    VendorCheck(vendor_check::Args),
     /// Serves simulated workspaces over HTTP, for any client.
     Simulator(simulator::Args),
     /// Prints the completions of a shell.
@@ -112,6 +114,7 @@ impl Cli {
             Command::Export(args) => export::run(&load(&[])?, args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,
+            Command::VendorCheck(args) => vendor_check::run(args, load).await,
             Command::Simulator(args) => simulator::run(args, load).await,
             Command::Config(args) => config::run(self.config.as_deref(), &args),
             Command::Completions(args) => shell::completions(&args),

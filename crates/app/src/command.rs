@@ -15,4 +15,5 @@ pub(crate) mod shell;
 pub(crate) mod simulator;
 pub(crate) mod sync;
 pub(crate) mod token;
+pub(crate) mod vendor_check;
 mod wire;

@@ -88,6 +88,12 @@ impl ApiError {
         )
     }
 
+    /// A 404 of another code.
+    pub(crate) fn not_found_as(code: &str) -> Response {
+        let error = json!({ "code": code, "title": "Not found", "detail": "There is nothing here" });
+        (StatusCode::NOT_FOUND, Json(json!({ "id": "req-0", "errors": [error] }))).into_response()
+    }
+
     /// What the first version of the API answers since it was switched off.
     pub(crate) fn v1_gone() -> Self {
         let detail = "Version 1 of the API was switched off, use /v2";

@@ -149,6 +149,28 @@ pub struct Faults {
     pub editor_role: bool,
     /// Every third row has no counters.
     pub absent_counters: bool,
+    /// Activity without dates is of this many of the newest days only.
+    pub default_window_days: Option<u64>,
+    /// Activity comes whole, whatever the dates.
+    pub window_ignored: bool,
+    /// Activity comes newest day first.
+    pub activity_newest_first: bool,
+    /// Activity obeys `limit`, up to 1,000 rows a page.
+    pub activity_limit_obeyed: bool,
+    /// Rows per page, where the simulator has another number.
+    pub page_rows: Option<usize>,
+    /// Every second answer to a cursor is the page of a row earlier.
+    pub cursors_drift: bool,
+    /// Members come newest first.
+    pub members_newest_first: bool,
+    /// Disabled and pending members are left out, even when they are asked for.
+    pub include_ignored: bool,
+    /// A search of entities without a type finds nothing.
+    pub untyped_search_empty: bool,
+    /// Filters by `updatedAt` are accepted and change nothing.
+    pub updated_filter_ignored: bool,
+    /// Every 404 is this code.
+    pub not_found_code: Option<String>,
     /// The newest days of activity are not there yet: this many.
     pub late_days: u32,
     /// Member activities are empty, whatever the window.

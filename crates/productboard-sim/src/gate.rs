@@ -66,6 +66,8 @@ pub(crate) struct Call {
     /// Where the client reached the simulator, `http://host:port`.
     pub(crate) origin: String,
     pub(crate) page_size: usize,
+    /// Which request of its token this is.
+    pub(crate) number: u64,
 }
 
 impl Call {
@@ -125,6 +127,7 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
                 pii,
                 origin,
                 page_size,
+                number,
             });
             next.run(request).await
         }
@@ -134,6 +137,17 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
         return response;
     }
     wire::shape(api, &faults, mishap, asked, response).await
+}
+
+/// Gives every 404 to a token another code, where that is switched on. Unknown paths are behind no gate.
+pub(crate) async fn recode(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let faults = bearer(request.headers()).and_then(|token| api.tenants.faults_of(token));
+    let response = next.run(request).await;
+    let code = faults.as_ref().and_then(|faults| faults.not_found_code.as_deref());
+    match code {
+        Some(code) if response.status() == StatusCode::NOT_FOUND => ApiError::not_found_as(code),
+        _ => response,
+    }
 }
 
 fn admit(api: &Api, token: &str, route: Route) -> Option<Admission> {

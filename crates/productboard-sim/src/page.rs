@@ -184,9 +184,9 @@ impl PageRequest {
         style: NextLink,
         mut row: impl FnMut(&mut Vec<u8>, usize),
     ) -> Body {
-        let size = self.limit.unwrap_or(call.page_size);
+        let size = self.limit.or(call.faults.page_rows).unwrap_or(call.page_size).max(1);
         let total = call.faults.left(call.route, total, self.position, size);
-        let start = self.position.min(total);
+        let start = self.position.saturating_sub(self.drift(call)).min(total);
         let end = start.saturating_add(size).min(total);
         let next = match end {
             end if end < total => Some(end),
@@ -209,6 +209,11 @@ impl PageRequest {
         json::write(&mut out, &next.map(|position| self.link(call, position, style)));
         out.extend_from_slice(b"}}");
         if call.faults.unknown_fields { with_unknown_fields(out) } else { Body(out) }
+    }
+
+    /// How far a cursor has slipped since it was given.
+    fn drift(&self, call: &Call) -> usize {
+        usize::from(call.faults.cursors_drift && self.position > 0 && call.number.is_multiple_of(2))
     }
 
     /// The address of the page that begins at a position.

@@ -22,7 +22,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::Route;
 use crate::error::ApiError;
-use crate::gate::{Api, pass};
+use crate::gate::{Api, pass, recode};
 
 pub(crate) fn router(api: Api) -> Router {
     let gated =
@@ -31,6 +31,7 @@ pub(crate) fn router(api: Api) -> Router {
         .merge(gated(Route::CreateWebhook, post(webhooks::create).with_state(api.clone())));
     let subscription = gated(Route::Webhook, get(webhooks::one).with_state(api.clone()))
         .merge(gated(Route::DeleteWebhook, delete(webhooks::delete).with_state(api.clone())));
+    let recoded = from_fn_with_state(api.clone(), recode);
     let v1_notes =
         gated(Route::V1Notes, get(v1::notes).with_state(api.clone())).fallback(async || ApiError::v1_gone());
     Router::new()
@@ -53,6 +54,7 @@ pub(crate) fn router(api: Api) -> Router {
             if lives { ApiError::unknown_route() } else { ApiError::v1_gone() }
         })
         .method_not_allowed_fallback(async || ApiError::unknown_route())
+        .layer(recoded)
 }
 
 fn entities_router(gated: impl Fn(Route, MethodRouter) -> MethodRouter) -> Router {

@@ -129,6 +129,14 @@ impl Tenants {
         self.book().tokens.get(token).is_some_and(|token| token.dead(now).is_none())
     }
 
+    /// What holds for requests of a token; nothing where it is unknown.
+    pub(crate) fn faults_of(&self, token: &str) -> Option<Arc<Faults>> {
+        let Book { workspaces, tokens, .. } = &mut *self.book();
+        let token = tokens.get_mut(token)?;
+        let tenant = workspaces.get(&token.domain)?;
+        Some(token.switches.over(&tenant.switches))
+    }
+
     /// Whether the first version is alive for a token.
     pub(crate) fn has_v1(&self, token: &str) -> bool {
         let book = self.book();

@@ -19,6 +19,7 @@ mod refusal;
 mod request;
 mod retry;
 mod transport;
+pub mod vendor_check;
 
 pub use budget::{LocalBudget, RateBudget};
 pub use client::{Client, Deprecation, Options};

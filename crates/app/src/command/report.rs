@@ -109,18 +109,24 @@ fn price(text: &str) -> Result<Price, String> {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum RegionArg {
+pub(crate) enum RegionArg {
     Us,
     Eu,
 }
 
-pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<Config>) -> Result<ExitCode> {
-    let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.trim().is_empty()) else {
-        bail!(
+/// The access token from the environment, for a command that needs one.
+pub(crate) fn token(command: &str) -> Result<String> {
+    match std::env::var(TOKEN) {
+        Ok(token) if !token.trim().is_empty() => Ok(token),
+        _ => bail!(
             "{TOKEN} is not set. Create an access token in Productboard (profile menu, Integrations, Public APIs) as \
-             an admin and run: {TOKEN}=… tidemark report"
-        );
-    };
+             an admin and run: {TOKEN}=… tidemark {command}"
+        ),
+    }
+}
+
+pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<Config>) -> Result<ExitCode> {
+    let token = token("report")?;
     let database = match &args.database {
         Some(path) => path.clone(),
         None => {

@@ -20,7 +20,12 @@ pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<B
 }
 
 fn page(call: &Call, uri: &Uri) -> Result<Body, ApiError> {
-    let request = PageRequest::read(uri, &["dateFrom", "dateTo"])?;
+    let obeys_limit = call.faults.activity_limit_obeyed;
+    let known: &[&str] = if obeys_limit { &["dateFrom", "dateTo", "limit"] } else { &["dateFrom", "dateTo"] };
+    let request = PageRequest::read(uri, known)?;
+    // `limit` is in no document; some clients send it, and the vendor has been seen to ignore it.
+    let limit: Option<usize> = request.parsed("limit", "a number")?;
+    let request = request.limited_to(limit.map(|limit| limit.clamp(1, 1_000)));
     let (from, to) = (date(&request, "dateFrom")?, date(&request, "dateTo")?);
     if let (Some(from), Some(to)) = (from, to)
         && from > to
@@ -28,6 +33,8 @@ fn page(call: &Call, uri: &Uri) -> Result<Body, ApiError> {
         return Err(ApiError::invalid_parameter("dateFrom", "dateFrom must not be after dateTo"));
     }
     let workspace: &Workspace = &call.workspace;
+    let (from, to) = if call.faults.window_ignored { (None, None) } else { (from, to) };
+    let from = from.or_else(|| default_from(workspace, to, call.faults.default_window_days?));
     let to = settled(workspace, call.faults.late_days, to);
     let window = &workspace.activities[workspace.window(from, to)];
     let mut rows = Rows::new(call);
@@ -36,7 +43,15 @@ fn page(call: &Call, uri: &Uri) -> Result<Body, ApiError> {
         let row = |out: &mut Vec<u8>, at| rows.write(out, &all.row(at));
         return Ok(request.answer(call, all.len(), call.faults.next_link, row));
     }
-    Ok(request.answer(call, window.len(), call.faults.next_link, |out, at| rows.write(out, &window[at])))
+    let at = |at: usize| if call.faults.activity_newest_first { window.len() - 1 - at } else { at };
+    let row = |out: &mut Vec<u8>, place| rows.write(out, &window[at(place)]);
+    Ok(request.answer(call, window.len(), call.faults.next_link, row))
+}
+
+/// Where a request without dates begins.
+fn default_from(workspace: &Workspace, to: Option<NaiveDate>, days: u64) -> Option<NaiveDate> {
+    let newest = workspace.activities.last()?.date;
+    to.is_none().then(|| newest.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN))
 }
 
 fn date(request: &PageRequest, name: &'static str) -> Result<Option<NaiveDate>, ApiError> {

@@ -25,6 +25,7 @@ pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<B
     if filter.query.is_some() {
         call.may_filter_people("query")?;
     }
+    let filter = if call.faults.include_ignored { filter.without_flags() } else { filter };
     Ok(answer(&call, &request, |member| filter.takes(member)))
 }
 
@@ -36,7 +37,10 @@ pub(super) async fn one(Extension(call): Extension<Call>, Path(id): Path<String>
 }
 
 fn answer(call: &Call, request: &PageRequest, takes: impl Fn(&Member) -> bool) -> Body {
-    let members: Vec<&Member> = call.workspace.members.iter().filter(|member| takes(member)).collect();
+    let mut members: Vec<&Member> = call.workspace.members.iter().filter(|member| takes(member)).collect();
+    if call.faults.members_newest_first {
+        members.reverse();
+    }
     request.answer(call, members.len(), NextLink::Absolute, |out, at| {
         json::write(out, &Resource::of(call, members[at]));
     })
@@ -62,6 +66,10 @@ impl Filter {
             disabled: flag("includeDisabled")?,
             pending: flag("includeInvitationPending")? || flag("includeInvited")?,
         })
+    }
+
+    fn without_flags(self) -> Self {
+        Self { disabled: false, pending: false, ..self }
     }
 
     fn takes(&self, member: &Member) -> bool {

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod assumptions;
 mod entities;
 mod lists;
 mod notes;

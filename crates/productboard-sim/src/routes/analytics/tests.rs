@@ -23,6 +23,7 @@ fn call(page_size: usize, faults: Faults) -> Call {
         pii: Pii::Shown,
         origin: "http://sim".to_owned(),
         page_size,
+        number: 1,
     }
 }
 

@@ -82,7 +82,15 @@ pub(in crate::routes) async fn list(
 ) -> Result<Body, ApiError> {
     let Search { data: Data { filter, wanted }, page } = search;
     let selection = selection(&call.workspace, wanted.fields)?;
-    let filter = Filter { no_objectives: call.faults.objective_search_empty, ..read(&call, filter)? };
+    let untyped = filter.kinds.as_ref().is_none_or(Vec::is_empty) && filter.id.is_none();
+    let finds_nothing = untyped && call.faults.untyped_search_empty;
+    let mut filter = Filter { no_objectives: call.faults.objective_search_empty, ..read(&call, filter)? };
+    if finds_nothing {
+        filter.ids = Some(Vec::new());
+    }
+    if call.faults.updated_filter_ignored {
+        filter.updated = Range::default();
+    }
     Ok(answer(&call, &page, &filter, &selection))
 }
 
