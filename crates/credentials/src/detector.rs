@@ -1,10 +1,16 @@
-//! Finds out by itself what nobody reports: connections that nobody uses are tried, grants are renewed before they end,
-//! warnings are given, abandoned consents forgotten, and the facts of disconnected workspaces deleted.
+//! Finds out what nobody reports: connections that nobody uses are tried, grants are renewed before they end, warnings are
+//! given, abandoned consents forgotten, and the facts of disconnected workspaces deleted.
 //!
-//! Any number of replicas run it. What is due is claimed from the database, so that one of them does it; whoever dies
-//! with a claim loses it after a while.
+//! Any number of replicas run it. What is due is claimed from the database, so that one of them does it; a replica that
+//! dies with a claim loses it after a while, and what fails or panics waits as long and keeps nothing else from its turn.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
@@ -24,17 +30,18 @@ use crate::{
     probe::Acceptance,
     refresh::{Patience, Unrefreshed},
     refusal::Fault,
+    rounds::{item, rounds},
     service::Parts,
 };
 
 const BATCH: u64 = 64;
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 const IDLE: Duration = Duration::from_secs(1);
-const AFTER_A_FAULT: Duration = Duration::from_secs(5);
 const CLAIM: Duration = Duration::from_secs(300);
 /// How often everything is asked for, and not only whether the credential is accepted.
 const BETWEEN_MATRICES: TimeDelta = TimeDelta::hours(24);
 const ABANDONED: TimeDelta = TimeDelta::hours(1);
+const BETWEEN_TIDINGS: Duration = Duration::from_secs(60);
 const FACTS_AT_ONCE: u32 = 5_000;
 
 /// What one round found to do.
@@ -49,64 +56,79 @@ pub struct Round {
 }
 
 impl CredentialService {
-    /// Runs until the shutdown.
+    /// Runs until the shutdown. Each kind of work goes its own way: none waits for another.
     pub async fn run(&self, shutdown: Shutdown) {
-        loop {
-            let pause = match self.round(&shutdown).await {
-                Ok(round) if round == Round::default() => IDLE,
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    let error: &(dyn StdError + 'static) = &error;
-                    tracing::warn!(error, "what is due could not be read, trying again");
-                    AFTER_A_FAULT
-                }
-            };
-            if !shutdown.pause(pause).await {
-                return;
-            }
-        }
+        let (parts, stop) = (&self.0, &shutdown);
+        tokio::join!(
+            rounds("renewals", stop, || async { Ok(until_next(parts.renew_due(stop).await?)) }),
+            rounds("probes", stop, || async { Ok(until_next(parts.probe_due(stop).await?)) }),
+            rounds("purges", stop, || async {
+                Ok(if parts.purge_due(stop).await? == 0 { IDLE } else { Duration::ZERO })
+            }),
+            rounds("consents", stop, || async {
+                parts.store.delete_abandoned(parts.clock.now() - ABANDONED).await?;
+                Ok(BETWEEN_TIDINGS)
+            }),
+        );
     }
 
     /// One round: a batch of whatever is due.
     pub async fn detect(&self) -> store::Result<Round> {
-        self.round(&Shutdown::new()).await
-    }
-
-    /// What a stop leaves undone comes again when its claim has run out.
-    async fn round(&self, shutdown: &Shutdown) -> store::Result<Round> {
-        let parts = &self.0;
-        let goes_on = || !shutdown.soft().is_cancelled();
-        let now = parts.clock.now();
-        let renewals = parts.store.claim_refreshes(now, BATCH, CLAIM).await?;
-        let probes = parts.store.claim_probes(now, BATCH, CLAIM).await?;
-        let mut round = Round { probes: probes.len(), renewals: renewals.len(), purged: 0 };
-        let renewing = stream::iter(renewals).for_each_concurrent(AT_ONCE, |(id, generation)| async move {
-            if goes_on() {
-                parts.told(&id, parts.renew(&id, generation).await);
-            }
-        });
-        renewing.await;
-        let probing = stream::iter(probes).for_each_concurrent(AT_ONCE, |id| async move {
-            if goes_on() {
-                parts.told(&id, parts.visit(&id).await);
-            }
-        });
-        probing.await;
-        for id in parts.store.purges(BATCH).await? {
-            round.purged += parts.store.purge_facts(&id, FACTS_AT_ONCE).await?;
-        }
-        parts.store.delete_abandoned(now - ABANDONED).await?;
-        Ok(round)
+        let (parts, stop) = (&self.0, Shutdown::new());
+        let renewals = parts.renew_due(&stop).await;
+        let probes = parts.probe_due(&stop).await;
+        let purged = parts.purge_due(&stop).await;
+        parts.store.delete_abandoned(parts.clock.now() - ABANDONED).await?;
+        Ok(Round { probes: probes?, renewals: renewals?, purged: purged? })
     }
 }
 
+/// Where a whole batch was due, there is more.
+fn until_next(due: usize) -> Duration {
+    if due as u64 == BATCH { Duration::ZERO } else { IDLE }
+}
+
+/// What a stop leaves undone comes again when its claim has run out.
 impl Parts {
-    /// A fault of one connection is told and keeps nothing else from being done: its claim runs out.
-    fn told(&self, connection: &ConnectionId, outcome: Result<(), Fault>) {
-        if let Err(fault) = outcome {
-            let _status = fault.into_status("detector");
-            tracing::debug!(%connection, "the detector comes back to it when the claim has run out");
+    async fn renew_due(self: &Arc<Self>, shutdown: &Shutdown) -> store::Result<usize> {
+        let due = self.store.claim_refreshes(self.clock.now(), BATCH, CLAIM).await?;
+        let number = due.len();
+        let renewing = stream::iter(due).for_each_concurrent(AT_ONCE, |(id, generation)| async move {
+            if !shutdown.soft().is_cancelled() {
+                item("renewals", &id, self.renew(&id, generation)).await;
+            }
+        });
+        renewing.await;
+        Ok(number)
+    }
+
+    async fn probe_due(self: &Arc<Self>, shutdown: &Shutdown) -> store::Result<usize> {
+        let due = self.store.claim_probes(self.clock.now(), BATCH, CLAIM).await?;
+        let number = due.len();
+        let probing = stream::iter(due).for_each_concurrent(AT_ONCE, |id| async move {
+            if !shutdown.soft().is_cancelled() {
+                item("probes", &id, self.visit(&id)).await;
+            }
+        });
+        probing.await;
+        Ok(number)
+    }
+
+    /// A batch of each workspace at a time, so that a large one keeps no other waiting.
+    async fn purge_due(&self, shutdown: &Shutdown) -> store::Result<u64> {
+        let purged = AtomicU64::new(0);
+        for id in self.store.claim_purges(self.clock.now(), BATCH, CLAIM).await? {
+            if shutdown.soft().is_cancelled() {
+                break;
+            }
+            let purge = async {
+                purged.fetch_add(self.store.purge_facts(&id, FACTS_AT_ONCE).await?, Ordering::Relaxed);
+                // The claim is given back: there may be more of it.
+                Ok(self.store.schedule_probe(&id, self.clock.now(), None).await?)
+            };
+            item("purges", &id, purge).await;
         }
+        Ok(purged.into_inner())
     }
 
     async fn renew(self: &Arc<Self>, id: &ConnectionId, generation: i64) -> Result<(), Fault> {

@@ -92,6 +92,8 @@ impl Parts {
             return Ok(None);
         }
         tx.delete_credentials(&old.id).await?;
+        // Nothing is tried any more: from now on this says when its facts are to be deleted.
+        tx.schedule_probe(&old.id, self.clock.now(), None).await?;
         // A worker that is in the middle of a sync writes nothing more.
         tx.break_fence(&old.id, HOLDER, self.clock.now()).await?;
         let kept: Vec<_> = not_revoked.iter().map(|kind| kind.as_str()).collect();
@@ -119,6 +121,7 @@ impl Parts {
         if !moved.write(&tx, old).await? {
             return Ok(None);
         }
+        tx.schedule_probe(&old.id, self.clock.now(), None).await?;
         tx.commit().await?;
         self.done(&moved);
         tracing::info!(connection = %old.id, "the facts of an ended connection are to be deleted");

@@ -22,6 +22,7 @@ mod refresh;
 mod refusal;
 mod return_url;
 mod rotation;
+mod rounds;
 mod secret;
 mod service;
 mod settings;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    statement::{Row, corrupt, execute, int, placeholders, row, rows},
+    statement::{Row, corrupt, execute, int, page, placeholders, row},
     store::{Store, Tx},
 };
 
@@ -146,10 +146,10 @@ impl Connection {
             anchors: row.json("anchors")?,
             state: row.parsed("state", State::parse)?,
             reason: reason.map(|code| Reason::parse(&code).ok_or_else(|| corrupt("reason"))).transpose()?,
-            lost: row.json("lost")?,
+            lost: row.known("lost")?.into_iter().collect(),
             warned_days: warned.and_then(|days| u32::try_from(days).ok()),
             generation: row.get("generation")?,
-            capabilities: row.json("capabilities")?,
+            capabilities: row.known("capabilities")?,
             purge: purge.map(|code| Purge::parse(&code).ok_or_else(|| corrupt("purge"))).transpose()?,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
@@ -207,13 +207,13 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<Connection>> {
         // Every id is greater than the empty text.
-        let after = after.map_or("", ConnectionId::as_str);
+        let behind = after.map_or("", ConnectionId::as_str).to_owned();
         let sql = format!(
             "select {COLUMNS} from connections where organization_id = $1 and id > $2 order by id limit $3"
         );
-        let values = [organization.as_str().into(), after.into(), int(limit)];
-        let rows = rows(&self.db, "list connections", sql, values).await?;
-        rows.iter().map(Connection::read).collect()
+        let values = |behind: &str, limit| vec![organization.as_str().into(), behind.into(), int(limit)];
+        let what = ("list connections", "connections");
+        page(&self.db, what, &sql, (behind, limit), values, Connection::read).await
     }
 
     /// Says when a connection is tried next, and, after everything was asked for, when that was.

@@ -16,7 +16,7 @@ use tidemark_domain::{
 use crate::{
     connections::Connection,
     error::Result,
-    statement::{Row, corrupt, execute, placeholders, row, rows},
+    statement::{Row, corrupt, execute, placeholders, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -162,7 +162,7 @@ impl SealedCredential {
             kind: row.parsed("kind", CredentialKind::parse)?,
             sealed: Sealed::read(row)?,
             created_at: row.get("created_at")?,
-            capabilities: row.json("capabilities")?,
+            capabilities: row.known("capabilities")?,
             access_expires_at: row.get("access_expires_at")?,
             refresh_expires_at: row.get("refresh_expires_at")?,
             refresh_started_at: row.get("refresh_started_at")?,
@@ -220,7 +220,7 @@ impl Store {
         let sql =
             format!("select {COLUMNS} from credentials where connection_id = $1 order by generation desc");
         let rows = rows(&self.db, "list credentials", sql, [id.as_str().into()]).await?;
-        rows.iter().map(SealedCredential::read).collect()
+        known_kinds(&rows)
     }
 
     /// A connection and all versions of all its credentials, the newest first, as they are at one moment: no write of the
@@ -235,8 +235,7 @@ impl Store {
             let rows = rows(&self.db, "list credentials", sql.as_str(), [id.as_str().into()]).await?;
             let revision: Option<i64> = rows.first().map(|row| row.get("revision")).transpose()?;
             if revision.is_none_or(|revision| revision == connection.revision) {
-                let versions = rows.iter().map(SealedCredential::read).collect::<Result<_>>()?;
-                return Ok(Some((connection, versions)));
+                return Ok(Some((connection, known_kinds(&rows)?)));
             }
         }
     }
@@ -289,6 +288,16 @@ impl Store {
         let values = key().into_iter().chain([version.kind.as_str().into()]);
         execute(&self.db, "delete old credentials", sql, values).await.map(drop)
     }
+}
+
+/// The versions of the kinds that this version knows; others are beside them and do not concern it. A version of a known
+/// kind that cannot be read is an error: the one before it must not take its place.
+fn known_kinds(rows: &[Row]) -> Result<Vec<SealedCredential>> {
+    let known = readable(rows, "credentials", |row| {
+        row.parsed("kind", CredentialKind::parse)?;
+        Ok(row)
+    })?;
+    known.into_iter().map(SealedCredential::read).collect()
 }
 
 impl Tx {

@@ -9,7 +9,7 @@ use tidemark_domain::id::ConnectionId;
 use crate::{
     dialect,
     error::Result,
-    statement::{int, rows},
+    statement::{int, readable, rows},
     store::Store,
 };
 
@@ -32,10 +32,31 @@ impl Store {
         );
         let values = [now.into(), int(limit), (now + claim_for).into()];
         let rows = rows(&self.db, "claim probes", sql, values).await?;
-        rows.iter().map(|row| row.parsed("id", |text| text.parse().ok())).collect()
+        readable(&rows, "connections", |row| row.parsed("id", |text| text.parse().ok()))
     }
 
-    /// Claims versions of credentials that are due for a renewal.
+    /// Claims disconnected workspaces whose facts are to be deleted. Who has deleted some of them makes the rest due with
+    /// [`schedule_probe`](Self::schedule_probe): nothing else is due for such a connection.
+    pub async fn claim_purges(
+        &self,
+        now: DateTime<Utc>,
+        limit: u64,
+        claim_for: Duration,
+    ) -> Result<Vec<ConnectionId>> {
+        let sql = format!(
+            "with due as materialized (
+                select id as due_id from connections
+                where purge = 'asked' and (next_probe_at is null or next_probe_at <= $1)
+                order by next_probe_at limit $2 {})
+            update connections set next_probe_at = $3 from due where connections.id = due.due_id returning id",
+            dialect::skip_locked(self.db.get_database_backend()),
+        );
+        let values = [now.into(), int(limit), (now + claim_for).into()];
+        let rows = rows(&self.db, "claim purges", sql, values).await?;
+        readable(&rows, "connections", |row| row.parsed("id", |text| text.parse().ok()))
+    }
+
+    /// Claims versions of credentials that are due for a renewal, of the kinds that this version can renew.
     pub async fn claim_refreshes(
         &self,
         now: DateTime<Utc>,
@@ -45,7 +66,8 @@ impl Store {
         let sql = format!(
             "with due as materialized (
                 select connection_id as due_id, generation as due_generation from credentials
-                where refresh_due_at <= $1 and rejected is null order by refresh_due_at limit $2 {})
+                where refresh_due_at <= $1 and rejected is null and kind in ('oauth', 'assertion')
+                order by refresh_due_at limit $2 {})
             update credentials set refresh_due_at = $3 from due
             where credentials.connection_id = due.due_id and credentials.generation = due.due_generation
             returning connection_id, generation",
@@ -53,11 +75,8 @@ impl Store {
         );
         let values = [now.into(), int(limit), (now + claim_for).into()];
         let rows = rows(&self.db, "claim renewals", sql, values).await?;
-        rows.iter()
-            .map(|row| {
-                let id = row.parsed("connection_id", |text| text.parse().ok())?;
-                Ok((id, row.get("generation")?))
-            })
-            .collect()
+        readable(&rows, "credentials", |row| {
+            Ok((row.parsed("connection_id", |text| text.parse().ok())?, row.get("generation")?))
+        })
     }
 }

@@ -14,7 +14,7 @@ use tidemark_domain::{
 
 use crate::{
     error::Result,
-    statement::{Row, execute, int, row, rows},
+    statement::{Row, execute, int, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -161,11 +161,12 @@ impl Tx {
             update feed set position = $2 + due.place from due where feed.id = due.due_id
             returning position, event_id, organization_id, connection_id, kind, body";
         let rows = rows(&self.tx, attempted, sql, [int(limit), head.into()]).await?;
-        let mut events = rows.iter().map(FeedEvent::read).collect::<Result<Vec<_>>>()?;
+        let mut events = readable(&rows, "feed", FeedEvent::read)?;
         events.sort_by_key(|event| event.position);
-        if let Some(last) = events.last() {
+        if !rows.is_empty() {
             let sql = "update feed_head set position = $1 where id = 1";
-            execute(&self.tx, attempted, sql, [last.position.into()]).await?;
+            let last = head.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+            execute(&self.tx, attempted, sql, [last.into()]).await?;
         }
         Ok(events)
     }

@@ -9,7 +9,7 @@ use tidemark_domain::id::InvitationId;
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, execute, int, rows},
+    statement::{Row, execute, int, readable, rows},
     store::{Store, Tx},
 };
 
@@ -63,7 +63,7 @@ impl Store {
         );
         let values = [now.into(), int(limit), (now + claim_for).into()];
         let rows = rows(&self.db, "claim mails", sql, values).await?;
-        rows.iter().map(ClaimedMail::read).collect()
+        readable(&rows, "invitation_mails", ClaimedMail::read)
     }
 }
 

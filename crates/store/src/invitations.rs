@@ -12,7 +12,7 @@ use tidemark_domain::{
 
 use crate::{
     error::Result,
-    statement::{Row, execute, int, row, rows},
+    statement::{Row, execute, int, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -152,13 +152,20 @@ impl Store {
         rows.iter().map(Invitation::read).collect()
     }
 
-    /// Invitations that still stand open although their days are over.
-    pub async fn overdue_invitations(&self, now: DateTime<Utc>, limit: u64) -> Result<Vec<InvitationId>> {
+    /// Invitations that still stand open although their days are over, but for the first few.
+    pub async fn overdue_invitations(
+        &self,
+        now: DateTime<Utc>,
+        but: u64,
+        limit: u64,
+    ) -> Result<Vec<InvitationId>> {
         let sql = format!(
-            "select id from invitations where {OPEN} and expires_at <= $1 order by expires_at limit $2"
+            "select id from invitations where {OPEN} and expires_at <= $1
+            order by expires_at, id limit $2 offset $3"
         );
-        let rows = rows(&self.db, "list overdue invitations", sql, [now.into(), int(limit)]).await?;
-        rows.iter().map(|row| row.parsed("id", |text| text.parse().ok())).collect()
+        let values = [now.into(), int(limit), int(but)];
+        let rows = rows(&self.db, "list overdue invitations", sql, values).await?;
+        readable(&rows, "invitations", |row| row.parsed("id", |text| text.parse().ok()))
     }
 
     /// Forgets the links of invitations that ended before that instant, and the counts of earlier days.

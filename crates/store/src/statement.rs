@@ -115,10 +115,55 @@ impl Row {
         self.parsed(column, |text| serde_json::from_str(text).ok())
     }
 
+    /// A column with a JSON list, without the items that this version does not know.
+    pub(crate) fn known<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<Vec<T>> {
+        let items: Vec<serde_json::Value> = self.json(column)?;
+        Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
+    }
+
     /// A column that counts something.
     pub(crate) fn count<T: TryFrom<i64>>(&self, column: &str) -> Result<T> {
         T::try_from(self.get::<i64>(column)?).map_err(|_| corrupt(column))
     }
+}
+
+/// What can be read of some rows of a table. A row that holds what this version does not know is left to one that does: it
+/// is passed by, counted and told, and keeps nobody from the others.
+pub(crate) fn readable<'a, T>(
+    rows: &'a [Row],
+    table: &'static str,
+    read: impl Fn(&'a Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    let known = |row: &'a Row| match read(row) {
+        Err(Error::Corrupt { what }) => {
+            tidemark_runtime::metrics::record::unreadable(table);
+            tracing::warn!(table, what, "a row holds what this version does not know; it is left alone");
+            None
+        }
+        outcome => Some(outcome),
+    };
+    rows.iter().filter_map(known).collect()
+}
+
+/// A page of rows that can be read, in the order of their ids, as `sql` gives them behind an id and up to a number. Goes on
+/// for rows that were passed by: a short page would be taken for the last one.
+pub(crate) async fn page<T>(
+    db: &impl ConnectionTrait,
+    (attempted, table): (&'static str, &'static str),
+    sql: &str,
+    (mut behind, limit): (String, u64),
+    values: impl Fn(&str, u64) -> Vec<Value>,
+    read: fn(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut page = Vec::new();
+    while (page.len() as u64) < limit {
+        let rest = limit - page.len() as u64;
+        let rows = rows(db, attempted, sql, values(&behind, rest)).await?;
+        page.extend(readable(&rows, table, read)?);
+        let Some(last) = rows.last().filter(|_| rows.len() as u64 == rest) else { break };
+        behind = last.get("id")?;
+    }
+    Ok(page)
 }
 
 /// A column whose content is not understood. The content stays out: it may be anything.

@@ -15,6 +15,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::rounds::caught;
+
 use super::{AuditKey, Told, Unwritten, Waiting, chain, repeats};
 
 const BATCH: usize = 1_000;
@@ -85,10 +87,12 @@ impl Task {
     /// Writes what it can; gives back what has to be tried again.
     async fn attempt(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
         self.health.begin();
-        let outcome = self.write(&batch).await;
-        self.health.end(outcome.is_err());
-        tidemark_runtime::metrics::credentials::audited(outcome.is_ok());
-        let answer = if outcome.is_ok() { Ok(()) } else { Err(Unwritten) };
+        // A panic is a failure like any other: a writer that is gone would refuse every release for ever.
+        let outcome = caught("audit", self.write(&batch)).await;
+        let is_written = matches!(outcome, Some(Ok(())));
+        self.health.end(!is_written);
+        tidemark_runtime::metrics::credentials::audited(is_written);
+        let answer = if is_written { Ok(()) } else { Err(Unwritten) };
         let mut kept = Vec::with_capacity(BATCH);
         let mut denials = 0;
         for Waiting { timed, told } in batch {
@@ -104,7 +108,7 @@ impl Task {
                 Told::Never => {}
             }
         }
-        if let Err(error) = outcome {
+        if let Some(Err(error)) = outcome {
             let error: &(dyn std::error::Error + 'static) = &error;
             tracing::error!(error, kept = kept.len(), "the audit log was not written");
         }

@@ -1,17 +1,22 @@
-//! What happens to invitations by itself: mails leave, days end, links of ended ones are forgotten.
+//! What happens to invitations without anybody's doing: mails leave, days end, links of ended ones are forgotten.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_domain::{id::InvitationId, invitation::Step};
 use tidemark_runtime::Shutdown;
 
 use super::{Desk, InvitationService, life};
-use crate::refusal::Fault;
+use crate::{
+    refusal::Fault,
+    rounds::{item, rounds},
+};
 
 const IDLE: Duration = Duration::from_secs(1);
-const AFTER_A_FAULT: Duration = Duration::from_secs(5);
-const ROUNDS_BETWEEN_CLEANUPS: u32 = 60;
+const BETWEEN_CLEANUPS: Duration = Duration::from_secs(60);
 /// So long the holder of a link that has ended can learn how it ended.
 const REMEMBERED: TimeDelta = TimeDelta::days(30);
 const BATCH: u64 = 100;
@@ -19,26 +24,15 @@ const BATCH: u64 = 100;
 impl InvitationService {
     /// Sends mails and keeps house until the shutdown. Any number of replicas may run it.
     pub async fn run(&self, shutdown: Shutdown) {
-        let mut rounds = 0_u32;
-        loop {
-            let pause = match self.deliver_next().await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => IDLE,
-                Err(error) => {
-                    warn(&error, "waiting mails not read or not written, trying again");
-                    AFTER_A_FAULT
-                }
-            };
-            if rounds.is_multiple_of(ROUNDS_BETWEEN_CLEANUPS)
-                && let Err(error) = self.keep_house().await
-            {
-                warn(&error, "ended invitations not tidied, trying again later");
-            }
-            rounds = rounds.wrapping_add(1);
-            if !shutdown.pause(pause).await {
-                return;
-            }
-        }
+        tokio::join!(
+            rounds("mails", &shutdown, || async {
+                Ok(if self.deliver_next().await? { Duration::ZERO } else { IDLE })
+            }),
+            rounds("invitations", &shutdown, || async {
+                self.keep_house().await?;
+                Ok(BETWEEN_CLEANUPS)
+            }),
+        );
     }
 
     /// Tries the mail that is due the longest once; tells whether there was one.
@@ -51,28 +45,48 @@ impl InvitationService {
         let desk = self.desk();
         let store = &desk.parts.store;
         let now = desk.parts.clock.now();
-        for id in store.overdue_invitations(now, BATCH).await? {
-            match desk.expire(&id).await {
-                Ok(()) => {}
-                Err(Fault::Store(error)) => return Err(error),
-                // Somebody else ended or resent it meanwhile.
-                Err(_) => tracing::debug!(invitation = %id, "an overdue invitation was not as it had been"),
-            }
-        }
-        store.delete_ended_tokens(now - REMEMBERED).await?;
-        store.delete_connect_links_before(now - REMEMBERED).await?;
-        store.delete_console_sessions_before(now - REMEMBERED).await?;
-        Ok(())
+        let expired = desk.expire_overdue(now).await;
+        let tokens = store.delete_ended_tokens(now - REMEMBERED).await;
+        let links = store.delete_connect_links_before(now - REMEMBERED).await;
+        let sessions = store.delete_console_sessions_before(now - REMEMBERED).await;
+        expired.and(tokens).and(links).and(sessions).map(drop)
     }
 }
 
 impl Desk {
-    async fn expire(&self, id: &InvitationId) -> Result<(), Fault> {
+    /// One after the other, past those that fail: these stay where they are in the list and are stepped over.
+    async fn expire_overdue(&self, now: DateTime<Utc>) -> tidemark_store::Result<()> {
+        let failed = AtomicU64::new(0);
+        loop {
+            let skipped = failed.load(Ordering::Relaxed);
+            let overdue = self.parts.store.overdue_invitations(now, skipped, BATCH).await?;
+            for id in &overdue {
+                failed.fetch_add(1, Ordering::Relaxed);
+                let expire = async {
+                    match self.expire(id).await {
+                        Ok(true) => drop(failed.fetch_sub(1, Ordering::Relaxed)),
+                        Ok(false) | Err(Fault::Overtaken | Fault::Refused(_)) => {
+                            tracing::debug!(invitation = %id, "an overdue invitation was not as it had been");
+                        }
+                        Err(fault) => return Err(fault),
+                    }
+                    Ok(())
+                };
+                item("invitations", id, expire).await;
+            }
+            if (overdue.len() as u64) < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `false` where somebody else ended it or sent it again at the same time.
+    async fn expire(&self, id: &InvitationId) -> Result<bool, Fault> {
         let now = self.parts.clock.now();
         let tx = self.parts.store.begin().await?;
-        let Some(mut invitation) = tx.take_invitation(id).await? else { return Ok(()) };
+        let Some(mut invitation) = tx.take_invitation(id).await? else { return Ok(false) };
         if !invitation.state.is_open() || life::check_open(&invitation, now).is_ok() {
-            return Ok(());
+            return Ok(false);
         }
         life::step(&mut invitation, Step::Expired, life::CLOCK, None, now)?;
         tx.drop_invitation_mail(id).await?;
@@ -81,11 +95,6 @@ impl Desk {
         }
         tx.commit().await?;
         tracing::info!(invitation = %id, "invitation expired");
-        Ok(())
+        Ok(true)
     }
-}
-
-fn warn(error: &tidemark_store::Error, what: &'static str) {
-    let error: &(dyn StdError + 'static) = error;
-    tracing::warn!(error, "{what}");
 }

@@ -4,13 +4,13 @@
 //! Each attempt makes a link of its own, since the record keeps no link that could be sent. No transaction is open while
 //! a server is talked to.
 
-use std::{error::Error as StdError, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 use tidemark_domain::invitation::Step;
-use tidemark_store::{ClaimedMail, Invitation};
+use tidemark_store::{self as store, ClaimedMail, Invitation};
 
 use super::{
     Letter, Mailer, Posted,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     invitations::{self, Desk, life},
     refusal::Fault,
+    rounds::{caught, item},
     token::Token,
 };
 
@@ -38,16 +39,18 @@ impl Desk {
         // One at a time: a process that is told to stop leaves no claim behind.
         let claimed = self.parts.store.claim_invitation_mails(now, 1, CLAIM).await?;
         let Some(mail) = claimed.first() else { return Ok(false) };
-        match self.deliver(mailer, mail).await {
-            Ok(()) => Ok(true),
-            Err(Fault::Store(error)) => Err(error),
-            Err(fault) => {
-                let status = fault.into_status("deliver");
-                let error: &(dyn StdError + 'static) = &status;
-                tracing::error!(invitation = %mail.invitation_id, error, "a mail could not be dealt with");
-                Ok(true)
-            }
+        match caught("mails", self.deliver(mailer, mail)).await {
+            Some(Ok(())) => return Ok(true),
+            // The others would fare no better; this one comes again when its claim has run out.
+            Some(Err(Fault::Store(error @ store::Error::Unavailable(_)))) => return Err(error),
+            Some(Err(fault)) => item("mails", &mail.invitation_id, async { Err(fault) }).await,
+            None => {}
         }
+        // What is wrong is this mail's: it waits longer each time, and not in front of the others.
+        let tx = self.parts.store.begin().await?;
+        tx.postpone_invitation_mail(mail, next_attempt(mail, self.parts.clock.now())).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     async fn deliver(&self, mailer: &Mailer, mail: &ClaimedMail) -> Result<(), Fault> {

@@ -26,17 +26,31 @@ enum Decision {
     Gone,
 }
 
+/// What an attempt says of the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// It took the delivery.
+    Taken,
+    /// It did not.
+    Failed,
+    /// It was not asked.
+    Unknown,
+}
+
 /// Sends a claimed delivery and writes down what came of it.
-pub(super) async fn attempt(shared: &Shared, due: DueDelivery) -> store::Result<()> {
+pub(super) async fn attempt(shared: &Shared, due: DueDelivery) -> store::Result<Answered> {
     let parts = shared.parts();
     let DueDelivery { delivery, body } = due;
-    let Some(endpoint) = parts.store.webhook_endpoint(&delivery.endpoint_id).await? else { return Ok(()) };
+    let Some(endpoint) = parts.store.webhook_endpoint(&delivery.endpoint_id).await? else {
+        return Ok(Answered::Unknown);
+    };
     let started_at = parts.clock.now();
     let secrets = match secrets(parts, &endpoint).await? {
         Ok(secrets) => secrets,
         Err(error) => {
             tracing::error!(endpoint = %endpoint.id, error = &error as &dyn StdError, "a webhook's secret cannot be opened");
-            return parts.store.postpone_delivery(&delivery, started_at + UNTIL_THE_KEY_IS_THERE).await;
+            parts.store.postpone_delivery(&delivery, started_at + UNTIL_THE_KEY_IS_THERE).await?;
+            return Ok(Answered::Unknown);
         }
     };
     let began = Instant::now();
@@ -67,7 +81,8 @@ pub(super) async fn attempt(shared: &Shared, due: DueDelivery) -> store::Result<
         failure: answer.failure,
         response: answer.response,
     };
-    finish(parts, &endpoint, &delivery, &made, &decision).await
+    finish(parts, &endpoint, &delivery, &made, &decision).await?;
+    Ok(if decision == Decision::Taken { Answered::Taken } else { Answered::Failed })
 }
 
 /// The secrets that sign now, opened.
@@ -86,7 +101,7 @@ fn decide(answer: &Answer, delivery: &Delivery, parts: &Parts) -> Decision {
     if answer.status == Some(410) {
         return Decision::Gone;
     }
-    let failures = u32::try_from(delivery.failures + 1).unwrap_or(u32::MAX);
+    let failures = u32::try_from(delivery.failures.saturating_add(1)).unwrap_or(u32::MAX);
     pause_after(failures, &*parts.entropy).map_or(Decision::GiveUp, Decision::Again)
 }
 

@@ -1,17 +1,16 @@
 //! Gives events their positions, makes their deliveries, tells the streams; and forgets what is old.
 
-use std::{error::Error as StdError, time::Duration};
+use std::time::Duration;
 
 use chrono::DateTime;
 use tidemark_domain::id::WebhookDeliveryId;
 use tidemark_store::{self as store, Endpoint, FeedEvent, NewDelivery};
 
 use super::Shared;
-use crate::service::Parts;
+use crate::{rounds::rounds, service::Parts};
 
 /// Events per transaction.
 const BATCH: u64 = 200;
-const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(3600);
 const BETWEEN_BATCHES: Duration = Duration::from_millis(50);
 /// Deletions per statement.
@@ -19,19 +18,10 @@ const SWEEP: u64 = 1_000;
 
 /// Runs until the shutdown.
 pub(super) async fn feed(shared: &Shared) {
-    loop {
-        let pause = match round(shared).await {
-            Ok(numbered) if numbered == BATCH => Duration::ZERO,
-            Ok(_) => shared.settings.poll,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn StdError, "events not put in order, trying again");
-                AFTER_A_FAULT
-            }
-        };
-        if !shared.shutdown.pause(pause).await {
-            return;
-        }
-    }
+    rounds("feed", &shared.shutdown, || async {
+        Ok(if round(shared).await? == BATCH { Duration::ZERO } else { shared.settings.poll })
+    })
+    .await;
 }
 
 async fn round(shared: &Shared) -> store::Result<u64> {
@@ -71,14 +61,11 @@ fn deliveries(parts: &Parts, events: &[FeedEvent], endpoints: &[Endpoint]) -> Ve
 
 /// Forgets old events and deliveries now and then, until the shutdown.
 pub(super) async fn forget(shared: &Shared) {
-    loop {
-        if let Err(error) = sweep(shared).await {
-            tracing::warn!(error = &error as &dyn StdError, "old events not deleted, trying again later");
-        }
-        if !shared.shutdown.pause(BETWEEN_SWEEPS).await {
-            return;
-        }
-    }
+    rounds("forgetting", &shared.shutdown, || async {
+        sweep(shared).await?;
+        Ok(BETWEEN_SWEEPS)
+    })
+    .await;
 }
 
 async fn sweep(shared: &Shared) -> store::Result<()> {
@@ -86,8 +73,9 @@ async fn sweep(shared: &Shared) -> store::Result<()> {
     // However long the operator wants to keep them.
     let before = parts.clock.now().checked_sub_signed(shared.settings.keep).unwrap_or(DateTime::UNIX_EPOCH);
     loop {
-        let events = parts.store.forget_feed_before(before, SWEEP).await?;
+        let events = parts.store.forget_feed_before(before, SWEEP).await;
         let deliveries = parts.store.forget_deliveries_before(before, SWEEP).await?;
+        let events = events?;
         if events.max(deliveries) < SWEEP || !shared.shutdown.pause(BETWEEN_BATCHES).await {
             return Ok(());
         }

@@ -12,6 +12,7 @@ struct Metrics {
     connections: Levels,
     refreshes: Counts,
     in_doubt: Gauge,
+    setbacks: Counts,
     refresh_overdue: Age,
     probe_overdue: Age,
     audit_writes: Counts,
@@ -26,6 +27,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     connections: Levels::default(),
     refreshes: Counts::default(),
     in_doubt: Gauge::default(),
+    setbacks: Counts::default(),
     refresh_overdue: Age::default(),
     probe_overdue: Age::default(),
     audit_writes: Counts::default(),
@@ -35,6 +37,19 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     webhooks_pending: Gauge::default(),
     webhook_oldest: Age::default(),
 });
+
+const SETBACKS: [&str; 10] = [
+    "renewals",
+    "probes",
+    "purges",
+    "consents",
+    "mails",
+    "invitations",
+    "feed",
+    "forgetting",
+    "webhooks",
+    "audit",
+];
 
 /// Until something goes wrong.
 fn healthy() -> Gauge {
@@ -47,6 +62,7 @@ pub(super) fn register(registry: &mut Registry) {
     let m = &*METRICS;
     known(&m.webhooks, "outcome", ["taken", "retried", "given_up", "gone"]);
     known(&m.refreshes, "outcome", ["renewed", "refused", "in_doubt", "failed", "unwritten"]);
+    known(&m.setbacks, "work", SETBACKS);
     known(&m.audit_writes, "outcome", ["written", "failed"]);
     pieces(registry, "connections", "Connections, by the state of their lifecycle", m.connections.clone());
     let credentials = registry.sub_registry_with_prefix("credentials");
@@ -56,6 +72,12 @@ pub(super) fn register(registry: &mut Registry) {
         "in_doubt",
         "Grants whose renewal was sent and never answered: their token may be spent",
         m.in_doubt.clone(),
+    );
+    pieces(
+        credentials,
+        "setbacks",
+        "Failures and panics in the background, of one item or of a whole round, by the work: the others go on",
+        m.setbacks.clone(),
     );
     seconds(
         credentials,
@@ -112,6 +134,11 @@ pub fn connections(state: &'static str, number: u64) {
 /// A renewal ended: `renewed`, `refused`, `in_doubt`, `failed` or `unwritten`.
 pub fn refreshed(outcome: &'static str) {
     count(&METRICS.refreshes, "outcome", outcome);
+}
+
+/// Something that the credential service does in the background failed for one item or for a whole round.
+pub fn setback(work: &'static str) {
+    count(&METRICS.setbacks, "work", work);
 }
 
 /// What the detector has to do and has not done.

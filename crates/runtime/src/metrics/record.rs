@@ -4,11 +4,12 @@ use std::{sync::LazyLock, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-use super::{Levels, Registry, Whether, level, pieces, prompt, seconds, set};
+use super::{Counts, Levels, Registry, Whether, count, level, pieces, prompt, seconds, set};
 
 struct Metrics {
     connections: Levels,
     poisoned: Counter,
+    unreadable: Counts,
     is_up: Whether,
     answer: Histogram,
 }
@@ -16,6 +17,7 @@ struct Metrics {
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     connections: Levels::default(),
     poisoned: Counter::default(),
+    unreadable: Counts::default(),
     is_up: Whether::default(),
     answer: prompt(),
 });
@@ -34,6 +36,12 @@ pub(super) fn register(registry: &mut Registry) {
         "poisoned",
         "Connections that were thrown away because somebody left them inside a transaction",
         m.poisoned.clone(),
+    );
+    pieces(
+        registry,
+        "unreadable_rows",
+        "Rows that were passed by because they hold what this version does not know: a newer one writes, or something is broken",
+        m.unreadable.clone(),
     );
     pieces(registry, "up", "1 while the database answers", m.is_up.clone());
     seconds(
@@ -54,6 +62,11 @@ pub fn pool(used: u64, idle: u64, most: u64) {
 /// A connection was left inside a transaction.
 pub fn poisoned() {
     METRICS.poisoned.inc();
+}
+
+/// A row was passed by because it holds what this version does not know.
+pub fn unreadable(table: &'static str) {
+    count(&METRICS.unreadable, "table", table);
 }
 
 /// Whether it answers, and how soon it said so.

@@ -12,7 +12,7 @@ use tidemark_domain::{
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, execute, int, placeholders, row, rows},
+    statement::{Row, execute, int, page, placeholders, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -133,16 +133,19 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<Delivery>> {
         // Every id is less than this text.
-        let before = before.map_or("~", WebhookDeliveryId::as_str);
+        let behind = before.map_or("~", WebhookDeliveryId::as_str).to_owned();
         let in_state = if state.is_some() { "and state = $4" } else { "" };
         let sql = format!(
             "select {COLUMNS} from webhook_deliveries where endpoint_id = $1 and id < $2 {in_state}
             order by id desc limit $3"
         );
-        let mut values: Vec<Value> = vec![endpoint.as_str().into(), before.into(), int(limit)];
-        values.extend(state.map(|state| Value::from(state.as_str())));
-        let rows = rows(&self.db, "list webhook deliveries", sql, values).await?;
-        rows.iter().map(Delivery::read).collect()
+        let values = |behind: &str, limit| {
+            let mut values: Vec<Value> = vec![endpoint.as_str().into(), behind.into(), int(limit)];
+            values.extend(state.map(|state| Value::from(state.as_str())));
+            values
+        };
+        let what = ("list webhook deliveries", "webhook_deliveries");
+        page(&self.db, what, &sql, (behind, limit), values, Delivery::read).await
     }
 
     /// The attempts of some deliveries, in order.
@@ -175,7 +178,7 @@ impl Store {
                 and (d.claimed_until is null or d.claimed_until <= $1))
             order by e.id";
         let rows = rows(&self.db, "look for due webhook deliveries", sql, [now.into()]).await?;
-        rows.iter().map(|row| row.parsed("id", |text| text.parse().ok())).collect()
+        readable(&rows, "webhook_endpoints", |row| row.parsed("id", |text| text.parse().ok()))
     }
 
     /// Claims what is due for an endpoint. Whoever does not finish in time loses the claim.
@@ -200,7 +203,7 @@ impl Store {
         let values = [endpoint.as_str().into(), now.into(), int(limit), (now + claim_for).into()];
         let rows = rows(&self.db, "claim webhook deliveries", sql, values).await?;
         let read = |row: &Row| Ok(DueDelivery { delivery: Delivery::read(row)?, body: row.get("body")? });
-        rows.iter().map(read).collect()
+        readable(&rows, "webhook_deliveries", read)
     }
 
     /// Gives a claim up without an attempt; the delivery is due again then.

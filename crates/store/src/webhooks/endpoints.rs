@@ -11,7 +11,7 @@ use crate::{
     credentials::Sealed,
     dialect,
     error::Result,
-    statement::{Row, corrupt, execute, int, row, rows},
+    statement::{Row, corrupt, execute, int, page, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -64,7 +64,7 @@ impl Endpoint {
             id: row.parsed("id", |text| text.parse().ok())?,
             organization_id: row.parsed("organization_id", |text| text.parse().ok())?,
             url: row.get("url")?,
-            event_types: row.json("event_types")?,
+            event_types: row.known("event_types")?,
             disabled: disabled.map(reason).transpose()?,
             secret_version: row.get("secret_version")?,
             dead_in_a_row: row.get("dead_in_a_row")?,
@@ -111,13 +111,13 @@ impl Store {
         after: Option<&WebhookEndpointId>,
         limit: u64,
     ) -> Result<Vec<Endpoint>> {
-        let after = after.map_or("", WebhookEndpointId::as_str);
+        let behind = after.map_or("", WebhookEndpointId::as_str).to_owned();
         let sql = format!(
             "select {COLUMNS} from webhook_endpoints where organization_id = $1 and id > $2 order by id limit $3"
         );
-        let values = [organization.as_str().into(), after.into(), int(limit)];
-        let rows = rows(&self.db, "list webhook endpoints", sql, values).await?;
-        rows.iter().map(Endpoint::read).collect()
+        let values = |behind: &str, limit| vec![organization.as_str().into(), behind.into(), int(limit)];
+        let what = ("list webhook endpoints", "webhook_endpoints");
+        page(&self.db, what, &sql, (behind, limit), values, Endpoint::read).await
     }
 
     /// The secrets that sign now, the newest first.
@@ -188,7 +188,7 @@ impl Tx {
             "select {COLUMNS} from webhook_endpoints where disabled_reason is null order by id {hold}"
         );
         let rows = rows(&self.tx, "list webhook endpoints", sql, []).await?;
-        rows.iter().map(Endpoint::read).collect()
+        readable(&rows, "webhook_endpoints", Endpoint::read)
     }
 
     /// Inserts the present secret; those before it sign until that instant at most, and of them only the newest `old`.

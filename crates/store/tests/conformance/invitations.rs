@@ -137,14 +137,15 @@ async fn overdue_invitations_are_found_and_old_links_forgotten(database: &TestDa
     let id = invited(&store, 1).await.id;
     invited(&store, 2).await;
     let end = now() + TimeDelta::days(7);
-    assert!(store.overdue_invitations(end - TimeDelta::seconds(1), 9).await.unwrap().is_empty());
-    assert_eq!(store.overdue_invitations(end, 9).await.unwrap().len(), 2);
+    assert!(store.overdue_invitations(end - TimeDelta::seconds(1), 0, 9).await.unwrap().is_empty());
+    assert_eq!(store.overdue_invitations(end, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(store.overdue_invitations(end, 1, 9).await.unwrap().len(), 1, "past one that fails");
     let tx = store.begin().await.unwrap();
     let mut taken = tx.take_invitation(&id).await.unwrap().unwrap();
     (taken.state, taken.updated_at) = (State::Expired, end);
     assert!(tx.update_invitation(&taken).await.unwrap());
     tx.commit().await.unwrap();
-    assert_eq!(store.overdue_invitations(end, 9).await.unwrap().len(), 1);
+    assert_eq!(store.overdue_invitations(end, 0, 9).await.unwrap().len(), 1);
     assert_eq!(store.delete_ended_tokens(end).await.unwrap(), 0);
     assert_eq!(store.delete_ended_tokens(end + TimeDelta::seconds(1)).await.unwrap(), 1);
     assert_eq!(store.invitation_of_token(&[1; 32]).await.unwrap(), None);
