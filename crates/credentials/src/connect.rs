@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     install::{Life, Proven},
     probe::{self, Acceptance, Found, Unfit},
-    refusal::{Fault, Kept, wrong_workspace},
+    refusal::{Fault, Kept},
     secret::Secret,
     service::Parts,
     ticket::Ticket,
@@ -75,7 +75,7 @@ impl Parts {
         let scheme = if request.auth_scheme == 0 { old.auth_scheme } else { scheme(request.auth_scheme)? };
         let span = info_span!("reconnect", connection = %old.id);
         let found = self.examine(old.region, kind, scheme, &secret, Kept::Old).instrument(span).await?;
-        same_workspace(&old, kind, &found)?;
+        self.same_workspace(&old, (kind, scheme), &secret, &found).await?;
         let life = Life::default();
         let by = by.to_owned();
         self.install(old, false, Proven { by, kind, scheme, secret, found, life }, ticket).await
@@ -123,15 +123,6 @@ pub(crate) fn can_be_reconnected(connection: &Connection) -> Result<(), Refusal>
     }
     let sentence = "This workspace was disconnected for good. Connect it as a new connection.".to_owned();
     Err(Refusal::Precondition { reason: rpc::status::DISCONNECTED, sentence })
-}
-
-/// Refuses a credential that is not proven to belong to the connection's workspace.
-pub(crate) fn same_workspace(old: &Connection, kind: CredentialKind, found: &Found) -> Result<(), Refusal> {
-    let is_first = old.generation == 0;
-    if is_first || found.identity.is_of(old) {
-        return Ok(());
-    }
-    Err(wrong_workspace(kind, old.workspace.as_deref(), found.identity.workspace.as_deref()))
 }
 
 /// The key as pasted, without the white space around it. What is wrong with it is told without showing it.

@@ -13,7 +13,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    connect::{can_be_reconnected, may_begin, same_workspace},
+    connect::{can_be_reconnected, may_begin},
     install::{Life, Proven},
     refusal::{Fault, Kept},
     secret::{Secret, refresh_token},
@@ -135,7 +135,7 @@ impl Parts {
         let look = self.look(region, kind, &secret).await?.told(info.workspace.as_deref());
         let host = self.settings.host(region);
         let found = look.judged(kind).map_err(|unfit| Fault::from(unfit.refusal(region, &host, kept)))?;
-        same_workspace(connection, kind, &found)?;
+        self.same_workspace(connection, (kind, scheme), &secret, &found).await?;
         let life = Life::of(grant, kind);
         let is_new = self.store.connection(&connection.id).await?.is_none();
         let proven = Proven { by: by.to_owned(), kind, scheme, secret, found, life };

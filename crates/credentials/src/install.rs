@@ -117,7 +117,12 @@ impl Parts {
         tx.delete_credentials_before(&to.id, kind, version.generation).await?;
         let action = if old.state == State::AwaitingConsent { Action::Connect } else { Action::Reconnect };
         let entry = Entry::new(Some(&to.organization_id), &proven.by, action, &to.id);
-        self.audit.append(&tx, entry.with("generation", version.generation)).await?;
+        let entry = entry.with("generation", version.generation);
+        let entry = match (&old.workspace, &to.workspace) {
+            (Some(was), Some(is)) if was != is => entry.with("workspace_was", was).with("workspace", is),
+            _ => entry,
+        };
+        self.audit.append(&tx, entry).await?;
         if !is_new {
             tx.schedule_probe(&to.id, next_probe, Some(now)).await?;
         }

@@ -32,6 +32,7 @@ mod token;
 mod tokens;
 mod vault;
 mod verdict;
+mod workspace;
 
 pub use detector::Round;
 pub use invitations::{InvitationService, InvitationSettings};

@@ -18,7 +18,6 @@ use tidemark_productboard::{
     AuthScheme, Client, EntitiesQuery, Error, LocalBudget, Member, MembersQuery, NotesQuery, Options, Pages,
     TeamsQuery, Transport,
 };
-use tidemark_store::Connection;
 use url::Url;
 use uuid::Uuid;
 
@@ -26,7 +25,7 @@ use uuid::Uuid;
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
 /// How many members a connection is recognized by.
-const ANCHORS: usize = 10;
+pub(crate) const ANCHORS: usize = 10;
 const ACTIVITY_DAYS: u64 = 7;
 
 /// What a credential was found to be.
@@ -41,7 +40,7 @@ pub(crate) struct Found {
 pub(crate) struct Identity {
     /// Its domain at the vendor.
     pub(crate) workspace: Option<String>,
-    /// The first members, oldest first.
+    /// The members of the first page, the active ones first.
     members: Vec<Uuid>,
 }
 
@@ -288,7 +287,11 @@ impl Identity {
     fn of(active_domain: Option<&str>, members: &[Member]) -> Self {
         let linked = || members.iter().find_map(|member| member.workspace.as_deref());
         let domain = active_domain.map(str::trim).filter(|domain| !domain.is_empty()).or_else(linked);
-        Self { workspace: domain.map(spelled), members: members.iter().map(|member| member.id).collect() }
+        // A workspace is recognized by those who work in it, as long as there are enough.
+        let (active, others): (Vec<_>, Vec<_>) =
+            members.iter().partition(|member| !member.disabled && !member.pending);
+        let members = active.into_iter().chain(others).map(|member| member.id).collect();
+        Self { workspace: domain.map(spelled), members }
     }
 
     /// With what the vendor's OAuth server says, which knows best.
@@ -306,13 +309,9 @@ impl Identity {
         self.members.iter().take(ANCHORS).copied().collect()
     }
 
-    /// Whether it is proven to be the workspace of that connection. Domains decide where both are known; a domain can
-    /// stay unknown where nobody was active, and then a common member decides.
-    pub(crate) fn is_of(&self, connection: &Connection) -> bool {
-        match (&self.workspace, &connection.workspace) {
-            (Some(new), Some(old)) => new == old,
-            _ => connection.anchors.iter().any(|anchor| self.members.contains(anchor)),
-        }
+    /// Whether that member was on the first page.
+    pub(crate) fn has(&self, member: &Uuid) -> bool {
+        self.members.contains(member)
     }
 }
 

@@ -11,7 +11,7 @@ use tidemark_rpc::status::{RECONNECT_REQUIRED, Refusal};
 use tidemark_store as store;
 use tonic::Status;
 
-use crate::{audit::Unwritten, probe::Unfit, vault::OpenError};
+use crate::{audit::Unwritten, probe::Unfit, vault::OpenError, workspace::Unproven};
 
 /// What became of the key that was tried, for the end of a sentence's first half.
 #[derive(Debug, Clone, Copy)]
@@ -167,19 +167,32 @@ pub(crate) fn reconnect_required(reason: Reason) -> Refusal {
     Refusal::Precondition { reason: RECONNECT_REQUIRED, sentence }
 }
 
-/// The new key opens another workspace than the connection's.
-pub(crate) fn wrong_workspace(kind: CredentialKind, old: Option<&str>, new: Option<&str>) -> Refusal {
+/// The new key opens another workspace than the connection's, as far as can be proven.
+pub(crate) fn wrong_workspace(
+    kind: CredentialKind,
+    old: Option<&str>,
+    new: Option<&str>,
+    why: Unproven,
+) -> Refusal {
     let named = |name: Option<&str>| {
         name.map_or_else(|| "a workspace whose name is not known".to_owned(), |name| format!("`{name}`"))
     };
-    let sentence = format!(
-        "This {} is for {}, and nothing proves that this is the workspace of the connection, {}. {} \
-         Use one of the connection's own workspace, or connect the other one as a new connection.",
-        kind.noun(),
-        named(new),
-        named(old),
-        Kept::Old.sentence(),
-    );
+    let (noun, old, new, kept) = (kind.noun(), named(old), named(new), Kept::Old.sentence());
+    let sentence = match why {
+        Unproven::Other => format!(
+            "This {noun} is for {new}, and nothing proves that this is the workspace of the connection, {old}. {kept} \
+             Use one of the connection's own workspace, or connect the other one as a new connection."
+        ),
+        Unproven::Hidden => format!(
+            "This {noun} is for {new}, the connection is for {old}, and the members that would prove that both are the \
+             same workspace cannot be seen with it. {kept} Use an API key of an admin, who can list members; or \
+             connect {new} as a new connection."
+        ),
+        Unproven::Strangers => format!(
+            "This {noun} is for {new}, as the connection is, but none of the members by whom the workspace is known is \
+             there: it is another workspace that has taken the domain. {kept} Connect it as a new connection."
+        ),
+    };
     Refusal::Precondition { reason: "WRONG_WORKSPACE", sentence }
 }
 

@@ -1,39 +1,12 @@
 //! What answers mean.
 
-use tidemark_domain::connection::Region;
-use tidemark_testkit::{ManualClock, SeededEntropy};
-
 use super::*;
-
-fn connection(workspace: Option<&str>, anchors: &[u128]) -> Connection {
-    let clock = ManualClock::noon("2026-08-12".parse().unwrap());
-    let entropy = SeededEntropy::new(1);
-    let id = tidemark_domain::id::ConnectionId::generate(&clock, &entropy);
-    let organization = tidemark_domain::id::OrganizationId::generate(&clock, &entropy);
-    Connection {
-        workspace: workspace.map(str::to_owned),
-        anchors: anchors.iter().copied().map(Uuid::from_u128).collect(),
-        ..Connection::begun(id, organization, Region::Us, chrono::DateTime::UNIX_EPOCH)
-    }
-}
 
 fn identity(workspace: Option<&str>, members: &[u128]) -> Identity {
     Identity {
         workspace: workspace.map(str::to_owned),
         members: members.iter().copied().map(Uuid::from_u128).collect(),
     }
-}
-
-#[test]
-fn the_same_workspace_is_proven_and_not_assumed() {
-    let old = connection(Some("acme"), &[1, 2]);
-    assert!(identity(Some("acme"), &[]).is_of(&old));
-    assert!(!identity(Some("globex"), &[1, 2]).is_of(&old), "domains decide");
-    assert!(identity(None, &[9, 2]).is_of(&old), "a common member");
-    assert!(!identity(None, &[9]).is_of(&old));
-    assert!(!identity(None, &[]).is_of(&old));
-    assert!(identity(Some("acme"), &[1]).is_of(&connection(None, &[1])));
-    assert!(!identity(Some("acme"), &[1]).is_of(&connection(None, &[])), "nothing to compare with");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Reconnecting: proven first, then swapped at once; a refusal leaves everything as it was.
 
 use futures::future::join_all;
-use tidemark_productboard_sim::Route;
+use tidemark_productboard_sim::{Route, Workspace, WorkspaceSpec};
 use tidemark_rpc::{connections::ConnectionState, credentials::Verdict, status};
 use tonic::Code;
 
-use crate::world::{ACME, GLOBEX, World};
+use crate::world::{ACME, GLOBEX, World, today};
 
 const SECOND: &str = "acme-key-2";
 
@@ -98,4 +98,97 @@ async fn of_reconnects_at_the_same_time_each_counts_once_or_is_aborted() {
     let reconnected = world.events(&id).await.iter().filter(|name| *name == "connection.reconnected").count();
     assert_eq!(reconnected, won.len());
     assert!(keys.contains(&world.token(&id).await.unwrap().access_token));
+}
+
+/// The workspace with that many members, which was renamed: only the new key of that name works any more.
+fn renamed(world: &World, domain: &str, change: impl FnOnce(&mut Workspace)) {
+    let mut workspace = Workspace::clone(&world.simulator.workspace("acme").unwrap());
+    workspace.domain = domain.to_owned();
+    change(&mut workspace);
+    world.simulator.add(workspace, SECOND);
+    world.simulator.revoke(ACME);
+}
+
+#[tokio::test]
+async fn a_workspace_that_changed_its_domain_is_known_by_its_members() {
+    let world = World::new().await;
+    let lost = world.lost().await;
+    renamed(&world, "acme-labs", |_| {});
+    let connection = world.reconnect(&lost.id, SECOND).await.unwrap();
+    assert_eq!((connection.id.as_str(), connection.workspace.as_str()), (lost.id.as_str(), "acme-labs"));
+    assert_eq!(world.token(&lost.id).await.unwrap().access_token, SECOND);
+    assert_eq!(world.events(&lost.id).await.last().unwrap(), "connection.reconnected");
+    let entries = world.store.audit_entries(world.organization.as_str(), 0, 100).await.unwrap();
+    let entry = entries.iter().find(|entry| entry.action == "connection.reconnect").unwrap();
+    let details: serde_json::Value = serde_json::from_str(&entry.details).unwrap();
+    assert_eq!((&details["workspace_was"], &details["workspace"]), (&"acme".into(), &"acme-labs".into()));
+}
+
+/// Newest first, and more than a page of newcomers: nobody who is known is on the first page.
+#[tokio::test]
+async fn known_members_are_found_wherever_they_are_in_the_list() {
+    let world = World::new().await;
+    let lost = world.lost().await;
+    renamed(&world, "acme-labs", |workspace| {
+        let newcomers = Workspace::generate(&WorkspaceSpec::new("acme", 150, today()).seed(99).days(3));
+        workspace.members.splice(0..0, newcomers.members);
+    });
+    assert_eq!(world.reconnect(&lost.id, SECOND).await.unwrap().workspace, "acme-labs");
+}
+
+#[tokio::test]
+async fn a_renamed_workspace_without_most_of_the_known_members_is_refused() {
+    let world = World::new().await;
+    let lost = world.lost().await;
+    renamed(&world, "acme-labs", |workspace| {
+        workspace.members.drain(..workspace.members.len() - 2);
+    });
+    let refused = world.reconnect(&lost.id, SECOND).await.unwrap_err();
+    assert_eq!(status::reason(&refused).as_deref(), Some("WRONG_WORKSPACE"), "{refused}");
+    assert_eq!(world.get(&lost.id).await.unwrap(), lost);
+}
+
+/// The domain was given up, and somebody else took it.
+#[tokio::test]
+async fn another_workspace_of_the_same_domain_is_refused() {
+    let world = World::new().await;
+    let lost = world.lost().await;
+    world
+        .simulator
+        .add(Workspace::generate(&WorkspaceSpec::new("acme", 30, today()).seed(99).days(30)), SECOND);
+    let refused = world.reconnect(&lost.id, SECOND).await.unwrap_err();
+    assert_eq!(status::reason(&refused).as_deref(), Some("WRONG_WORKSPACE"), "{refused}");
+    assert!(refused.message().contains("has taken the domain"), "{refused}");
+    assert_eq!(world.get(&lost.id).await.unwrap(), lost);
+}
+
+#[tokio::test]
+async fn a_tiny_workspace_is_known_by_all_its_members() {
+    for (stay, is_proven) in [(2, true), (1, false)] {
+        let world = World::new().await;
+        let tiny = WorkspaceSpec::new("tiny", 2, today()).days(30);
+        world.simulator.add(Workspace::generate(&tiny), "tiny-key-1");
+        let id = world.create("tiny-key-1").await.unwrap().id;
+        let mut renamed = Workspace::generate(&tiny);
+        renamed.domain = "tiny-labs".to_owned();
+        renamed.members.truncate(stay);
+        world.simulator.add(renamed, SECOND);
+        assert_eq!(world.reconnect(&id, SECOND).await.is_ok(), is_proven, "{stay} of two");
+    }
+}
+
+/// A consent that may not list members shows only its domain.
+#[tokio::test]
+async fn a_new_domain_whose_members_cannot_be_seen_is_refused_with_the_way_out() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    renamed(&world, "acme-labs", |_| {});
+    world.simulator.workspace_faults("acme-labs", |faults| {
+        faults.forbidden.extend([Route::Members, Route::Member, Route::MembersSearch]);
+    });
+    let begun = world.begin(&id).await.unwrap();
+    let refused = world.complete(&begun, "acme-labs").await.unwrap_err();
+    assert_eq!(status::reason(&refused).as_deref(), Some("WRONG_WORKSPACE"), "{refused}");
+    assert!(refused.message().contains("cannot be seen with it"), "{refused}");
+    assert!(refused.message().contains("API key of an admin"), "{refused}");
 }
