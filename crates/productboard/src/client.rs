@@ -21,7 +21,7 @@ use url::Url;
 use crate::decode::{WireOne, WirePage};
 use crate::exchange::Exchange;
 use crate::operation::Operation;
-use crate::paging::{Cursor, Page, Pages, Trail};
+use crate::paging::{Cursor, Page, Pages, Step, Trail};
 use crate::request::Request;
 use crate::transport::Transport;
 use crate::transport::USER_AGENT;
@@ -36,8 +36,6 @@ pub struct Options {
     pub deadline: Duration,
     /// How often a page is asked for, the first time included.
     pub max_attempts: u32,
-    /// A larger answer is refused, counted after unpacking.
-    pub max_response_bytes: usize,
     /// The pace, to be shared by all clients of one token.
     pub budget: Arc<dyn RateBudget>,
     /// How the token is sent.
@@ -56,7 +54,6 @@ impl Default for Options {
             request_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(120),
             max_attempts: 4,
-            max_response_bytes: 16 * 1024 * 1024,
             budget: Arc::new(LocalBudget::new(50)),
             auth_scheme: AuthScheme::default(),
             trusted_hosts: Vec::new(),
@@ -136,7 +133,7 @@ impl Client {
     }
 
     async fn one<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
-        self.exchange.ask::<WireOne<T>>(&request).await.map(|answer| answer.data)
+        self.exchange.one::<WireOne<T>>(&request).await.map(|answer| answer.data)
     }
 
     fn pages<T>(&self, request: Request, start: Option<Cursor>) -> Pages<T>
@@ -177,21 +174,26 @@ impl Walk {
             Place::Broken(error) => return Err(error),
             Place::End => return Ok(None),
         };
-        let page: WirePage<T> = self.exchange.ask(&self.request.at(cursor.as_ref())).await?;
-        let next = match self.trail.advance(page.next_link(), &self.request.url) {
-            Ok(next) => {
-                self.place = next.clone().map_or(Place::End, |next| Place::Before(Some(next)));
-                next
+        let page: WirePage<T> = self.exchange.page(&self.request.at(cursor.as_ref())).await?;
+        let is_empty = page.data.is_empty() && page.unreadable.is_empty();
+        let (mut next, mut flags) = (None, Vec::new());
+        self.place = match self.trail.advance(page.next_link(), is_empty) {
+            Ok(Step::Next(cursor)) => {
+                next = Some(cursor.clone());
+                Place::Before(Some(cursor))
+            }
+            Ok(Step::End) => Place::End,
+            Ok(Step::Circle(flag)) => {
+                flags.push(flag);
+                Place::End
             }
             // The rows are as good as any: they come first, the error after them.
             Err(bad) => {
                 let attempted = self.request.operation.attempted;
                 let (path, problem) = ("links.next".to_owned(), bad.0);
-                self.place =
-                    Place::Broken(Error::VendorChanged { attempted, path, problem, vendor_id: None });
-                None
+                Place::Broken(Error::VendorChanged { attempted, path, problem, vendor_id: None })
             }
         };
-        Ok(Some((Page { items: page.data, next }, self)))
+        Ok(Some((Page { items: page.data, next, unreadable: page.unreadable, flags }, self)))
     }
 }

@@ -6,9 +6,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Error;
-
-/// Words of others beyond this many characters are cut.
-const LONGEST_TEXT: usize = 300;
+use crate::model::text;
 
 /// How the token is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Credential {
 
 /// One line of bounded length.
 pub(crate) fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+    text::clean(text, text::PROBLEM).into_owned()
 }
 
 /// The token without the white space around it. What is wrong with it is said without showing it.
@@ -105,7 +103,7 @@ mod tests {
             assert!(header.is_sensitive());
             let told = credential.clean(&format!("you sent\n {sent} {}", "x".repeat(500)));
             assert!(!told.contains("hush") && !told.contains("aHVzaDo="), "{told}");
-            assert_eq!(told.chars().count(), LONGEST_TEXT);
+            assert_eq!(told.chars().count(), text::PROBLEM);
         }
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::client::{Deprecation, Options};
 use crate::credential::Credential;
-use crate::decode;
+use crate::decode::{self, Body, Scanner, Undecodable, WirePage};
 use crate::headers;
 use crate::host;
 use crate::metrics;
@@ -25,6 +25,8 @@ use crate::retry::{RetryBudget, backoff};
 use crate::transport::{http_client, read};
 use crate::{Error, RateBudget};
 
+/// An answer up to this size is held and decoded in one piece; of a larger one no more is held than is kept of it.
+const LARGEST_HELD: usize = 16 * 1024 * 1024;
 /// An error says what it has to say in this many bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
@@ -38,13 +40,12 @@ pub(crate) struct Exchange {
     request_timeout: Duration,
     deadline: Duration,
     max_attempts: u32,
-    max_response_bytes: usize,
     deprecations: Mutex<BTreeMap<&'static str, Deprecation>>,
 }
 
 /// A whole answer of success.
 struct Answer {
-    body: Vec<u8>,
+    body: Body,
     request_id: Option<String>,
 }
 
@@ -76,15 +77,31 @@ impl Exchange {
             request_timeout: options.request_timeout,
             deadline: options.deadline,
             max_attempts: options.max_attempts.max(1),
-            max_response_bytes: options.max_response_bytes,
             deprecations: Mutex::default(),
         })
     }
 
-    /// Asks until there is an answer, no hope, or no patience left.
-    pub(crate) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+    /// Asks for a page until there is one, no hope, or no patience left.
+    pub(crate) async fn page<T: DeserializeOwned>(&self, request: &Request) -> Result<WirePage<T>, Error> {
+        let mut page: WirePage<T> = self.ask(request, decode::page).await?;
+        for row in &mut page.unreadable {
+            row.problem = self.clean(request, &row.problem);
+        }
+        Ok(page)
+    }
+
+    /// Asks for one thing.
+    pub(crate) async fn one<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+        self.ask(request, |body| decode::whole(&body)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: &Request,
+        decode: impl Fn(Body) -> Result<T, Undecodable>,
+    ) -> Result<T, Error> {
         self.until_answered(request, |answer| {
-            decode::body(&answer.body).map_err(|undecodable| {
+            decode(answer.body).map_err(|undecodable| {
                 let undecodable = undecodable.told(|text| self.clean(request, text));
                 undecodable.into_error(request.operation, answer.request_id)
             })
@@ -113,7 +130,7 @@ impl Exchange {
                 }
                 // What is gone after an attempt of unknown fate was deleted by that attempt.
                 Err(Error::Invalid { status: 404, .. }) if in_doubt && request.method == Method::DELETE => {
-                    return read(Answer { body: Vec::new(), request_id: None });
+                    return read(Answer { body: Body::Plain(Vec::new()), request_id: None });
                 }
                 Err(error) => error,
             };
@@ -191,7 +208,7 @@ impl Exchange {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }
         let sent = Instant::now();
-        let response = builder.send().await.map_err(|error| broken(request, error))?;
+        let mut response = builder.send().await.map_err(|error| broken(request, error))?;
         let headers = response.headers();
         self.budget.observe(headers::limit(headers), headers::remaining(headers));
         let deprecation = self.note_deprecation(request, headers);
@@ -200,17 +217,10 @@ impl Exchange {
             let refusal = self.refusal(request, response, request_id, deprecation).await;
             return Err(refusal.into_error(request.operation));
         }
-        let (body, whole) =
-            read(response, self.max_response_bytes).await.map_err(|error| broken(request, error))?;
-        if !whole {
-            return Err(Error::VendorChanged {
-                attempted: request.operation.attempted,
-                path: String::new(),
-                problem: format!("an answer of more than {} bytes", self.max_response_bytes),
-                vendor_id: request_id,
-            });
-        }
+        let body = body(&mut response).await.map_err(|error| broken(request, error))?;
         self.budget.answered(sent.elapsed());
+        let body =
+            body.map_err(|undecodable| undecodable.into_error(request.operation, request_id.clone()))?;
         Ok(Answer { body, request_id })
     }
 
@@ -223,14 +233,14 @@ impl Exchange {
     async fn refusal(
         &self,
         request: &Request,
-        response: Response,
+        mut response: Response,
         request_id: Option<String>,
         deprecation: Option<Deprecation>,
     ) -> Refusal {
         let status: StatusCode = response.status();
         let retry_after = headers::retry_after(response.headers());
         // The status says enough when the rest gets lost.
-        let (body, _) = read(response, LARGEST_REFUSAL).await.unwrap_or_default();
+        let (body, _) = read(&mut response, LARGEST_REFUSAL).await.unwrap_or_default();
         let mut envelope = Envelope::read(&body, |text| self.clean(request, text));
         envelope.id = envelope.id.or(request_id);
         Refusal { status, retry_after, envelope, deprecation }
@@ -261,6 +271,23 @@ impl Exchange {
         let known = self.deprecations.lock().unwrap_or_else(PoisonError::into_inner);
         known.values().cloned().collect()
     }
+}
+
+/// Reads the body of an answer. One that is too large to be held is taken apart while it comes.
+async fn body(response: &mut Response) -> Result<Result<Body, Undecodable>, reqwest::Error> {
+    let (begun, is_whole) = read(response, LARGEST_HELD).await?;
+    if is_whole {
+        return Ok(Ok(Body::Plain(begun)));
+    }
+    let mut scanner = Scanner::default();
+    let mut fed = scanner.feed(&begun);
+    drop(begun);
+    while fed.is_ok()
+        && let Some(chunk) = response.chunk().await?
+    {
+        fed = scanner.feed(&chunk);
+    }
+    Ok(fed.map(|()| Body::Scanned(scanner.finish())).map_err(|_| Undecodable::too_large()))
 }
 
 /// A request without a whole answer. The library's error would show the URL with its query.

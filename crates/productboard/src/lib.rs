@@ -24,6 +24,7 @@ pub mod vendor_check;
 pub use budget::{LocalBudget, RateBudget};
 pub use client::{Client, Deprecation, Options};
 pub use credential::AuthScheme;
+pub use decode::{RowKey, UnreadableRow};
 pub use error::{BoxError, Error};
 pub use model::activity::Activity;
 pub use model::configuration::{
@@ -39,7 +40,7 @@ pub use model::resource::Source;
 pub use model::team::{Team, TeamMember};
 pub use model::text::Text;
 pub use model::webhook::{NewWebhook, Webhook};
-pub use paging::{Cursor, Page, Pages};
+pub use paging::{Cursor, ListFlag, Page, Pages};
 pub use query::entities::{CustomFilter, EntitiesQuery, EntityRelationshipsQuery, EntitySearch};
 pub use query::members::{MemberSearch, MembersQuery};
 pub use query::notes::{NoteRelationshipsQuery, NoteSearch, NotesQuery};

@@ -1,19 +1,25 @@
 //! Pages. A next link is never followed: only the cursor is taken out of it, and the original request is made again
-//! with that cursor. So a lost filter or a lost prefix in the link cannot hurt; a foreign host ends the list.
+//! with that cursor. So a lost filter, a lost prefix or a foreign host in the link cannot hurt.
+//!
+//! A list that would go round in circles ends where nothing new comes: all that can be reached was read.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures::stream::BoxStream;
 use serde::Deserialize;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use crate::{Error, host};
+use crate::{Error, UnreadableRow};
 
 /// The query parameter of the cursor.
 pub(crate) const CURSOR: &str = "pageCursor";
 /// A list longer than this is not a list.
 const MOST_PAGES: u32 = 100_000;
+/// So many empty pages in a row are the end of a list.
+const MOST_EMPTY: u32 = 5;
+/// A longer cursor does not fit into a request.
+const LONGEST_CURSOR: usize = 8_000;
 
 /// A list, page by page. It ends after the last page or after the first error.
 ///
@@ -24,10 +30,42 @@ pub type Pages<T> = BoxStream<'static, Result<Page<T>, Error>>;
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows.
+    /// The rows that can be read.
     pub items: Vec<T>,
     /// What to resume with after this page; nothing after the last one.
     pub next: Option<Cursor>,
+    /// The rows that cannot.
+    pub unreadable: Vec<UnreadableRow>,
+    /// What was odd about the list; of its last page only. The list is complete all the same.
+    pub flags: Vec<ListFlag>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next: None, unreadable: Vec::new(), flags: Vec::new() }
+    }
+}
+
+/// Something odd about a list that ended all the same: all that can be reached was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListFlag {
+    /// The last page names itself, or a page before it, as the next one.
+    RepeatedCursor,
+    /// Five pages in a row were empty, and yet more were to come.
+    EmptyPages,
+}
+
+impl ListFlag {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::RepeatedCursor, Self::EmptyPages];
+
+    /// A name to keep it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RepeatedCursor => "repeated_cursor",
+            Self::EmptyPages => "empty_pages",
+        }
+    }
 }
 
 /// A place between two pages. It belongs to the request that it came from.
@@ -79,17 +117,14 @@ impl Cursor {
         let query = link.split_once('?').map_or("", |(_, query)| query);
         let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == CURSOR);
         let (_, cursor) = found.ok_or_else(|| BadLink("a link without a cursor".to_owned()))?;
+        if cursor.len() > LONGEST_CURSOR {
+            return Err(BadLink(format!("a cursor of more than {LONGEST_CURSOR} bytes")));
+        }
+        if cursor.chars().any(char::is_control) {
+            return Err(BadLink("a cursor with control characters".to_owned()));
+        }
         Ok((!cursor.is_empty()).then(|| Self(cursor.into_owned())))
     }
-}
-
-/// A link to anybody but the host that was asked, or the vendor behind it, did not come from the vendor.
-fn same_house(link: &str, asked: &Url) -> Result<(), BadLink> {
-    let foreign = asked.join(link).ok().is_some_and(|link| {
-        let host = link.host_str().unwrap_or_default();
-        link.host_str() != asked.host_str() && !host::is_vendor(host)
-    });
-    if foreign { Err(BadLink("a link to a foreign host".to_owned())) } else { Ok(()) }
 }
 
 /// Which pages one stream has seen: the guard against lists without end.
@@ -98,6 +133,17 @@ pub(crate) struct Trail {
     /// Hashes, since cursors can be long and lists can have many pages.
     seen: HashSet<u64>,
     pages: u32,
+    /// Empty pages in a row.
+    empty: u32,
+}
+
+/// What comes behind a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Next(Cursor),
+    End,
+    /// There would be a next page, and it would bring nothing new.
+    Circle(ListFlag),
 }
 
 impl Trail {
@@ -108,19 +154,21 @@ impl Trail {
         trail
     }
 
-    /// Notes one page and gives the cursor of the next one. `asked` is the request's own URL.
-    pub(crate) fn advance(&mut self, link: Option<&str>, asked: &Url) -> Result<Option<Cursor>, BadLink> {
-        let Some(link) = link else { return Ok(None) };
-        same_house(link, asked)?;
-        let Some(next) = Cursor::in_link(link)? else { return Ok(None) };
+    /// Notes one page, by its link and whether it was empty.
+    pub(crate) fn advance(&mut self, link: Option<&str>, is_empty: bool) -> Result<Step, BadLink> {
+        let Some(next) = link.map_or(Ok(None), Cursor::in_link)? else { return Ok(Step::End) };
         self.pages += 1;
+        self.empty = if is_empty { self.empty + 1 } else { 0 };
+        if !self.seen.insert(hash(&next)) {
+            return Ok(Step::Circle(ListFlag::RepeatedCursor));
+        }
+        if self.empty >= MOST_EMPTY {
+            return Ok(Step::Circle(ListFlag::EmptyPages));
+        }
         if self.pages >= MOST_PAGES {
             return Err(BadLink(format!("more than {MOST_PAGES} pages")));
         }
-        if !self.seen.insert(hash(&next)) {
-            return Err(BadLink("a repeated cursor".to_owned()));
-        }
-        Ok(Some(next))
+        Ok(Step::Next(next))
     }
 }
 
@@ -134,59 +182,74 @@ fn hash(cursor: &Cursor) -> u64 {
 mod tests {
     use super::*;
 
-    fn asked() -> Url {
-        Url::parse("https://api.productboard.com/v2/members?includeDisabled=true").unwrap()
+    fn next(cursor: &str) -> Result<Step, BadLink> {
+        Ok(Step::Next(Cursor::new(cursor)))
     }
 
     #[test]
     fn the_cursor_is_taken_out_of_any_link() {
-        let cases = [
-            ("https://api.productboard.com/v2/members?includeDisabled=true&pageCursor=a%3D%2F", Some("a=/")),
-            ("/member-activities?pageCursor=abc", Some("abc")),
-            ("?pageCursor=abc#top", Some("abc")),
-            ("https://api.eu.productboard.com/x?pageCursor=abc&pageCursor=def", Some("abc")),
-            ("/members?pageCursor=", None),
-            ("", None),
-        ];
-        for (link, expected) in cases {
-            let next = Trail::default().advance(Some(link), &asked());
-            assert_eq!(next.unwrap().as_ref().map(Cursor::as_str), expected, "{link}");
+        for (link, expected) in [
+            ("https://api.productboard.com/v2/members?includeDisabled=true&pageCursor=a%3D%2F", "a=/"),
+            ("/member-activities?pageCursor=abc", "abc"),
+            ("?pageCursor=abc#top", "abc"),
+            ("https://api.eu.productboard.com/x?pageCursor=abc&pageCursor=def", "abc"),
+            ("http://pb-backend.internal:8080/v2/members?pageCursor=abc", "abc"),
+            ("//evil.example/v2/members?pageCursor=abc", "abc"),
+            ("http://[::1]:0/?pageCursor=abc", "abc"),
+            ("not a url at all?pageCursor=abc", "abc"),
+        ] {
+            assert_eq!(Trail::default().advance(Some(link), false), next(expected), "{link}");
+        }
+        for link in ["/members?pageCursor=", ""] {
+            assert_eq!(Trail::default().advance(Some(link), false), Ok(Step::End), "{link}");
         }
         for link in ["/members", "/members?includeDisabled=true", "abc"] {
-            let next = Trail::default().advance(Some(link), &asked());
-            assert_eq!(next, Err(BadLink("a link without a cursor".to_owned())), "{link}");
+            let step = Trail::default().advance(Some(link), false);
+            assert_eq!(step, Err(BadLink("a link without a cursor".to_owned())), "{link}");
         }
     }
 
     #[test]
-    fn a_link_to_a_foreign_host_is_refused() {
+    fn a_cursor_that_cannot_be_sent_or_kept_is_none() {
         for link in
-            ["https://elsewhere.example/v2/members?pageCursor=a", "//evil.example/v2/members?pageCursor=a"]
+            [format!("?pageCursor={}", "c".repeat(LONGEST_CURSOR + 1)), "?pageCursor=a%00b".to_owned()]
         {
-            let next = Trail::default().advance(Some(link), &asked());
-            assert_eq!(next, Err(BadLink("a link to a foreign host".to_owned())), "{link}");
+            assert!(Trail::default().advance(Some(&link), false).is_err());
         }
-        let gateway = Url::parse("http://gateway:8080/pb/v2/members").unwrap();
-        let link = "https://api.productboard.com/v2/members?pageCursor=a";
-        assert!(Trail::default().advance(Some(link), &gateway).is_ok(), "the vendor behind a gateway");
     }
 
     #[test]
-    fn a_cursor_comes_once() {
+    fn a_cursor_that_came_before_ends_the_list() {
+        let circle = Ok(Step::Circle(ListFlag::RepeatedCursor));
         let mut trail = Trail::default();
-        let mut advance = |link: &str| trail.advance(Some(link), &asked());
-        assert_eq!(advance("?pageCursor=a"), Ok(Some(Cursor::new("a"))));
-        assert_eq!(advance("?pageCursor=b"), Ok(Some(Cursor::new("b"))));
-        assert_eq!(advance("?pageCursor=a"), Err(BadLink("a repeated cursor".to_owned())));
+        assert_eq!(trail.advance(Some("?pageCursor=a"), false), next("a"));
+        assert_eq!(trail.advance(Some("?pageCursor=b"), false), next("b"));
+        assert_eq!(trail.advance(Some("?pageCursor=a"), false), circle);
         let start = Cursor::new("a");
-        assert!(Trail::new(Some(&start)).advance(Some("?pageCursor=a"), &asked()).is_err());
+        assert_eq!(Trail::new(Some(&start)).advance(Some("?pageCursor=a"), false), circle);
+    }
+
+    #[test]
+    fn five_empty_pages_in_a_row_end_the_list_and_four_do_not() {
+        let mut trail = Trail::default();
+        let mut advance = |page: u32, is_empty| trail.advance(Some(&format!("?pageCursor={page}")), is_empty);
+        for page in (0..20).filter(|page| page % 5 != 4) {
+            assert_eq!(advance(page, true), next(&page.to_string()));
+            if page % 5 == 3 {
+                assert_eq!(advance(page + 1, false), next(&(page + 1).to_string()));
+            }
+        }
+        for page in 20..24 {
+            assert_eq!(advance(page, true), next(&page.to_string()));
+        }
+        assert_eq!(advance(24, true), Ok(Step::Circle(ListFlag::EmptyPages)));
     }
 
     #[test]
     fn a_list_has_an_end() {
         let mut trail = Trail::default();
-        let ending = (1..=MOST_PAGES)
-            .find(|page| trail.advance(Some(&format!("?pageCursor={page}")), &asked()).is_err());
+        let ending =
+            (1..=MOST_PAGES).find(|page| trail.advance(Some(&format!("?pageCursor={page}")), false).is_err());
         assert_eq!(ending, Some(MOST_PAGES));
     }
 }

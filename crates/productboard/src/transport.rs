@@ -52,14 +52,14 @@ pub(crate) fn http_client(
 }
 
 /// Reads a body, unpacked, up to a size; says whether that was all of it.
-pub(crate) async fn read(mut response: Response, most: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
+pub(crate) async fn read(response: &mut Response, most: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut body = Vec::with_capacity(expected.min(most));
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > most {
+        body.extend_from_slice(&chunk);
+        if body.len() > most {
             return Ok((body, false));
         }
-        body.extend_from_slice(&chunk);
     }
     Ok((body, true))
 }

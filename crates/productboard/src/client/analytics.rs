@@ -20,6 +20,7 @@ impl Client {
         let window = [("dateFrom", from.to_string()), ("dateTo", to.to_string())];
         let within = move |mut page: Page<Activity>| {
             page.items.retain(|activity| (from..=to).contains(&activity.row.day));
+            page.unreadable.retain(|row| row.key.day.is_none_or(|day| (from..=to).contains(&day)));
             page
         };
         let request = self.get(LIST_ACTIVITIES, &["analytics", "member-activities"]).query(window);

@@ -1,11 +1,18 @@
 //! Rows of the analytics route: one member on one date. The counters go straight into the domain's array, by the
 //! domain's table of names, so that no second list of nineteen names exists.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use compact_str::CompactString;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use tidemark_domain::activity::{COUNTER_TABLE, Counters, MemberDay};
+use tidemark_domain::member::Role;
+
+use super::text::{self, Word};
+
+/// So many fields of one row that are not known are named.
+const MOST_UNKNOWN: usize = 50;
 
 /// One member's day in one workspace. Nothing of it lies on the heap, but for names longer than usual and fields that
 /// are not known.
@@ -51,9 +58,9 @@ impl<'de> Visitor<'de> for Row {
         while let Some(field) = map.next_key_seed(FieldSeed { next })? {
             match field {
                 Field::Date => day = Some(map.next_value()?),
-                Field::Domain => domain = map.next_value()?,
+                Field::Domain => domain = map.next_value::<Option<Domain>>()?.map(|domain| domain.0),
                 Field::MemberId => member_id = Some(map.next_value()?),
-                Field::Role => role = Some(map.next_value()?),
+                Field::Role => role = Some(map.next_value::<WordOf<Role>>()?.0),
                 Field::ActiveFlag => active_flag = Some(map.next_value()?),
                 Field::Counter(at) => {
                     counters.0[at] = map.next_value()?;
@@ -61,7 +68,9 @@ impl<'de> Visitor<'de> for Row {
                 }
                 Field::Unknown(name) => {
                     map.next_value::<IgnoredAny>()?;
-                    unknown.push(name);
+                    if unknown.len() < MOST_UNKNOWN {
+                        unknown.push(name);
+                    }
                 }
             }
         }
@@ -74,6 +83,28 @@ impl<'de> Visitor<'de> for Row {
             counters,
         };
         Ok(Activity { domain, unknown, row })
+    }
+}
+
+/// A role.
+struct WordOf<T>(T);
+
+impl<'de, T: for<'a> From<&'a str>> Deserialize<'de> for WordOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Word::read(deserializer).map(Self)
+    }
+}
+
+/// A workspace's domain.
+struct Domain(CompactString);
+
+impl<'de> Deserialize<'de> for Domain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let domain = CompactString::deserialize(deserializer)?;
+        Ok(Self(match text::clean(&domain, text::WORD) {
+            Cow::Borrowed(_) => domain,
+            Cow::Owned(cleaned) => cleaned.into(),
+        }))
     }
 }
 
@@ -119,7 +150,7 @@ impl Visitor<'_> for FieldSeed {
             name => (self.next..COUNTER_TABLE.len())
                 .chain(0..self.next.min(COUNTER_TABLE.len()))
                 .find(|at| COUNTER_TABLE[*at].field == name)
-                .map_or_else(|| Field::Unknown(name.into()), Field::Counter),
+                .map_or_else(|| Field::Unknown(text::clean(name, text::WORD).into()), Field::Counter),
         })
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::text::{NAME, WORD, by_name, json, optional, required, words};
 use crate::decode::or_default;
 use crate::paging::{BadLink, Links};
 use crate::{Cursor, EntityType, Text};
@@ -17,10 +18,10 @@ pub struct Configuration<T> {
     #[serde(rename = "type")]
     pub kind: T,
     /// Its fields, by id. Parts of a field, such as `timeframe.startDate`, stand beside it.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "by_name")]
     pub fields: BTreeMap<String, FieldConfiguration>,
     /// Its relationships, by kind.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "by_name")]
     pub relationships: BTreeMap<String, RelationshipConfiguration>,
     /// What lists of it can be filtered by.
     #[serde(default, deserialize_with = "or_default")]
@@ -31,20 +32,22 @@ pub struct Configuration<T> {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct FieldConfiguration {
     /// Its id: a word for the vendor's own fields, a UUID for custom ones.
+    #[serde(deserialize_with = "required::<_, NAME>")]
     pub id: String,
     /// Its name.
+    #[serde(deserialize_with = "required::<_, NAME>")]
     pub name: String,
     /// Its JSON schema; older answers give the name of one instead.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json")]
     pub schema: Value,
     /// What can be done to it, by `create`, `update` and `patch`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json")]
     pub lifecycle: Value,
     /// What its values must hold to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json")]
     pub constraints: Value,
     /// The value it starts with.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json")]
     pub default: Value,
     /// The values it can take, for a select field; at most the first 1,000.
     #[serde(default, deserialize_with = "or_default")]
@@ -104,6 +107,7 @@ struct WireValue {
 struct Named {
     #[serde(default)]
     name: Text,
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     color: Option<String>,
     assigned_entity_types: Option<Vec<EntityType>>,
 }
@@ -122,6 +126,7 @@ pub struct RelationshipConfiguration {
     /// The types on the other side.
     pub target_type: Vec<EntityType>,
     /// `single` or `multiple`.
+    #[serde(deserialize_with = "required::<_, WORD>")]
     pub cardinality: String,
     /// Whether there must be one.
     #[serde(default, deserialize_with = "or_default")]
@@ -133,13 +138,16 @@ pub struct RelationshipConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct Filter {
     /// The query parameter.
+    #[serde(deserialize_with = "required::<_, NAME>")]
     pub name: String,
     /// The field it looks at.
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     pub field: Option<String>,
     /// The relationship it looks at.
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     pub relationship: Option<String>,
     /// The scopes it takes.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "words")]
     pub required_scopes: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::text::{WORD, required};
 use crate::decode::problem;
 use crate::{Entity, Member, Note, Team};
 
@@ -13,7 +14,7 @@ use crate::{Entity, Member, Note, Team};
 pub struct Document<T> {
     /// As it is read.
     pub row: T,
-    /// As it was sent.
+    /// As it was sent, with its texts made fit to be kept: see [`Text`](crate::Text).
     pub json: Map<String, Value>,
 }
 
@@ -21,7 +22,7 @@ pub struct Document<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Configured {
     /// The type of entity or note.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "required::<_, WORD>")]
     pub kind: String,
 }
 
@@ -47,7 +48,7 @@ impl<T: Schema> Document<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Document<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Map::<String, Value>::deserialize(deserializer)?;
+        let json = super::text::object(deserializer)?;
         let row = serde_path_to_error::deserialize(&json).map_err(|error| {
             let path = error.path().to_string();
             D::Error::custom(format!("{} in `{path}`", problem(error.inner())))
@@ -132,8 +133,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_and_not_shown() {
         let sent = json!({ "id": Uuid::nil(), "type": "textNote", "createdAt": "Ada Secret" });
-        let error =
-            crate::decode::body::<Vec<Document<Note>>>(json!([sent]).to_string().as_bytes()).unwrap_err();
+        let body = crate::decode::Body::Plain(json!({ "data": sent }).to_string().into_bytes());
+        let error = crate::decode::whole::<crate::decode::WireOne<Document<Note>>>(&body).unwrap_err();
         let told = format!("{} {}", error.path, error.problem);
         assert!(told.contains("createdAt") && !told.contains("Secret"), "{told}");
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::text::{LINE, NAME, WORD, object, optional, required};
 use crate::decode::Undecodable;
 use crate::operation::Operation;
 use crate::{Error, Text};
@@ -17,8 +18,7 @@ const READ: Operation = Operation { attempted: "read a field", in_some_plans: fa
 
 /// Fields by id, as the configuration lists them: plain words for the vendor's own, UUIDs for custom ones.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(transparent)]
-pub struct Fields(Map<String, Value>);
+pub struct Fields(#[serde(deserialize_with = "object")] Map<String, Value>);
 
 impl Fields {
     /// A field as it came: `None` when it did not come, [`Value::Null`] when it came empty.
@@ -119,11 +119,13 @@ pub struct MemberValue {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Choice {
     /// Its id. Tags of notes may lack one.
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     pub id: Option<String>,
     /// Its name.
     #[serde(default)]
     pub name: Text,
     /// Its colour, for select values.
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     pub color: Option<String>,
 }
 
@@ -136,6 +138,7 @@ pub struct Timeframe {
     /// The last day.
     pub end_date: Option<NaiveDate>,
     /// `year`, `quarter`, `month` or `day`.
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     pub granularity: Option<String>,
 }
 
@@ -144,14 +147,18 @@ pub struct Timeframe {
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `notSet`, `onTrack`, `atRisk` or `offTrack`.
+    #[serde(deserialize_with = "required::<_, WORD>")]
     pub status: String,
     /// `manual` or `calculated`.
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     pub mode: Option<String>,
     /// The status before.
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     pub previous_status: Option<String>,
     /// When it was set.
     pub last_updated_at: Option<DateTime<Utc>>,
     /// What was said about it.
+    #[serde(default, deserialize_with = "optional::<_, LINE>")]
     pub comment: Option<String>,
     /// Who set it.
     pub created_by: Option<MemberValue>,
@@ -210,6 +217,7 @@ impl<'de> Visitor<'de> for NumberShape {
         #[derive(Deserialize)]
         struct WithMode {
             value: Option<f64>,
+            #[serde(default, deserialize_with = "optional::<_, WORD>")]
             mode: Option<String>,
         }
         let WithMode { value, mode } = WithMode::deserialize(MapAccessDeserializer::new(map))?;

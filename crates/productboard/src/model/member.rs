@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tidemark_domain::member::Role;
 use uuid::Uuid;
 
+use super::text::Word;
 use crate::Text;
 
 /// One member of a workspace.
@@ -46,6 +47,7 @@ struct Fields {
     username: Text,
     #[serde(default)]
     email: Text,
+    #[serde(deserialize_with = "Word::read")]
     role: Role,
     disabled: bool,
     invitation_pending: bool,
@@ -83,7 +85,9 @@ fn workspace(html: &str) -> Option<String> {
     let host = html.strip_prefix("https://")?.split(['/', '?', '#']).next()?;
     let name = host.strip_suffix(".productboard.com")?;
     let name = name.strip_suffix(".eu").unwrap_or(name);
-    let is_workspace = !name.is_empty() && !name.contains('.') && !["app", "api", "eu"].contains(&name);
+    let is_label = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_workspace =
+        (1..=63).contains(&name.len()) && is_label(name) && !["app", "api", "eu"].contains(&name);
     is_workspace.then(|| name.to_owned())
 }
 

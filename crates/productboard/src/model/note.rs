@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::resource::{Metadata, Wire};
+use super::text::{NAME, WORD, content, json, optional, required};
 use super::word::words;
 use crate::{Error, Fields, Relationships, Source, Text};
 
@@ -75,13 +76,16 @@ pub enum Content {
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// Its id in the system it came from.
+    #[serde(deserialize_with = "required::<_, NAME>")]
     pub external_id: String,
     /// Who said it.
     #[serde(default)]
     pub author_name: Text,
     /// `customer` or `agent`.
+    #[serde(deserialize_with = "required::<_, WORD>")]
     pub author_type: String,
     /// What was said.
+    #[serde(deserialize_with = "content")]
     pub content: String,
     /// When it was said.
     pub timestamp: Option<DateTime<Utc>>,
@@ -94,11 +98,13 @@ pub struct OpportunityField {
     /// Its id.
     pub id: Option<Uuid>,
     /// Its name.
+    #[serde(deserialize_with = "required::<_, NAME>")]
     pub name: String,
     /// Its value, text or number as `field_type` says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json")]
     pub value: Value,
     /// `number` or `string`.
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     pub field_type: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::text::{LINE, NAME, optional};
 use crate::{Fields, Relationships};
 
 /// Where something came from before it came to the vendor.
@@ -11,10 +12,13 @@ use crate::{Fields, Relationships};
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     /// The system's name.
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     pub system: Option<String>,
     /// The record's id in that system.
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     pub record_id: Option<String>,
     /// The record's page in that system.
+    #[serde(default, deserialize_with = "optional::<_, LINE>")]
     pub url: Option<String>,
 }
 
@@ -33,6 +37,7 @@ impl Metadata {
 
 #[derive(Deserialize)]
 pub(super) struct Html {
+    #[serde(default, deserialize_with = "optional::<_, LINE>")]
     pub(super) html: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::text::{LINE, NAME, optional, required};
 use crate::Text;
 
 /// A team.
@@ -47,8 +48,11 @@ struct Wire {
 
 #[derive(Deserialize)]
 struct Fields {
+    #[serde(deserialize_with = "required::<_, NAME>")]
     name: String,
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     handle: Option<String>,
+    #[serde(default, deserialize_with = "optional::<_, LINE>")]
     description: Option<String>,
 }
 

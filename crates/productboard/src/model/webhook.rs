@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use super::text::{LINE, NAME, WORD, required};
+
 /// A subscription as the vendor keeps it. Its `Authorization` value is never given back.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Wire")]
@@ -63,6 +65,7 @@ struct Wire {
 
 #[derive(Deserialize)]
 struct Fields {
+    #[serde(deserialize_with = "required::<_, NAME>")]
     name: String,
     events: Vec<Event>,
     notification: Notification,
@@ -71,11 +74,13 @@ struct Fields {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
+    #[serde(deserialize_with = "required::<_, WORD>")]
     event_type: String,
 }
 
 #[derive(Deserialize)]
 struct Notification {
+    #[serde(deserialize_with = "required::<_, LINE>")]
     url: String,
 }
 

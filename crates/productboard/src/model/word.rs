@@ -49,21 +49,7 @@ macro_rules! words {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Word;
-
-                impl serde::de::Visitor<'_> for Word {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("a word")
-                    }
-
-                    fn visit_str<E>(self, word: &str) -> Result<$name, E> {
-                        Ok(word.into())
-                    }
-                }
-
-                deserializer.deserialize_str(Word)
+                crate::model::text::Word::read(deserializer)
             }
         }
     };

@@ -13,8 +13,9 @@ use url::{Url, form_urlencoded};
 use super::error::{NoAnswer, UNAUTHORIZED, is_refusal, refused};
 use super::grant::TokenResponse;
 use super::{App, ClientAuthentication, Error, Grant, TokenInfo};
+use crate::decode::{self, Body};
 use crate::transport::{USER_AGENT, http_client, read};
-use crate::{BoxError, decode, headers, host};
+use crate::{BoxError, headers, host};
 
 const LARGEST_ANSWER: usize = 256 * 1024;
 
@@ -95,7 +96,7 @@ impl Endpoint {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
-        let response = request.send().await.map_err(|error| self.broken(error))?;
+        let mut response = request.send().await.map_err(|error| self.broken(error))?;
         let status = response.status();
         let pause = headers::retry_after(response.headers()).unwrap_or(headers::DEFAULT_RETRY_AFTER);
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -109,7 +110,7 @@ impl Endpoint {
         {
             return Err(NoAnswer::Elsewhere(status.as_u16()));
         }
-        let (body, whole) = read(response, LARGEST_ANSWER).await.map_err(NoAnswer::sent)?;
+        let (body, whole) = read(&mut response, LARGEST_ANSWER).await.map_err(NoAnswer::sent)?;
         if status.is_client_error() && !is_refusal(&body) {
             return Err(NoAnswer::Refused(status.as_u16()));
         }
@@ -151,7 +152,7 @@ impl Answer {
     }
 
     fn decoded<T: DeserializeOwned>(self) -> Result<T, Error> {
-        decode::body(&self.body).map_err(|bad| Error::VendorChanged {
+        decode::whole(&Body::Plain(self.body)).map_err(|bad| Error::VendorChanged {
             attempted: self.attempted,
             problem: format!("{} at {}", bad.problem, bad.path),
         })

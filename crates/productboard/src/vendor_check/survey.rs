@@ -22,6 +22,7 @@ use crate::{Error, Options, host};
 /// Names of fields are shown up to this length, and so many of them.
 const LONGEST_NAME: usize = 40;
 const MOST_NAMES: usize = 10;
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Why an answer shows nothing. The words go into a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,9 +164,9 @@ impl Survey {
             sent = sent.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let unreachable = |_| Unseen("no complete answer came".to_owned());
-        let response = sent.send().await.map_err(unreachable)?;
+        let mut response = sent.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let (body, whole) = read(response, self.options.max_response_bytes).await.map_err(unreachable)?;
+        let (body, whole) = read(&mut response, LARGEST_ANSWER).await.map_err(unreachable)?;
         if !whole {
             return Err(Unseen("the answer was too large for a check".to_owned()));
         }

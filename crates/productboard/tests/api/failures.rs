@@ -281,10 +281,7 @@ async fn a_429_that_stays_or_asks_for_too_long() {
 
 #[tokio::test]
 async fn a_shape_that_does_not_parse_names_its_path() {
-    let mut odd = member(2);
-    odd["fields"]["disabled"] = json!(TOKEN);
     let cases = [
-        (Reply::page(&[member(1), odd], None), "data[1].fields.disabled"),
         (Reply::bytes("<html>welcome</html>"), "."),
         (Reply::json(&json!({ "data": { "rows": [] } })), "data"),
         (Reply::json(&json!({ "data": [], "links": { "next": 7 } })), "links.next"),
@@ -307,16 +304,15 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_too_large_is_refused_packed_or_not() {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(&vec![b' '; 1 << 20]).unwrap();
-    let bomb = gzip.finish().unwrap();
-    assert!(bomb.len() < 4096, "small on the wire");
-    for reply in [Reply::bytes(vec![b' '; 8192]), Reply::bytes(bomb).header("content-encoding", "gzip")] {
+async fn a_large_answer_is_read_packed_or_not() {
+    let mut large = vec![b' '; 40 << 20];
+    large.extend(Reply::page(&[member(1), member(2)], None).body);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&large).unwrap();
+    let packed = Reply::bytes(gzip.finish().unwrap()).header("content-encoding", "gzip");
+    for reply in [Reply::bytes(large), packed] {
         let vendor = Vendor::answering([reply]).await;
-        let client = vendor.client_with(Options { max_response_bytes: 4096, ..options() });
-        let error = list(&client).await.unwrap_err();
-        assert!(error.to_string().ends_with("an answer of more than 4096 bytes"), "{error}");
+        assert_eq!(list(&vendor.client()).await.unwrap(), 2);
     }
 }
 

@@ -30,6 +30,8 @@ fn list(client: &Client, which: usize, start: Option<Cursor>) -> Pages<String> {
         Box::pin(pages.map_ok(|page| Page {
             items: page.items.iter().map(|item| format!("{item:?}")).collect(),
             next: page.next,
+            unreadable: page.unreadable,
+            flags: page.flags,
         }))
     }
     match which {

@@ -3,7 +3,7 @@
 
 use futures::TryStreamExt;
 use tidemark_domain::activity::MemberDay;
-use tidemark_productboard::{Client, Error, Page};
+use tidemark_productboard::{Client, Error};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
@@ -88,7 +88,7 @@ async fn read(client: Client, slice: Slice, send: mpsc::Sender<Result<Part, Erro
     loop {
         let page = match pages.try_next().await {
             // A list without any page is an empty one.
-            Ok(page) => page.unwrap_or(Page { items: Vec::new(), next: None }),
+            Ok(page) => page.unwrap_or_default(),
             Err(error) => return drop(send.send(Err(error)).await),
         };
         // A link that leads nowhere is told behind the page that has it: only then it is known to be no end.

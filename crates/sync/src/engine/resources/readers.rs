@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use futures::TryStreamExt;
-use tidemark_productboard::{Error, Page};
+use tidemark_productboard::Error;
 use tidemark_store::Listing;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -140,7 +140,7 @@ impl Reader {
         loop {
             let page = match rows.try_next().await {
                 // A list without any page is an empty one.
-                Ok(page) => page.unwrap_or(Page { items: Vec::new(), next: None }),
+                Ok(page) => page.unwrap_or_default(),
                 Err(error) => return self.give(Answer::Failed(self.list, error)).await,
             };
             // A link that leads nowhere is told behind the page that has it: only then it is known to be no end.

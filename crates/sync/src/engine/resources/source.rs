@@ -90,7 +90,7 @@ impl Source {
         for (id, _) in alone {
             match self.client.entity_document(*id, &FieldSelection::Filled).await {
                 Ok(document) => {
-                    let page = Page { items: vec![document], next: None };
+                    let page = Page { items: vec![document], ..Page::default() };
                     found.extend(entity_page(self.client.clone(), page, capture).await?.items);
                 }
                 Err(Error::Invalid { status: 404, .. }) => {}
@@ -125,7 +125,7 @@ async fn entity_page(
         row::entity(&document, parent, capture)
     };
     let items = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
-    Ok(Page { items, next: page.next })
+    Ok(Page { items, next: page.next, unreadable: page.unreadable, flags: page.flags })
 }
 
 async fn note_page(
@@ -140,5 +140,5 @@ async fn note_page(
         row::note(&document, capture)
     };
     let items = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
-    Ok(Page { items, next: page.next })
+    Ok(Page { items, next: page.next, unreadable: page.unreadable, flags: page.flags })
 }
