@@ -327,10 +327,16 @@ impl Tx {
         execute(&self.tx, "retire a credential", sql, values).await.map(drop)
     }
 
-    /// Deletes every credential of a connection, and the consents that are under way.
+    /// Deletes every credential of a connection, and what is under way to give it another one: consents, links that were not
+    /// used yet, and mails that would bring one.
     pub async fn delete_credentials(&self, id: &ConnectionId) -> Result<u64> {
         let sql = "delete from consents where connection_id = $1";
         execute(&self.tx, "delete consents", sql, [id.as_str().into()]).await?;
+        let sql = "delete from connect_links where connection_id = $1 and used_at is null";
+        execute(&self.tx, "delete unused links", sql, [id.as_str().into()]).await?;
+        let sql = "delete from invitation_mails where invitation_id in
+            (select id from invitations where connection_id = $1)";
+        execute(&self.tx, "drop the mails of a connection", sql, [id.as_str().into()]).await?;
         let sql = "delete from credentials where connection_id = $1";
         execute(&self.tx, "delete all credentials", sql, [id.as_str().into()]).await
     }

@@ -5,7 +5,7 @@ use tidemark_domain::id::ConnectionId;
 
 use crate::{
     error::Result,
-    statement::{execute, int, rows},
+    statement::{execute, int},
     store::Store,
 };
 
@@ -50,14 +50,17 @@ const COPIES: [&str; 2] = [
         select id from feed where connection_id = $1 and kind <> 'connection.disconnected' limit $2)",
 ];
 
-impl Store {
-    /// Disconnected workspaces whose facts are to be deleted.
-    pub async fn purges(&self, limit: u64) -> Result<Vec<ConnectionId>> {
-        let sql = "select id from connections where purge = 'asked' order by id limit $1";
-        let rows = rows(&self.db, "list purges", sql, [int(limit)]).await?;
-        rows.iter().map(|row| row.parsed("id", |text| text.parse().ok())).collect()
-    }
+/// What the credential service itself knows of a connection, with the addresses of those who were invited to it. A few
+/// rows each; an invitation takes its links and its mail along.
+const OWN: [&str; 5] = [
+    "delete from consents where connection_id = $1",
+    "delete from credentials where connection_id = $1",
+    "delete from reconnect_episodes where connection_id = $1",
+    "delete from connect_links where connection_id = $1 or made_connection_id = $1",
+    "delete from invitations where connection_id = $1 or made_connection_id = $1",
+];
 
+impl Store {
     /// Deletes at most `batch` facts of a workspace. None left makes the purge done.
     pub async fn purge_facts(&self, connection: &ConnectionId, batch: u32) -> Result<u64> {
         for (table, key) in FACTS {
@@ -78,8 +81,60 @@ impl Store {
                 return Ok(deleted);
             }
         }
-        let sql = "update connections set purge = 'done' where id = $1 and purge = 'asked'";
+        let mut deleted = 0;
+        for sql in OWN {
+            deleted +=
+                execute(&self.db, "delete what is known of a connection", sql, [connection.as_str().into()])
+                    .await?;
+        }
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        // What is left says that there was a connection, and that it was ended. It recognizes nobody any more.
+        let sql = "update connections set purge = 'done', anchors = '[]' where id = $1 and purge = 'asked'";
         execute(&self.db, "finish a purge", sql, [connection.as_str().into()]).await?;
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tidemark_runtime::config::Database;
+
+    use super::*;
+    use crate::statement::rows;
+
+    /// What stays of a connection, and why.
+    const KEPT: [(&str, &str); 4] = [
+        ("connections", "says that there was one, and that it was ended"),
+        ("fences", "keeps out whoever still syncs it"),
+        ("runs", "when it was synced; forgotten with all old runs"),
+        ("schedules", "when it would be synced next; nothing is, once it is ended"),
+    ];
+
+    #[tokio::test]
+    async fn every_table_that_names_a_connection_is_purged_or_kept_for_a_reason() {
+        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let store = Store::connect(&settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let sql = "select distinct t.name as name from sqlite_master t join pragma_table_info(t.name) c
+            where t.type = 'table' and (c.name like '%connection_id' or t.name = 'connections')";
+        let named = rows(&store.db, "a test", sql, []).await.unwrap();
+        let named: BTreeSet<String> = named.iter().map(|row| row.get("name").unwrap()).collect();
+        let statements = OWN.iter().chain(&COPIES).filter_map(|sql| sql.strip_prefix("delete from "));
+        let purged: BTreeSet<&str> = statements
+            .filter_map(|sql| sql.split_whitespace().next())
+            .chain(FACTS.iter().map(|(table, _)| *table))
+            .collect();
+        let kept: BTreeSet<&str> = KEPT.iter().map(|(table, _)| *table).collect();
+        for table in &named {
+            let ways =
+                usize::from(purged.contains(table.as_str())) + usize::from(kept.contains(table.as_str()));
+            assert_eq!(ways, 1, "`{table}` names a connection: purge it, or say here why it stays");
+        }
+        let gone: Vec<_> = kept.iter().filter(|table| !named.contains(**table)).collect();
+        assert!(gone.is_empty(), "{gone:?} name no connection any more");
     }
 }

@@ -20,6 +20,7 @@ mod lives;
 mod mails;
 mod office;
 mod post;
+mod purge;
 mod reconnect;
 mod renewals;
 mod stress;

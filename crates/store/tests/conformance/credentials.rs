@@ -261,13 +261,16 @@ async fn facts_are_purged_to_the_last(database: &TestDatabase) {
     let asked = Connection { purge: Some(Purge::Asked), state: State::Disconnected, ..old.clone() };
     assert!(tx.update_connection(&asked, &old).await.unwrap());
     tx.commit().await.unwrap();
-    assert_eq!(store.purges(10).await.unwrap(), std::slice::from_ref(&id));
+    let claim = async |at| store.claim_purges(at, 10, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(claim(now()).await, std::slice::from_ref(&id));
+    assert!(claim(now()).await.is_empty(), "another process has it");
+    assert_eq!(claim(now() + TimeDelta::seconds(61)).await, std::slice::from_ref(&id), "and lost it");
     let mut deleted = Vec::new();
     while let rows @ 1.. = store.purge_facts(&id, 3).await.unwrap() {
         deleted.push(rows);
     }
     assert_eq!(deleted, [1, 3, 3, 1, 2]);
-    assert!(store.purges(10).await.unwrap().is_empty());
+    assert!(claim(now() + TimeDelta::days(1)).await.is_empty());
     assert_eq!(store.connection(&id).await.unwrap().unwrap().purge, Some(Purge::Done));
     assert_eq!(store.facts_digest(&id).await.unwrap(), empty);
     assert_eq!(store.facts_digest(&other).await.unwrap(), kept);
