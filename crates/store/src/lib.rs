@@ -59,6 +59,7 @@ pub use connections::{Connection, Purge};
 pub use consents::Consent;
 pub use console_sessions::{ConsoleSession, SessionTimes};
 pub use credentials::{Attempted, Sealed, SealedCredential};
+pub use dialect::trouble::Trouble;
 pub use episodes::Episode;
 pub use error::{Cause, Error, Result};
 pub use feed::{FeedEvent, FeedHead};
