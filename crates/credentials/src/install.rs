@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tidemark_domain::{
     capability::{Finding, renewed},
     connection::{AuthScheme, CredentialKind, Signal, State},
@@ -10,6 +11,7 @@ use tidemark_domain::{
 };
 use tidemark_productboard::oauth::Grant;
 use tidemark_store::{Connection, SealedCredential};
+use tokio::time::Instant;
 
 use crate::{
     audit::{Action, Entry},
@@ -27,6 +29,10 @@ use crate::{
 const UNKNOWN_LIFE: Duration = Duration::from_secs(3600);
 /// The same for an assertion, whose tokens live for five minutes as documented.
 const ASSERTED_LIFE: Duration = Duration::from_secs(300);
+
+/// How long a grant is held while the database does not take it. Within the deadline of whoever consented.
+const INSTALL_FOR: Duration = Duration::from_secs(10);
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// A credential that was proven, on its way into a connection.
 pub(crate) struct Proven {
@@ -56,17 +62,72 @@ impl Life {
 }
 
 impl Parts {
-    /// Stores a proven credential: as the first one of a new connection, or in the place of the one of its kind.
+    /// Stores a proven credential: as the first one of a new connection, or in the place of the one of its kind. What was
+    /// granted can be had only once: the database gets some time to take it.
     pub(crate) async fn install(
         &self,
-        mut connection: Connection,
+        connection: Connection,
         is_new: bool,
         proven: Proven,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
-        let replaced = self.generation_of(&connection, proven.kind).await?;
+        let is_grant = proven.kind != CredentialKind::ApiKey;
+        let until = Instant::now() + if is_grant { INSTALL_FOR } else { Duration::ZERO };
+        let replaced = self.generation_of(&connection, proven.kind).await;
+        let seen = replaced.as_ref().ok().copied();
+        let mut outcome = match replaced {
+            Ok(replaced) => self.installed_over(replaced, connection.clone(), is_new, &proven, ticket).await,
+            Err(fault) => Err(fault),
+        };
+        while let Err(Fault::Store(error)) = &outcome
+            && Instant::now() < until
+        {
+            let error: &(dyn std::error::Error + Send + Sync + 'static) = error;
+            tracing::warn!(connection = %connection.id, error, "what was granted could not be stored, trying again");
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            outcome = self.installed_again(seen, &connection, is_new, &proven, ticket).await;
+        }
+        outcome
+    }
+
+    /// After a failure, whose commit may have happened without its confirmation.
+    async fn installed_again(
+        &self,
+        seen: Option<Option<i64>>,
+        connection: &Connection,
+        is_new: bool,
+        proven: &Proven,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
+        let Some((present, versions)) = self.store.held(&connection.id).await? else {
+            return self.installed_over(None, connection.clone(), is_new, proven, ticket).await;
+        };
+        let version = versions.iter().find(|version| version.kind == proven.kind);
+        let is_in = version.is_some_and(|version| {
+            let secret = self.open(&present, version);
+            secret.is_ok_and(|secret| secret.access.expose_secret() == proven.secret.access.expose_secret())
+        });
+        if is_in {
+            self.present.forget(&present.id);
+            return Ok(present);
+        }
+        let replaced = version.map(|version| version.generation);
+        if seen.is_some_and(|seen| seen != replaced) || present.state == State::Disconnected {
+            return Err(Fault::Overtaken);
+        }
+        self.installed_over(replaced, present, is_new, proven, ticket).await
+    }
+
+    async fn installed_over(
+        &self,
+        replaced: Option<i64>,
+        mut connection: Connection,
+        is_new: bool,
+        proven: &Proven,
+        ticket: &Ticket,
+    ) -> Result<Connection, Fault> {
         for _ in 0..TRIES {
-            if let Some(installed) = self.installed(&connection, is_new, &proven, ticket).await? {
+            if let Some(installed) = self.installed(&connection, is_new, proven, ticket).await? {
                 return Ok(installed);
             }
             // Somebody wrote down what they saw meanwhile, which is no reason to consent again. Another credential is.

@@ -10,7 +10,7 @@ use tidemark_domain::connection::State;
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, corrupt, row, rows},
+    statement::{Row, corrupt, readable, row, rows},
     store::Store,
 };
 
@@ -119,7 +119,8 @@ impl Store {
             let state = row.parsed("state", State::parse)?;
             Ok((state.as_str(), row.count("count")?))
         };
-        rows.iter().map(counted).collect()
+        // Those of a newer version are counted by it.
+        Ok(readable(&rows, "connections", counted)?.into_iter().collect())
     }
 
     /// What the detector has not done.

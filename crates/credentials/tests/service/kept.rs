@@ -181,3 +181,28 @@ async fn an_orderly_stop_waits_for_renewals_under_way() {
     tokio::time::timeout(Duration::from_secs(20), renewals.finished()).await.unwrap();
     assert_eq!(world.version(&id, CredentialKind::Oauth).await.generation, 2);
 }
+
+/// The code of a consent works once: what it brought is stored when the database takes it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_survives_a_database_that_takes_no_writes_for_a_moment() {
+    let database = TestDatabase::postgres().await;
+    let world = World::on(&database.url()).await;
+    let existing = world.connected().await.id;
+    let (first, second) = (world.begin("").await.unwrap(), world.begin(&existing).await.unwrap());
+    refuse_versions(&database, "25006");
+    let tried =
+        async || world.simulator.oauth_secrets().iter().filter(|secret| secret.starts_with("access")).count();
+    let again = async {
+        until("both codes are spent", async || tried().await == 2).await;
+        sql(&database, "drop trigger refuse on credentials");
+    };
+    let (made, renewed, ()) =
+        tokio::join!(world.complete(&first, "acme"), world.complete(&second, "acme"), again);
+    let (made, renewed) = (made.unwrap(), renewed.unwrap());
+    assert_eq!(renewed.id, existing);
+    for id in [&made.id, &existing] {
+        assert!(world.version(id, CredentialKind::Oauth).await.proven_at.is_some());
+        assert!(world.token(id).await.is_ok());
+    }
+    assert_eq!(world.events(&made.id).await, ["connection.connected"], "once");
+}
