@@ -50,7 +50,7 @@ enum Command {
     Connections(connections::Args),
     /// Starts, follows and stops syncs, and sets how often a connection is synced.
     Sync(sync::Args),
-    /// Shows what died in the queues, sends it again or drops it.
+    /// Shows what died in the queues or cannot leave the outbox, sends it again or drops it.
     Queue(queue::Args),
     /// Asks every server for an answer and tells what to do where there is none.
     Doctor(doctor::Args),

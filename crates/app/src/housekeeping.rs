@@ -1,27 +1,42 @@
-//! Forgets messages that were sent or seen long ago, some at a time, so that nobody waits behind a long statement.
+//! Forgets what is kept no longer, table by table and some rows at a time, so that nobody waits behind a long statement.
 //!
-//! Any number of processes may do it: what one has deleted, the other does not find.
+//! Any number of processes may do it: what one has deleted, the other does not find. How long what is kept stands in
+//! `store/src/retention.rs`.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt as _;
 use tidemark_domain::Clock;
-use tidemark_runtime::Shutdown;
-use tidemark_store::Store;
+use tidemark_runtime::{Config, Shutdown};
+use tidemark_store::{Aging, Retention, Store};
 
 const EVERY: Duration = Duration::from_secs(3600);
 const BATCH: u64 = 1_000;
 const BETWEEN_BATCHES: Duration = Duration::from_millis(50);
 
+/// How long the configuration says that things are kept.
+pub(crate) fn retention(config: &Config) -> Retention {
+    Retention {
+        messages_days: config.events.keep_days,
+        links_days: config.retention.links_days,
+        invitations_days: config.retention.invitations_days,
+        history_days: config.retention.history_days,
+    }
+}
+
 /// Runs until the shutdown.
-pub(crate) async fn run(store: Store, keep_days: u32, clock: Arc<dyn Clock>, shutdown: Shutdown) {
+pub(crate) async fn run(store: Store, retention: Retention, clock: Arc<dyn Clock>, shutdown: Shutdown) {
     loop {
-        let before = clock.now() - TimeDelta::days(keep_days.into());
-        if let Err(error) = forget(&store, before, &shutdown).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "old messages not deleted, trying again later"
-            );
+        for aging in Aging::all() {
+            // A table that cannot be tidied keeps none of the others from it.
+            let forgetting = AssertUnwindSafe(forget(&store, aging, &retention, &*clock, &shutdown));
+            let error: Option<Box<dyn Error + Send + Sync>> = match forgetting.catch_unwind().await {
+                Ok(outcome) => outcome.err().map(Into::into),
+                Err(_) => Some("it crashed".into()),
+            };
+            if let Some(error) = error {
+                tracing::warn!(table = aging.table, %error, "old rows not deleted, trying again in an hour");
+            }
         }
         if !shutdown.pause(EVERY).await {
             return;
@@ -29,11 +44,16 @@ pub(crate) async fn run(store: Store, keep_days: u32, clock: Arc<dyn Clock>, shu
     }
 }
 
-async fn forget(store: &Store, before: DateTime<Utc>, shutdown: &Shutdown) -> tidemark_store::Result<()> {
+async fn forget(
+    store: &Store,
+    aging: Aging,
+    retention: &Retention,
+    clock: &dyn Clock,
+    shutdown: &Shutdown,
+) -> tidemark_store::Result<()> {
     loop {
-        let sent = store.delete_sent_before(before, BATCH).await?;
-        let seen = store.delete_seen_before(before, BATCH).await?;
-        if sent.max(seen) < BATCH || !shutdown.pause(BETWEEN_BATCHES).await {
+        let deleted = store.forget_old(aging, clock.now(), retention, BATCH).await?;
+        if deleted < BATCH || !shutdown.pause(BETWEEN_BATCHES).await {
             return Ok(());
         }
     }

@@ -206,7 +206,7 @@ pub(crate) async fn start(
             Ok(())
         });
         let events = &config.events;
-        let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone(), events.keep_days);
+        let settings = SubscriptionSettings::new(events.trusted_webhook_hosts.clone());
         let subscriptions = SubscriptionService::new(&service, settings, shutdown.clone());
         server = server.with(subscriptions.events_server()).with(subscriptions.webhooks_server());
         tasks.spawn(async move {
@@ -264,12 +264,15 @@ pub(crate) async fn start(
         written.drained().await;
         Ok(served?)
     });
-    let (swept, keep, times, until) =
-        (store.clone(), config.events.keep_days, Arc::clone(&clock), shutdown.clone());
-    tasks.spawn(async move {
-        housekeeping::run(swept, keep, times, until).await;
-        Ok(())
-    });
+    // Only the credential service may delete from every table.
+    if roles.credentials {
+        let (swept, keep) = (store.clone(), housekeeping::retention(config));
+        let (times, until) = (Arc::clone(&clock), shutdown.clone());
+        tasks.spawn(async move {
+            housekeeping::run(swept, keep, times, until).await;
+            Ok(())
+        });
+    }
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay::run(store, bus, clock, shutdown).await;

@@ -108,6 +108,7 @@ impl Vitals {
         let (store, now) = (&self.store, self.clock.now());
         let unsent = store.unsent().await?;
         metrics::bus::unsent(unsent.count, age(now, unsent.oldest));
+        metrics::bus::set_aside(store.dead_outgoing().await?.count);
         if self.roles.releases_secrets() {
             let known = store.connections_by_state().await?;
             for state in State::ALL {

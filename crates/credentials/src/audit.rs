@@ -2,7 +2,7 @@
 //!
 //! Each entry's HMAC covers the entry and the one before it, so that nobody without the key can alter, insert or drop
 //! one unnoticed; the ends of the chains can be kept elsewhere (`tidemark audit head`), so that even the owner of the
-//! key cannot shorten one.
+//! key cannot shorten one. Old entries may be pruned before such an end ([`prune`]): the chain itself records it.
 //!
 //! An effect on the database has its entry in its own transaction ([`Audit::append`]). A release has no transaction: it
 //! is answered when the writer has taken its entry over ([`Audit::entrust`]), some tens of milliseconds before the entry
@@ -14,6 +14,7 @@
 
 mod chain;
 mod check;
+mod prune;
 mod repeats;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use writer::{Health, Task};
 
 pub use chain::{AuditKey, InvalidAuditKey};
 pub use check::{Anchor, Broken, Checked, anchors, verify};
+pub use prune::{NotPruned, Pruned, prune};
 
 /// The chain of what belongs to no organization.
 pub const PLATFORM: &str = "platform";
@@ -76,6 +78,8 @@ pub enum Action {
     RevokeToken,
     /// Secrets were sealed again with another key.
     RotateKeys,
+    /// Entries of this chain that were old were deleted, up to one that is kept.
+    Prune,
 }
 
 impl Action {
@@ -97,6 +101,7 @@ impl Action {
             Self::CreateToken => "token.create",
             Self::RevokeToken => "token.revoke",
             Self::RotateKeys => "keys.rotate",
+            Self::Prune => "audit.prune",
         }
     }
 }

@@ -17,7 +17,6 @@ mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use tidemark_rpc::{
     connections::{
         events_service_server::EventsServiceServer, webhooks_service_server::WebhooksServiceServer,
@@ -39,8 +38,6 @@ const MOST_STREAMS: usize = 1_000;
 pub struct Settings {
     /// Hosts that webhooks may be sent to although they have a private address or no TLS.
     pub trusted_hosts: Vec<String>,
-    /// How long events and deliveries are kept.
-    pub keep: TimeDelta,
     /// How often new events and due deliveries are looked for.
     pub poll: Duration,
     /// After how long without an event a stream says that it lives.
@@ -49,13 +46,8 @@ pub struct Settings {
 
 impl Settings {
     /// The usual settings.
-    pub fn new(trusted_hosts: Vec<String>, keep_days: u32) -> Self {
-        Self {
-            trusted_hosts,
-            keep: TimeDelta::days(keep_days.into()),
-            poll: Duration::from_millis(200),
-            heartbeat: Duration::from_secs(10),
-        }
+    pub fn new(trusted_hosts: Vec<String>) -> Self {
+        Self { trusted_hosts, poll: Duration::from_millis(200), heartbeat: Duration::from_secs(10) }
     }
 }
 
@@ -104,16 +96,10 @@ impl SubscriptionService {
             .max_encoding_message_size(SEND_LIMIT)
     }
 
-    /// Works until the shutdown: gives events their positions, sends webhooks, forgets what is old. Attempts in hand are
+    /// Works until the shutdown: gives events their positions, sends webhooks. Attempts in hand are
     /// brought to their end.
     pub async fn run(&self) {
-        let work = async {
-            tokio::join!(
-                feeder::feed(&self.0),
-                feeder::forget(&self.0),
-                dispatcher::dispatch(Arc::clone(&self.0)),
-            )
-        };
+        let work = async { tokio::join!(feeder::feed(&self.0), dispatcher::dispatch(Arc::clone(&self.0))) };
         self.0.shutdown.hard().run_until_cancelled(work).await;
     }
 }

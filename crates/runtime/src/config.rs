@@ -44,6 +44,8 @@ pub struct Config {
     pub aggregator: Aggregator,
     /// Events and those who receive them.
     pub events: Events,
+    /// How long things are kept after their end.
+    pub retention: Retention,
     /// The vendor.
     pub productboard: Productboard,
     /// The application registered with the vendor, if there is one.
@@ -207,6 +209,17 @@ pub struct Events {
     pub keep_days: u32,
     /// Hosts that webhooks may be sent to although they have a private address or no TLS.
     pub trusted_webhook_hosts: Vec<String>,
+}
+
+/// How long things are kept after their end.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Links and sessions of people.
+    pub links_days: u32,
+    /// Invitations, with the names and addresses in them.
+    pub invitations_days: u32,
+    /// What happened: runs, alerts, interruptions, revoked tokens, connections whose facts were deleted.
+    pub history_days: u32,
 }
 
 /// The vendor.
@@ -383,6 +396,12 @@ impl Config {
                 // Webhooks are tried for more than three days.
                 keep_days: read.number("events.keep_days", 5..=3_650),
                 trusted_webhook_hosts: read.list("webhooks.trusted_hosts"),
+            },
+            retention: Retention {
+                links_days: read.number("retention.links_days", 1..=3_650),
+                invitations_days: read.number("retention.invitations_days", 1..=3_650),
+                // The newest alerts and runs are what the console shows.
+                history_days: read.number("retention.history_days", 30..=3_650),
             },
             productboard: Productboard {
                 us_url: read.url("productboard.us_url", &["https", "http"]),

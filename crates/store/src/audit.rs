@@ -12,7 +12,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::{
     dialect,
     error::Result,
-    statement::{Row, Table, execute, int, rows},
+    statement::{Row, Table, delete_some, execute, int, row, rows},
     store::{Store, Tx},
 };
 
@@ -146,6 +146,20 @@ impl Tx {
 }
 
 impl Store {
+    /// The first entry of a chain that was written at that instant or later, where there is one.
+    pub async fn first_audit_since(&self, chain: &str, since: DateTime<Utc>) -> Result<Option<i64>> {
+        let sql = "select min(sequence) as first from audit where organization = $1 and at >= $2";
+        let found = row(&self.db, "read the audit log", sql, [chain.into(), since.into()]).await?;
+        found.map_or(Ok(None), |row| row.get("first"))
+    }
+
+    /// Deletes at most `limit` entries of a chain that stand before another; gives how many. The next check of the chain
+    /// shows it, unless the chain itself says that it was done (`audit prune`).
+    pub async fn prune_audit(&self, chain: &str, before: i64, limit: u64) -> Result<u64> {
+        let old = ("audit", "organization = $1 and sequence < $2");
+        delete_some(&self.db, "prune the audit log", old, [chain.into(), before.into()], limit).await
+    }
+
     /// The heads of all chains, by name.
     pub async fn audit_heads(&self) -> Result<Vec<AuditHead>> {
         let sql = "select organization, sequence, hash from audit_heads order by organization";

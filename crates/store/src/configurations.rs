@@ -8,7 +8,7 @@ use tidemark_domain::id::ConnectionId;
 use crate::{
     error::Result,
     runs::Effect,
-    statement::{Table, execute, rows},
+    statement::{Table, execute, placeholders, rows},
     store::{Store, Tx},
 };
 
@@ -17,6 +17,9 @@ const CONFIGURATIONS: Table<'static> = Table {
     key: 3,
     columns: Cow::Borrowed(&["connection_id", "family", "kind", "document"]),
 };
+
+/// Pairs that one statement deletes.
+const DELETED_AT_ONCE: usize = 200;
 
 /// The configuration of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +57,24 @@ impl Tx {
         let all: BTreeMap<_, _> =
             all.iter().map(|it| ((it.family.as_str(), it.kind.as_str()), it.document.as_str())).collect();
         let sql = "select family, kind from configurations where connection_id = $1";
+        let mut gone = Vec::new();
         for row in rows(&self.tx, "read configurations", sql, [connection.as_str().into()]).await? {
             let (family, kind): (String, String) = (row.get("family")?, row.get("kind")?);
             if !all.contains_key(&(family.as_str(), kind.as_str())) {
-                let sql = "delete from configurations where connection_id = $1 and family = $2 and kind = $3";
-                let values = [connection.as_str().into(), family.into(), kind.into()];
-                effect.removed += execute(&self.tx, "delete a configuration", sql, values).await?;
+                gone.extend([Value::from(family), kind.into()]);
             }
+        }
+        for gone in gone.chunks(2 * DELETED_AT_ONCE) {
+            let pairs: Vec<_> =
+                (0..gone.len() / 2).map(|at| format!("({})", placeholders(2 + at * 2, 2))).collect();
+            // As rows of values, since SQLite knows no list of tuples.
+            let sql = format!(
+                "delete from configurations where connection_id = $1 and (family, kind) in (values {})",
+                pairs.join(", ")
+            );
+            let values = std::iter::once(connection.as_str().into()).chain(gone.iter().cloned());
+            let values: Vec<_> = values.collect();
+            effect.removed += execute(&self.tx, "delete configurations", sql, values).await?;
         }
         let count = all.len() as u64;
         let rows = all.into_iter().map(|((family, kind), document)| -> Vec<Value> {

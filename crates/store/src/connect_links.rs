@@ -131,13 +131,6 @@ impl Store {
         let row = row(&self.db, "read a connect session", sql, values).await?;
         row.as_ref().map(ConnectLink::read).transpose()
     }
-
-    /// Forgets links that ended before that instant.
-    pub async fn delete_connect_links_before(&self, before: DateTime<Utc>) -> Result<u64> {
-        let sql = "delete from connect_links where expires_at < $1
-            and (session_expires_at is null or session_expires_at < $1)";
-        execute(&self.db, "delete old connect links", sql, [before.into()]).await
-    }
 }
 
 impl Tx {

@@ -144,13 +144,6 @@ impl Store {
         let values = [session_hash.to_vec().into(), now.into()];
         execute(&self.db, "end a console session", sql, values).await.map(drop)
     }
-
-    /// Forgets links and sessions that ended before that instant.
-    pub async fn delete_console_sessions_before(&self, before: DateTime<Utc>) -> Result<u64> {
-        let sql = "delete from console_sessions where expires_at < $1
-            and (session_expires_at is null or session_expires_at < $1)";
-        execute(&self.db, "delete old console sessions", sql, [before.into()]).await
-    }
 }
 
 impl Tx {

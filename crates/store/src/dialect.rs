@@ -24,7 +24,7 @@ use crate::{
     vitals::Pool,
 };
 
-pub(crate) use bulk::{insert, insert_size, tuple, update, update_size, upsert_size};
+pub(crate) use bulk::{delete_some, few_rows, insert, insert_size, tuple, update, update_size, upsert_size};
 
 /// How long a caller waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -250,6 +250,15 @@ pub(crate) fn read_ids(backend: DbBackend, row: &Row, place: usize) -> Result<Ve
 /// How a claiming `select` passes by rows that another claimer holds; SQLite has no second claimer.
 pub(crate) fn skip_locked(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Postgres { "for update skip locked" } else { "" }
+}
+
+/// What an insert of `$1` in its place of order takes its row from: the writers of one key wait for each other's commit,
+/// before the row has its id. On SQLite, all writers do.
+pub(crate) fn in_order(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "pg_advisory_xact_lock(hashtextextended($1, 0)) as place",
+        _ => "(select 1) as place",
+    }
 }
 
 /// How a `select` keeps its rows for itself until the end of the transaction; on SQLite, a transaction keeps everything.

@@ -2,21 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    error::Result,
-    statement::{execute, int},
-    store::{Store, Tx},
-};
-
-impl Store {
-    /// Forgets some of the messages that were seen before that instant; tells how many. One that comes again after that
-    /// would count as new: keep them longer than any broker keeps a message.
-    pub async fn delete_seen_before(&self, before: DateTime<Utc>, limit: u64) -> Result<u64> {
-        let sql = "delete from inbox where (consumer, message_id) in (
-            select consumer, message_id from inbox where seen_at < $1 order by seen_at limit $2)";
-        execute(&self.db, "delete seen messages", sql, [before.into(), int(limit)]).await
-    }
-}
+use crate::{error::Result, statement::execute, store::Tx};
 
 impl Tx {
     /// Whether this consumer sees the message for the first time. To be asked in the transaction of the effect: if

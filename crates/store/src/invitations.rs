@@ -167,18 +167,6 @@ impl Store {
         let rows = rows(&self.db, "list overdue invitations", sql, values).await?;
         readable(&rows, "invitations", |row| row.parsed("id", |text| text.parse().ok()))
     }
-
-    /// Forgets the links of invitations that ended before that instant, and the counts of earlier days.
-    pub async fn delete_ended_tokens(&self, before: DateTime<Utc>) -> Result<u64> {
-        let sql = format!(
-            "delete from invitation_tokens where invitation_id in
-                 (select id from invitations where not ({OPEN}) and updated_at < $1)"
-        );
-        let deleted = execute(&self.db, "delete links of ended invitations", sql, [before.into()]).await?;
-        let sql = "delete from invitation_quotas where day < $1";
-        execute(&self.db, "delete old counts", sql, [before.date_naive().into()]).await?;
-        Ok(deleted)
-    }
 }
 
 impl Tx {

@@ -1,12 +1,15 @@
 //! The outbox: messages are written in the transaction of their cause and published by a relay afterwards.
 //!
-//! Invariant: of one ordering key only the oldest unsent message can be claimed, so that a connection's messages leave
-//! in the order in which they were written, however many relays there are.
+//! Invariant: a connection's messages leave in the order of their commits, however many writers and relays there are. Who
+//! writes a message holds its ordering key until the end of the transaction, so that ids of one key are committed in their
+//! order (over all keys they are not: see `feed`); and of one key only the oldest message that waits can be claimed. A
+//! message that is set aside (`dead_at`) waits no more, and one of a kind that this version does not know is left to one
+//! that does: neither holds up its key.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait as _, Value};
 use tidemark_domain::{event::Event, id::ConnectionId};
 use tidemark_runtime::trace;
 
@@ -42,6 +45,9 @@ impl OutgoingKind {
     }
 }
 
+/// What waits to be sent by this version.
+pub(crate) const WAITING: &str = "sent_at is null and dead_at is null and kind in ('command', 'event')";
+
 /// A message that waits to be published, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -59,6 +65,48 @@ pub struct Outgoing {
     pub body: Vec<u8>,
     /// The trace that it belongs to, as a W3C `traceparent`.
     pub traceparent: Option<String>,
+    /// How often the broker refused it.
+    pub attempts: u32,
+}
+
+const COLUMNS: &str = "id, message_id, ordering_key, kind, name, body, traceparent, attempts";
+
+/// A message that the broker did not take, through no fault of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedMessage {
+    /// Which one.
+    pub id: i64,
+    /// Why, in a word.
+    pub failure: &'static str,
+    /// When it is tried again; nothing sets it aside.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+/// A message that does not leave as it should, for operators. Its content is left out: it may be large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StuckMessage {
+    /// Its place in the order.
+    pub id: i64,
+    /// Its id on the bus.
+    pub message_id: String,
+    /// Whose order it is in: the connection's id.
+    pub ordering_key: String,
+    /// `command`, `event`, or what another version calls it.
+    pub kind: String,
+    /// The routing key.
+    pub name: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// How often the broker refused it.
+    pub attempts: u32,
+    /// Why, the last time.
+    pub failure: Option<String>,
+    /// When it is tried again.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Since when it is set aside.
+    pub dead_at: Option<DateTime<Utc>>,
 }
 
 impl Outgoing {
@@ -71,38 +119,108 @@ impl Outgoing {
             name: row.get("name")?,
             body: row.get("body")?,
             traceparent: row.get("traceparent")?,
+            attempts: row.count("attempts")?,
+        })
+    }
+}
+
+impl StuckMessage {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            message_id: row.get("message_id")?,
+            ordering_key: row.get("ordering_key")?,
+            kind: row.get("kind")?,
+            name: row.get("name")?,
+            size: row.count("size")?,
+            created_at: row.get("created_at")?,
+            attempts: row.count("attempts")?,
+            failure: row.get("failure")?,
+            next_attempt_at: row.get("next_attempt_at")?,
+            dead_at: row.get("dead_at")?,
         })
     }
 }
 
 impl Store {
-    /// Claims messages for `claim_for`: of each ordering key the oldest unsent one, unless it is claimed. Whoever does
-    /// not mark them sent in time loses the claim, and they go out again.
+    /// Claims messages for `claim_for`: of each ordering key the oldest one that waits, unless it is claimed or its next
+    /// attempt is not due. Whoever does not mark them sent in time loses the claim, and they go out again. A row that
+    /// cannot be read is set aside.
     pub async fn claim_outgoing(
         &self,
         now: DateTime<Utc>,
         limit: u64,
         claim_for: Duration,
     ) -> Result<Vec<Outgoing>> {
-        // `materialized`: a planner that repeats the inner query would lock more rows than the limit.
+        // Heads by one pass over what waits, not by a join of the table with itself, which has no sure plan without
+        // statistics. `materialized`: a planner that repeats the inner query would lock more rows than the limit.
         let sql = format!(
-            "with due as materialized (
+            "with heads as materialized (
+                select min(id) as head_id from outbox where {WAITING} group by ordering_key),
+            due as materialized (
                 select o.id as due_id from outbox o
-                where o.sent_at is null and (o.claimed_until is null or o.claimed_until <= $1)
-                    and not exists (
-                        select 1 from outbox earlier
-                        where earlier.ordering_key = o.ordering_key and earlier.sent_at is null
-                            and earlier.id < o.id)
+                where o.id in (select head_id from heads) and o.sent_at is null and o.dead_at is null
+                    and (o.claimed_until is null or o.claimed_until <= $1)
+                    and (o.next_attempt_at is null or o.next_attempt_at <= $1)
                 order by o.id limit $2 {})
             update outbox set claimed_until = $3 from due where outbox.id = due.due_id
-            returning id, message_id, ordering_key, kind, name, body, traceparent",
+            returning {COLUMNS}",
             dialect::skip_locked(self.db.get_database_backend()),
         );
         let values = [now.into(), int(limit), (now + claim_for).into()];
-        let rows = rows(&self.db, "claim outgoing messages", sql, values).await?;
-        let mut claimed = rows.iter().map(Outgoing::read).collect::<Result<Vec<_>>>()?;
+        let (mut claimed, mut unread) = (Vec::new(), Vec::new());
+        for row in rows(&self.db, "claim outgoing messages", sql, values).await? {
+            match Outgoing::read(&row) {
+                Ok(outgoing) => claimed.push(outgoing),
+                Err(_) => {
+                    let id = row.get("id")?;
+                    unread.push(RefusedMessage { id, failure: "unreadable", next_attempt_at: None });
+                }
+            }
+        }
+        self.refuse_outgoing(&unread, now).await?;
         claimed.sort_by_key(|outgoing| outgoing.id);
         Ok(claimed)
+    }
+
+    /// Writes down that messages were refused: each waits for its next attempt, or is set aside.
+    pub async fn refuse_outgoing(&self, refused: &[RefusedMessage], now: DateTime<Utc>) -> Result<()> {
+        for message in refused {
+            let sql =
+                "update outbox set attempts = attempts + 1, failure = $2, next_attempt_at = $3, dead_at = $4,
+                    claimed_until = null
+                where id = $1 and sent_at is null";
+            let dead_at = message.next_attempt_at.is_none().then_some(now);
+            let values =
+                [message.id.into(), message.failure.into(), message.next_attempt_at.into(), dead_at.into()];
+            execute(&self.db, "write down that a message was refused", sql, values).await?;
+        }
+        Ok(())
+    }
+
+    /// Messages that were refused, are set aside, or are of a kind that this version does not know; the oldest first.
+    pub async fn stuck_outgoing(&self, limit: u64) -> Result<Vec<StuckMessage>> {
+        let sql = "select id, message_id, ordering_key, kind, name, cast(length(body) as bigint) as size, created_at,
+                attempts, failure, next_attempt_at, dead_at
+            from outbox
+            where sent_at is null and (attempts > 0 or dead_at is not null or kind not in ('command', 'event'))
+            order by id limit $1";
+        let rows = rows(&self.db, "list stuck messages", sql, [int(limit)]).await?;
+        rows.iter().map(StuckMessage::read).collect()
+    }
+
+    /// Lets an unsent message leave at once, as if it were new; `false` where there is none of that id.
+    pub async fn retry_outgoing(&self, id: i64) -> Result<bool> {
+        let sql = "update outbox
+            set attempts = 0, failure = null, next_attempt_at = null, dead_at = null, claimed_until = null
+            where id = $1 and sent_at is null";
+        Ok(execute(&self.db, "retry a message", sql, [id.into()]).await? == 1)
+    }
+
+    /// Throws an unsent message away; `false` where there is none of that id.
+    pub async fn drop_outgoing(&self, id: i64) -> Result<bool> {
+        let sql = "delete from outbox where id = $1 and sent_at is null";
+        Ok(execute(&self.db, "drop a message", sql, [id.into()]).await? == 1)
     }
 
     /// Remembers that the broker has these messages.
@@ -126,13 +244,6 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets some of the messages that were sent before that instant; tells how many.
-    pub async fn delete_sent_before(&self, before: DateTime<Utc>, limit: u64) -> Result<u64> {
-        let sql = "delete from outbox where id in (
-            select id from outbox where sent_at is not null and sent_at < $1 order by sent_at limit $2)";
-        execute(&self.db, "delete sent messages", sql, [before.into(), int(limit)]).await
-    }
-
     /// The trace of the newest command of that name to go on with a connection, where it has one.
     pub async fn trace_of(&self, connection: &ConnectionId, command: &str) -> Result<Option<String>> {
         let sql = "select traceparent from outbox where ordering_key = $1 and kind = 'command' and name = $2
@@ -143,8 +254,7 @@ impl Store {
 
     /// A connection's messages, sent ones too, in order; for operators and tests.
     pub async fn outgoing_of(&self, connection: &ConnectionId) -> Result<Vec<Outgoing>> {
-        let sql = "select id, message_id, ordering_key, kind, name, body, traceparent from outbox
-            where ordering_key = $1 order by id";
+        let sql = format!("select {COLUMNS} from outbox where ordering_key = $1 order by id");
         let rows = rows(&self.db, "list messages", sql, [connection.as_str().into()]).await?;
         rows.iter().map(Outgoing::read).collect()
     }
@@ -153,9 +263,10 @@ impl Store {
 impl Tx {
     /// Announces an event, if this transaction commits: on the bus, and in the feed.
     pub async fn emit(&self, event: &Event) -> Result<()> {
-        self.feed(event).await?;
         let (id, key) = (event.id.as_str(), event.connection_id.as_str());
-        self.enqueue(OutgoingKind::Event, id, key, event.data.kind(), event.encode(), event.time).await
+        self.enqueue(OutgoingKind::Event, id, key, event.data.kind(), event.encode(), event.time).await?;
+        // Afterwards: while the key is held, the feed has the events of a connection in the same order.
+        self.feed(event).await
     }
 
     /// Sends a command, if this transaction commits.
@@ -179,12 +290,15 @@ impl Tx {
         body: Vec<u8>,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let sql = "insert into outbox (kind, message_id, ordering_key, name, body, created_at, traceparent)
-            values ($1, $2, $3, $4, $5, $6, $7)";
+        let sql = format!(
+            "insert into outbox (ordering_key, kind, message_id, name, body, created_at, traceparent)
+            select $1, $2, $3, $4, $5, $6, $7 from {}",
+            dialect::in_order(self.tx.get_database_backend())
+        );
         let values: [Value; 7] = [
+            ordering_key.into(),
             kind.as_str().into(),
             message_id.into(),
-            ordering_key.into(),
             name.into(),
             body.into(),
             now.into(),

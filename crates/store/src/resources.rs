@@ -2,17 +2,20 @@
 //!
 //! Invariant: a tombstone is set only against a whole list (`listings`), and goes when its row is received again.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 use tidemark_domain::{id::ConnectionId, stream::Stream};
 use uuid::Uuid;
 
 use crate::{
     error::Result,
     runs::Effect,
-    statement::{Row, Table, count, execute, int, rows},
+    statement::{Row, Table, count, execute, int, placeholders, rows},
     store::{Store, Tx},
 };
 
@@ -37,10 +40,9 @@ const RESOURCES: Table<'static> = Table {
     ]),
 };
 
-/// What the list that is being read has had, beside what is known.
-const LISTED: &str = "left join listed l on l.connection_id = r.connection_id and l.stream = r.stream
-        and l.resource_id = r.resource_id
-    where r.connection_id = $1 and r.stream = $2 and r.deleted_at is null";
+/// Known ids that are compared with a list at once, and ids per statement.
+const COMPARED_AT_ONCE: u64 = 2_000;
+const BURIED_AT_ONCE: u64 = 1_000;
 
 /// An entity or a note.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,10 +165,17 @@ impl Store {
 
     /// What the list that was read does not have, by type.
     pub async fn missing(&self, connection: &ConnectionId, stream: Stream) -> Result<Vec<Missing>> {
-        let sql = format!(
-            "select r.kind, count(*) as known, count(*) - count(l.resource_id) as missing
-            from resources r {LISTED} group by r.kind order by r.kind"
-        );
+        // No join: of tables without statistics PostgreSQL expects one row of a connection's stream, and compares each
+        // row with each. A union is read once, whatever is expected.
+        let sql = "select kind, count(*) as known, count(case when listed = 0 then 1 end) as missing from (
+                select max(kind) as kind, max(known) as known, max(listed) as listed from (
+                    select resource_id, kind, 1 as known, 0 as listed from resources
+                        where connection_id = $1 and stream = $2 and deleted_at is null
+                    union all
+                    select resource_id, cast(null as text), 0, 1 from listed
+                        where connection_id = $1 and stream = $2) as either_row
+                group by resource_id) as either
+            where known = 1 group by kind order by kind";
         let values = [connection.as_str().into(), stream.as_str().into()];
         let rows = rows(&self.db, "compare a list", sql, values).await?;
         let read = |row: &Row| {
@@ -184,16 +193,61 @@ impl Store {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<(Uuid, String)>> {
-        let start = if after.is_some() { "and r.resource_id > $4" } else { "" };
-        let sql = format!(
-            "select r.resource_id, r.kind from resources r {LISTED} and l.resource_id is null {start}
-            order by r.resource_id limit $3"
-        );
-        let values = [connection.as_str().into(), stream.as_str().into(), int(limit)];
-        let values = values.into_iter().chain(after.map(Value::from));
-        let rows = rows(&self.db, "compare a list", sql, values).await?;
-        rows.iter().map(|row| Ok((row.get("resource_id")?, row.get("kind")?))).collect()
+        missing_after(&self.db, connection, stream, after, limit).await
     }
+}
+
+/// A page of what a list does not have: known ids and listed ids are both read in the order of their keys, and compared
+/// here. As one statement it would be a join, which without statistics may compare each with each.
+async fn missing_after(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    stream: Stream,
+    mut after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<(Uuid, String)>> {
+    let (mut missing, mut size) = (Vec::new(), limit.min(COMPARED_AT_ONCE));
+    while (missing.len() as u64) < limit {
+        let known = known_after(db, connection, stream, after, size).await?;
+        let (Some((first, _)), Some((last, _))) = (known.first(), known.last()) else { break };
+        let listed = listed_between(db, connection, stream, (*first, *last)).await?;
+        after = Some(*last);
+        missing.extend(known.into_iter().filter(|(id, _)| !listed.contains(id)));
+        size = (size * 2).min(COMPARED_AT_ONCE);
+    }
+    missing.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(missing)
+}
+
+async fn known_after(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    stream: Stream,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<(Uuid, String)>> {
+    let beyond = if after.is_some() { ">" } else { ">=" };
+    let sql = format!(
+        "select resource_id, kind from resources
+        where connection_id = $1 and stream = $2 and resource_id {beyond} $3 and deleted_at is null
+        order by resource_id limit $4"
+    );
+    let after = after.unwrap_or(Uuid::nil());
+    let values = [connection.as_str().into(), stream.as_str().into(), after.into(), int(limit)];
+    let rows = rows(db, "compare a list", sql, values).await?;
+    rows.iter().map(|row| Ok((row.get("resource_id")?, row.get("kind")?))).collect()
+}
+
+async fn listed_between(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    stream: Stream,
+    (first, last): (Uuid, Uuid),
+) -> Result<HashSet<Uuid>> {
+    let sql = "select resource_id from listed
+        where connection_id = $1 and stream = $2 and resource_id between $3 and $4";
+    let values = [connection.as_str().into(), stream.as_str().into(), first.into(), last.into()];
+    rows(db, "compare a list", sql, values).await?.iter().map(|row| row.get("resource_id")).collect()
 }
 
 impl Tx {
@@ -219,11 +273,23 @@ impl Tx {
         stream: Stream,
         now: DateTime<Utc>,
     ) -> Result<u64> {
-        let sql = "update resources set deleted_at = $3
-            where connection_id = $1 and stream = $2 and deleted_at is null and not exists (
-                select 1 from listed l where l.connection_id = resources.connection_id
-                    and l.stream = resources.stream and l.resource_id = resources.resource_id)";
-        let values = [connection.as_str().into(), stream.as_str().into(), now.into()];
-        execute(&self.tx, "set tombstones", sql, values).await
+        let (mut buried, mut after) = (0, None);
+        loop {
+            let missing = missing_after(&self.tx, connection, stream, after, BURIED_AT_ONCE).await?;
+            let (Some((first, _)), Some((last, _))) = (missing.first(), missing.last()) else {
+                return Ok(buried);
+            };
+            // The range keeps the statement to these rows of the key, whichever index is taken for the rest.
+            let sql = format!(
+                "update resources set deleted_at = $3 where connection_id = $1 and stream = $2
+                    and resource_id between $4 and $5 and resource_id in ({}) and deleted_at is null",
+                placeholders(6, missing.len())
+            );
+            let key = [connection.as_str().into(), stream.as_str().into(), now.into()];
+            let values = key.into_iter().chain([Value::from(*first), Value::from(*last)]);
+            let values = values.chain(missing.iter().map(|(id, _)| Value::from(*id)));
+            buried += execute(&self.tx, "set tombstones", sql, values.collect::<Vec<_>>()).await?;
+            after = Some(*last);
+        }
     }
 }

@@ -38,8 +38,10 @@ grant select, insert, update, delete on
     to tidemark_credentials;
 -- It breaks the fence of a workspace that is disconnected: whoever still syncs it writes no more.
 grant select, insert, update on fences to tidemark_credentials;
--- It deletes the facts of whoever asks for that.
+-- It deletes the facts of a workspace whose owner asks for that, and what is kept no longer (retention.rs).
+grant delete on fences, service_tokens to tidemark_credentials;
 grant select, delete on
+    runs, run_streams, schedules,
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
     stream_marks, listings, listed, schema_drift, data_flags, sync_options, rollup_marks, rollup_team_marks,
     rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats, recommendations, acceptances,

@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use chrono::NaiveDate;
@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     marks,
     runs::Effect,
-    statement::{Row, Table, count, execute, row, rows},
+    statement::{Row, Table, count, delete_these, row, rows},
     store::{Store, Tx},
 };
 
@@ -83,6 +83,14 @@ pub struct TeamRoster {
     pub members: Vec<Uuid>,
 }
 
+/// How each member of a connection stands now. By one pass over the versions: a join of the table with itself has no sure
+/// plan while it has no statistics.
+const LATEST: &str = "select member_id, valid_from, role, disabled, pending from (
+        select member_id, valid_from, role, disabled, pending,
+            row_number() over (partition by member_id order by valid_from desc) as place
+        from member_versions where connection_id = $1) as placed
+    where place = 1";
+
 /// The columns `role`, `disabled`, `pending` of a version.
 pub(crate) fn read_standing(row: &Row) -> Result<Option<Standing>> {
     let role: Option<String> = row.get("role")?;
@@ -141,11 +149,7 @@ fn from(known: Option<&Known>, valid_from: NaiveDate) -> NaiveDate {
 impl Store {
     /// How many members are on the list now, disabled and pending ones included.
     pub async fn member_count(&self, connection: &ConnectionId) -> Result<u64> {
-        let sql = "select count(*) as count from member_versions v
-            where v.connection_id = $1 and v.role is not null and not exists (
-                select 1 from member_versions later
-                where later.connection_id = v.connection_id and later.member_id = v.member_id
-                    and later.valid_from > v.valid_from)";
+        let sql = format!("select count(*) as count from ({LATEST}) as latest where role is not null");
         count(&self.db, "count members", sql, [connection.as_str().into()]).await
     }
 }
@@ -163,11 +167,7 @@ pub(crate) async fn roster_start(
 impl Store {
     /// The members who are on the list now, disabled and pending ones included.
     pub async fn member_ids(&self, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
-        let sql = "select v.member_id from member_versions v
-            where v.connection_id = $1 and v.role is not null and not exists (
-                select 1 from member_versions later
-                where later.connection_id = v.connection_id and later.member_id = v.member_id
-                    and later.valid_from > v.valid_from)";
+        let sql = format!("select member_id from ({LATEST}) as latest where role is not null");
         let rows = rows(&self.db, "list members", sql, [connection.as_str().into()]).await?;
         rows.iter().map(|row| row.get("member_id")).collect()
     }
@@ -233,24 +233,20 @@ impl Tx {
     }
 
     async fn known_members(&self, connection: &ConnectionId) -> Result<BTreeMap<Uuid, Known>> {
-        let sql = "select m.member_id, m.name, m.email, v.valid_from, v.role, v.disabled, v.pending
-            from members m
-            join member_versions v on v.connection_id = m.connection_id and v.member_id = m.member_id
-                and v.valid_from = (
-                    select max(latest.valid_from) from member_versions latest
-                    where latest.connection_id = m.connection_id and latest.member_id = m.member_id)
-            where m.connection_id = $1";
+        let sql = format!("select member_id, valid_from, role, disabled, pending from ({LATEST}) as latest");
+        let mut latest = HashMap::new();
+        for row in rows(&self.tx, "read the roster", sql, [connection.as_str().into()]).await? {
+            let standing: (NaiveDate, _) = (row.get("valid_from")?, read_standing(&row)?);
+            latest.insert(row.get::<Uuid>("member_id")?, standing);
+        }
+        let sql = "select member_id, name, email from members where connection_id = $1";
         let rows = rows(&self.tx, "read the roster", sql, [connection.as_str().into()]).await?;
         let known = rows.iter().map(|row| {
-            let known = Known {
-                name: row.get("name")?,
-                email: row.get("email")?,
-                valid_from: row.get("valid_from")?,
-                standing: read_standing(row)?,
-            };
-            Ok((row.get("member_id")?, known))
+            let id = row.get("member_id")?;
+            let Some((valid_from, standing)) = latest.remove(&id) else { return Ok(None) };
+            Ok(Some((id, Known { name: row.get("name")?, email: row.get("email")?, valid_from, standing })))
         });
-        known.collect()
+        known.filter_map(Result::transpose).collect()
     }
 
     /// Puts these teams in the place of all the connection has. Whether the list is believable is for the caller to say.
@@ -286,27 +282,28 @@ impl Tx {
         teams: &BTreeMap<Uuid, &TeamRoster>,
         members: &BTreeSet<(Uuid, Uuid)>,
     ) -> Result<(u64, BTreeSet<Uuid>)> {
-        let (mut removed, mut changed) = (0, BTreeSet::new());
+        let id = Value::from(connection.as_str());
+        let mut left: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
         let sql = "select team_id, member_id from team_members where connection_id = $1";
-        for row in rows(&self.tx, "read team members", sql, [connection.as_str().into()]).await? {
+        for row in rows(&self.tx, "read team members", sql, [id.clone()]).await? {
             let (team, member): (Uuid, Uuid) = (row.get("team_id")?, row.get("member_id")?);
             if !members.contains(&(team, member)) {
-                let sql =
-                    "delete from team_members where connection_id = $1 and team_id = $2 and member_id = $3";
-                let values = [connection.as_str().into(), team.into(), member.into()];
-                removed += execute(&self.tx, "remove a team member", sql, values).await?;
-                changed.insert(team);
+                left.entry(team).or_default().push(member);
             }
         }
+        let mut removed = 0;
+        for (team, members) in &left {
+            let of = ("team_members", "connection_id = $1 and team_id = $2");
+            let (values, these) = ([id.clone(), (*team).into()], ("member_id", members.as_slice()));
+            removed += delete_these(&self.tx, "remove team members", of, &values, these).await?;
+        }
+        let mut gone = Vec::new();
         let sql = "select team_id from teams where connection_id = $1";
-        for row in rows(&self.tx, "read teams", sql, [connection.as_str().into()]).await? {
-            let team: Uuid = row.get("team_id")?;
-            if !teams.contains_key(&team) {
-                let sql = "delete from teams where connection_id = $1 and team_id = $2";
-                let values = [connection.as_str().into(), team.into()];
-                removed += execute(&self.tx, "remove a team", sql, values).await?;
-            }
+        for row in rows(&self.tx, "read teams", sql, [id.clone()]).await? {
+            gone.extend(Some(row.get("team_id")?).filter(|team| !teams.contains_key(team)));
         }
-        Ok((removed, changed))
+        let of = ("teams", "connection_id = $1");
+        removed += delete_these(&self.tx, "remove teams", of, &[id], ("team_id", &gone)).await?;
+        Ok((removed, left.into_keys().collect()))
     }
 }

@@ -7,7 +7,12 @@ use std::{
 };
 
 use futures::TryStreamExt as _;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, StreamTrait, TryGetable, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, StreamTrait,
+    TransactionTrait as _, TryGetable, Value,
+};
+
+use uuid::Uuid;
 
 use crate::{
     dialect,
@@ -68,10 +73,54 @@ pub(crate) async fn row(
 pub(crate) async fn count(
     db: &impl ConnectionTrait,
     attempted: &'static str,
-    sql: &'static str,
+    sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64> {
     row(db, attempted, sql, values).await?.map_or(Ok(0), |row| row.count("count"))
+}
+
+/// Deletes at most `limit` rows of a table for which the condition holds; gives how many. A transaction of its own, so
+/// that nobody waits for more than a batch.
+pub(crate) async fn delete_some(
+    db: &DatabaseConnection,
+    attempted: &'static str,
+    (table, condition): (&str, &str),
+    values: impl IntoIterator<Item = Value>,
+    limit: u64,
+) -> Result<u64> {
+    let tx = db.begin().await.map_err(failed(attempted))?;
+    let backend = ConnectionTrait::get_database_backend(&tx);
+    if let Some(settings) = dialect::few_rows(backend) {
+        tx.execute_unprepared(settings).await.map_err(failed(attempted))?;
+    }
+    let mut values: Vec<Value> = values.into_iter().collect();
+    values.push(int(limit));
+    let sql = dialect::delete_some(backend, table, condition, values.len());
+    let deleted = execute(&tx, attempted, sql, values).await?;
+    tx.commit().await.map_err(failed(attempted))?;
+    Ok(deleted)
+}
+
+/// Ids that one statement deletes.
+const DELETED_AT_ONCE: usize = 500;
+
+/// Deletes the rows of these ids among those for which the condition holds; gives how many. The condition names the key's
+/// columns before the one with the ids, so that each is found by the key.
+pub(crate) async fn delete_these(
+    db: &impl ConnectionTrait,
+    attempted: &'static str,
+    (table, condition): (&str, &str),
+    of: &[Value],
+    (column, ids): (&str, &[Uuid]),
+) -> Result<u64> {
+    let mut deleted = 0;
+    for ids in ids.chunks(DELETED_AT_ONCE) {
+        let these = placeholders(of.len() + 1, ids.len());
+        let sql = format!("delete from {table} where {condition} and {column} in ({these})");
+        let values = of.iter().cloned().chain(ids.iter().map(|id| Value::from(*id)));
+        deleted += execute(db, attempted, sql, values.collect::<Vec<_>>()).await?;
+    }
+    Ok(deleted)
 }
 
 /// A number as both databases keep it.

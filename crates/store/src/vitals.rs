@@ -78,12 +78,17 @@ pub struct Pool {
 }
 
 impl Store {
-    /// Messages that nobody has given to the broker yet.
+    /// Messages that nobody has given to the broker yet; those that are set aside are left out.
     pub async fn unsent(&self) -> Result<Backlog> {
-        let sql = "select count(*) as count,
-                (select created_at from outbox where sent_at is null order by id limit 1) as oldest
-            from outbox where sent_at is null";
+        let sql = "select count(*) as count, min(created_at) as oldest from outbox
+            where sent_at is null and dead_at is null";
         self.backlog("count unsent messages", sql, []).await
+    }
+
+    /// Messages that were set aside because the broker refuses them, since the first was.
+    pub async fn dead_outgoing(&self) -> Result<Backlog> {
+        let sql = "select count(*) as count, min(dead_at) as oldest from outbox where dead_at is not null";
+        self.backlog("count dead messages", sql, []).await
     }
 
     /// Runs that have not ended, by what they wait for, each since it was asked for.

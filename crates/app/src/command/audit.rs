@@ -3,11 +3,14 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
+use chrono::TimeDelta;
 use serde_json::json;
-use tidemark_credentials::audit::{Anchor, AuditKey, Checked, PLATFORM, anchors, verify};
-use tidemark_domain::id::OrganizationId;
-use tidemark_runtime::Config;
+use tidemark_credentials::audit::{Anchor, AuditKey, Checked, PLATFORM, Pruned, anchors, prune, verify};
+use tidemark_domain::{Clock as _, id::OrganizationId};
+use tidemark_runtime::{Config, SystemClock};
 use tidemark_store::{AuditEntry, Store};
+
+use crate::operator::{OPERATOR, Operator};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -31,6 +34,16 @@ enum What {
     },
     /// Prints the ends of all chains as JSON: keep them where nobody who writes the database can reach them.
     Head,
+    /// Deletes old entries that stand before the ends that were kept elsewhere; the log says so itself, and can still be
+    /// verified. The database user must own the tables: no service may delete from the log.
+    Prune {
+        /// What `audit head` printed at an earlier time.
+        #[arg(long)]
+        anchors: PathBuf,
+        /// Entries of this many days are kept, whatever the anchors say.
+        #[arg(long, default_value_t = 400)]
+        keep_days: u32,
+    },
     /// Prints the newest entries, newest first.
     List {
         /// Of this organization; without, of what belongs to none.
@@ -55,6 +68,7 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
             print(&serde_json::to_string_pretty(&anchors(&store).await?)?);
             ExitCode::SUCCESS
         }
+        What::Prune { anchors, keep_days } => prune_log(config, &anchors, keep_days, args.json).await?,
         What::List { org, limit } => {
             let chain = org.as_ref().map_or(PLATFORM, OrganizationId::as_str);
             list(&store.newest_audit_entries(chain, limit).await?, args.json);
@@ -63,6 +77,25 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
     };
     store.close().await?;
     Ok(code)
+}
+
+async fn prune_log(config: &Config, anchors: &PathBuf, keep_days: u32, as_json: bool) -> Result<ExitCode> {
+    let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
+    let anchors = read_anchors(anchors)?;
+    let operator = Operator::connect(config).await?;
+    let before = SystemClock.now() - TimeDelta::days(keep_days.into());
+    let pruned = prune(&operator.store, &operator.audit, &key, &anchors, before, OPERATOR).await;
+    let pruned = pruned.context("the audit log was not pruned any further")?;
+    if as_json {
+        print(&format!("{:#}", json!(pruned)));
+    } else {
+        for chain in &pruned {
+            let Pruned { organization, kept_from, entries } = chain;
+            print(&format!("{organization}: {entries} entries deleted, kept from entry {kept_from} on"));
+        }
+        print(&format!("{} of {} chains had something to delete", pruned.len(), anchors.len()));
+    }
+    operator.finish(ExitCode::SUCCESS).await
 }
 
 fn read_anchors(path: &PathBuf) -> Result<Vec<Anchor>> {

@@ -1,4 +1,6 @@
-//! `tidemark queue`: what died in the queues, and what becomes of it.
+//! `tidemark queue`: what died in the queues, what the broker refuses, and what becomes of both.
+
+mod outbox;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,9 @@ enum What {
     /// Messages that no service could handle.
     #[command(subcommand)]
     Dead(Dead),
+    /// Messages that wait in the database because the broker refuses them.
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -63,7 +68,10 @@ fn queue(name: &str) -> Result<Queue, String> {
 }
 
 pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
-    let What::Dead(dead) = args.what;
+    let dead = match args.what {
+        What::Dead(dead) => dead,
+        What::Outbox(what) => return outbox::run(config, what, args.json).await,
+    };
     let bus = match wiring::bus(config)? {
         BusChoice::Amqp(bus) => bus,
         BusChoice::Inproc(_) => bail!(

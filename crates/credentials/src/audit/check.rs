@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tidemark_store::{AuditEntry, AuditHead, Result, Store};
 
-use super::{AuditKey, chain::FIRST};
+use super::{Action, AuditKey, chain::FIRST};
 
 const PAGE: u64 = 1_000;
 
@@ -73,7 +73,7 @@ pub async fn verify(
             .filter(|anchor| anchor.organization == chain)
             .map(|anchor| (anchor.sequence, anchor.hash.as_str()))
             .collect();
-        let mut walk = Walk { key, anchors, previous: FIRST.to_vec(), last: 0, at_head: None };
+        let mut walk = Walk::new(key, anchors);
         let end = heads.get(&chain).map_or(0, |head| head.sequence);
         let broken = walk.chain(store, &chain, end, &mut checked.entries).await?;
         let broken = broken.or_else(|| walk.end(heads.get(&chain)));
@@ -96,9 +96,17 @@ struct Walk<'a> {
     last: i64,
     /// The hash of the entry that the head points to.
     at_head: Option<Vec<u8>>,
+    /// The first entry that is there.
+    first: i64,
+    /// Up to here the chain itself says that it was pruned.
+    pruned_to: i64,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(key: &'a AuditKey, anchors: BTreeMap<i64, &'a str>) -> Self {
+        Self { key, anchors, previous: FIRST.to_vec(), last: 0, at_head: None, first: 1, pruned_to: 1 }
+    }
+
     async fn chain(&mut self, store: &Store, chain: &str, end: i64, read: &mut u64) -> Result<Found> {
         loop {
             let page = store.audit_entries(chain, self.last, PAGE).await?;
@@ -107,9 +115,15 @@ impl Walk<'_> {
             }
             for entry in page {
                 *read += 1;
+                if self.last == 0 && entry.sequence > 1 {
+                    // Pruned, if one of the entries to come says so.
+                    self.first = entry.sequence;
+                    (self.last, self.previous) = (entry.sequence - 1, entry.previous.clone());
+                }
                 if let Some(problem) = self.problem(&entry) {
                     return Ok(Some((self.last + 1, problem)));
                 }
+                self.pruned_to = self.pruned_to.max(kept_from(&entry).unwrap_or(1));
                 if entry.sequence == end {
                     self.at_head = Some(entry.hash.clone());
                 }
@@ -136,6 +150,9 @@ impl Walk<'_> {
 
     /// What is wrong with the end of a chain that is right up to there.
     fn end(&self, head: Option<&AuditHead>) -> Found {
+        if self.first > self.pruned_to {
+            return Some((1, "is missing"));
+        }
         if let Some((sequence, _)) = self.anchors.range(self.last + 1..).next() {
             return Some((*sequence, "is missing, and an anchor proves that it was there"));
         }
@@ -148,4 +165,13 @@ impl Walk<'_> {
         let confirmed = head.sequence == 0 || self.at_head.as_ref() == Some(&head.hash);
         (!confirmed).then_some((head.sequence, "is not the one that the chain's head knows"))
     }
+}
+
+/// The first entry that was kept, of an entry that records a pruning.
+fn kept_from(entry: &AuditEntry) -> Option<i64> {
+    if entry.action != Action::Prune.as_str() {
+        return None;
+    }
+    let details: serde_json::Value = serde_json::from_str(&entry.details).ok()?;
+    details["kept_from"].as_str()?.parse().ok()
 }

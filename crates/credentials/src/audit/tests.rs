@@ -117,6 +117,72 @@ async fn what_is_missing_shows() {
     assert_eq!(check(&store, &[]).await.broken[0].sequence, 3);
 }
 
+async fn pruned(store: &Store, anchors: &[Anchor], days: i64) -> Result<Vec<Pruned>, NotPruned> {
+    let (audit, writer) = Audit::start(store.clone(), key(KEY), clock());
+    let before = clock().now() + chrono::TimeDelta::days(days);
+    let outcome = prune(store, &audit, &key(KEY), anchors, before, "operator").await;
+    drop(audit);
+    writer.drained().await;
+    outcome
+}
+
+async fn old_entries_go_before_an_anchor_and_the_chain_is_still_whole(database: TestDatabase) {
+    let store = database.store();
+    written(&store).await;
+    let early = anchors(&store).await.unwrap();
+    assert!(pruned(&store, &early, 0).await.unwrap().is_empty(), "nothing is old");
+    let outcome = pruned(&store, &early, 1).await.unwrap();
+    let of = organization(1).to_string();
+    assert_eq!(outcome, [Pruned { organization: of.clone(), kept_from: 10, entries: 9 }], "up to the anchor");
+    let checked = check(&store, &early).await;
+    assert_eq!(checked.broken, [], "the anchor, what came after it, and the record of it");
+    assert_eq!(store.audit_entries(&of, 0, 9).await.unwrap()[1].action, "audit.prune");
+    assert!(pruned(&store, &early, 1).await.unwrap().is_empty(), "there is nothing left before the anchor");
+    // Once more, up to a newer end: the record of the first pruning goes as well.
+    written(&store).await;
+    let later = anchors(&store).await.unwrap();
+    assert_eq!(pruned(&store, &later, 1).await.unwrap().len(), 2);
+    assert_eq!(check(&store, &later).await.broken, []);
+    assert_eq!(check(&store, &early).await.broken, [], "an older anchor is before what is kept");
+    // More than was recorded: it shows.
+    let entries = store.audit_entries(&of, 0, 1).await.unwrap();
+    drop_entry(&store, entries[0].sequence).await;
+    let broken = check(&store, &[]).await.broken;
+    assert_eq!((broken.len(), broken[0].sequence, broken[0].problem), (1, 1, "is missing"));
+}
+
+#[tokio::test]
+async fn pruning_on_sqlite() {
+    old_entries_go_before_an_anchor_and_the_chain_is_still_whole(TestDatabase::sqlite_memory().await).await;
+}
+
+#[tokio::test]
+async fn pruning_on_postgres() {
+    old_entries_go_before_an_anchor_and_the_chain_is_still_whole(TestDatabase::postgres().await).await;
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_of_a_chain_that_is_not_as_its_anchor_says() {
+    let store = TestDatabase::sqlite_memory().await.store();
+    written(&store).await;
+    let mut wrong = anchors(&store).await.unwrap();
+    wrong.iter_mut().for_each(|anchor| anchor.hash = "00".repeat(32));
+    assert!(matches!(pruned(&store, &wrong, 1).await, Err(NotPruned::Broken(_))));
+    let right = anchors(&store).await.unwrap();
+    forge(&store, 5, |entry| entry.actor = "nobody".to_owned()).await;
+    assert!(matches!(pruned(&store, &right, 1).await, Err(NotPruned::Broken(_))));
+    assert_eq!(store.audit_entries(organization(1).as_str(), 0, 20).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_beginning_that_went_without_a_record_shows() {
+    let store = TestDatabase::sqlite_memory().await.store();
+    written(&store).await;
+    store.prune_audit(organization(1).as_str(), 4, 100).await.unwrap();
+    let broken = check(&store, &[]).await.broken;
+    assert_eq!((broken[0].sequence, broken[0].problem), (1, "is missing"));
+}
+
 #[tokio::test]
 async fn many_writers_make_one_chain() {
     for database in [TestDatabase::sqlite_file().await, TestDatabase::postgres().await] {

@@ -1,11 +1,11 @@
-//! What happens to invitations without anybody's doing: mails leave, days end, links of ended ones are forgotten.
+//! What happens to invitations without anybody's doing: mails leave, and days end.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tidemark_domain::{id::InvitationId, invitation::Step};
 use tidemark_runtime::Shutdown;
 
@@ -17,8 +17,6 @@ use crate::{
 
 const IDLE: Duration = Duration::from_secs(1);
 const BETWEEN_CLEANUPS: Duration = Duration::from_secs(60);
-/// So long the holder of a link that has ended can learn how it ended.
-const REMEMBERED: TimeDelta = TimeDelta::days(30);
 const BATCH: u64 = 100;
 
 impl InvitationService {
@@ -40,16 +38,11 @@ impl InvitationService {
         self.desk().deliver_next().await
     }
 
-    /// Marks what has expired, and forgets the links of what ended long ago.
+    /// Marks what has expired.
     pub async fn keep_house(&self) -> tidemark_store::Result<()> {
         let desk = self.desk();
-        let store = &desk.parts.store;
         let now = desk.parts.clock.now();
-        let expired = desk.expire_overdue(now).await;
-        let tokens = store.delete_ended_tokens(now - REMEMBERED).await;
-        let links = store.delete_connect_links_before(now - REMEMBERED).await;
-        let sessions = store.delete_console_sessions_before(now - REMEMBERED).await;
-        expired.and(tokens).and(links).and(sessions).map(drop)
+        desk.expire_overdue(now).await
     }
 }
 

@@ -1,8 +1,7 @@
-//! Gives events their positions, makes their deliveries, tells the streams; and forgets what is old.
+//! Gives events their positions, makes their deliveries, and tells the streams.
 
 use std::time::Duration;
 
-use chrono::DateTime;
 use tidemark_domain::id::WebhookDeliveryId;
 use tidemark_store::{self as store, Endpoint, FeedEvent, NewDelivery};
 
@@ -11,10 +10,6 @@ use crate::{rounds::rounds, service::Parts};
 
 /// Events per transaction.
 const BATCH: u64 = 200;
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(3600);
-const BETWEEN_BATCHES: Duration = Duration::from_millis(50);
-/// Deletions per statement.
-const SWEEP: u64 = 1_000;
 
 /// Runs until the shutdown.
 pub(super) async fn feed(shared: &Shared) {
@@ -57,27 +52,4 @@ fn deliveries(parts: &Parts, events: &[FeedEvent], endpoints: &[Endpoint]) -> Ve
             body: event.body.clone(),
         })
         .collect()
-}
-
-/// Forgets old events and deliveries now and then, until the shutdown.
-pub(super) async fn forget(shared: &Shared) {
-    rounds("forgetting", &shared.shutdown, || async {
-        sweep(shared).await?;
-        Ok(BETWEEN_SWEEPS)
-    })
-    .await;
-}
-
-async fn sweep(shared: &Shared) -> store::Result<()> {
-    let parts = shared.parts();
-    // However long the operator wants to keep them.
-    let before = parts.clock.now().checked_sub_signed(shared.settings.keep).unwrap_or(DateTime::UNIX_EPOCH);
-    loop {
-        let events = parts.store.forget_feed_before(before, SWEEP).await;
-        let deliveries = parts.store.forget_deliveries_before(before, SWEEP).await?;
-        let events = events?;
-        if events.max(deliveries) < SWEEP || !shared.shutdown.pause(BETWEEN_BATCHES).await {
-            return Ok(());
-        }
-    }
 }

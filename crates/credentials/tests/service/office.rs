@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use secrecy::SecretString;
 use tidemark_credentials::{InvitationService, InvitationSettings, Mailer, ReturnUrls};
-use tidemark_domain::id::OrganizationId;
+use tidemark_domain::{Clock as _, id::OrganizationId};
 use tidemark_rpc::{
     client::Caller,
     connections::{
@@ -16,6 +16,7 @@ use tidemark_rpc::{
     identity::Identity,
     inproc,
 };
+use tidemark_store::{Aging, Retention};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Status, service::Routes, service::interceptor::InterceptedService};
 
@@ -119,6 +120,16 @@ impl Office {
         let request = RevokeInvitationRequest { invitation_id: id.to_owned(), actor: String::new() };
         let response = self.caller.invitations().revoke_invitation(request).await?;
         Ok(response.into_inner().invitation.unwrap())
+    }
+
+    /// Deletes what is kept no longer, as the process does every hour.
+    pub(crate) async fn forget(&self) {
+        let retention =
+            Retention { messages_days: 14, links_days: 30, invitations_days: 180, history_days: 400 };
+        for aging in Aging::all() {
+            let now = self.world.clock.now();
+            self.world.store.forget_old(aging, now, &retention, 1_000).await.unwrap();
+        }
     }
 
     pub(crate) fn advance(&self, by: TimeDelta) {

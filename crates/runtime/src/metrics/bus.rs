@@ -9,6 +9,7 @@ use super::{Age, Counts, Levels, Registry, Whether, count, known, level, pieces,
 struct Metrics {
     unsent: Gauge,
     unsent_oldest: Age,
+    set_aside: Gauge,
     published: Counts,
     connects: Counts,
     acks_lost: Counter,
@@ -21,6 +22,7 @@ struct Metrics {
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     unsent: Gauge::default(),
     unsent_oldest: Age::default(),
+    set_aside: Gauge::default(),
     published: Counts::default(),
     connects: Counts::default(),
     acks_lost: Counter::default(),
@@ -41,6 +43,12 @@ pub(super) fn register(registry: &mut Registry) {
         "oldest_age",
         "Since the oldest message was written that is unsent",
         m.unsent_oldest.clone(),
+    );
+    pieces(
+        outbox,
+        "dead",
+        "Messages that were set aside because the broker refuses them",
+        m.set_aside.clone(),
     );
     pieces(
         outbox,
@@ -76,6 +84,11 @@ pub(super) fn register(registry: &mut Registry) {
 pub fn unsent(messages: u64, oldest: Duration) {
     METRICS.unsent.set(level(messages));
     METRICS.unsent_oldest.set(oldest.as_secs_f64());
+}
+
+/// How many messages were set aside: the broker refuses them.
+pub fn set_aside(messages: u64) {
+    METRICS.set_aside.set(level(messages));
 }
 
 /// The broker's answer to a message: `accepted`, `unroutable` or `unknown`.

@@ -188,6 +188,27 @@ fn shared(list: &[Value]) -> Option<(Vec<Value>, Vec<Value>)> {
     Some((texts.into_iter().map(Value::from).collect(), places))
 }
 
+/// A delete of some rows, at most as many as the parameter of that number says. Rows are named by their place: by their
+/// keys it would be a join of the table with itself, which without statistics has no sure plan.
+pub(crate) fn delete_some(backend: DbBackend, table: &str, condition: &str, limit: usize) -> String {
+    match backend {
+        // The parts of a partitioned table have the same places: hence the condition once more.
+        DbBackend::Postgres => format!(
+            "delete from {table} where ({condition})
+                and ctid = any(array(select ctid from {table} where {condition} limit ${limit}))"
+        ),
+        _ => format!(
+            "delete from {table} where rowid in (select rowid from {table} where {condition} limit ${limit})"
+        ),
+    }
+}
+
+/// Settings of a transaction that wants a few of many rows. PostgreSQL expects few matching rows in a table without
+/// statistics, and would collect all of them before it takes the first.
+pub(crate) fn few_rows(backend: DbBackend) -> Option<&'static str> {
+    (backend == DbBackend::Postgres).then_some("set local enable_bitmapscan = off")
+}
+
 fn array(kind: ArrayType, values: Vec<Value>) -> Value {
     Value::Array(kind, Some(Box::new(values)))
 }

@@ -222,13 +222,6 @@ impl Store {
         let values = [seen.id.as_str().into(), seen.attempts.into(), now.into(), seen.state.as_str().into()];
         Ok(execute(&self.db, "restart a webhook delivery", sql, values).await? == 1)
     }
-
-    /// Forgets some of the deliveries that were made before that instant; tells how many.
-    pub async fn forget_deliveries_before(&self, before: DateTime<Utc>, limit: u64) -> Result<u64> {
-        let sql = "delete from webhook_deliveries where id in (
-            select id from webhook_deliveries where created_at < $1 order by created_at limit $2)";
-        execute(&self.db, "forget old webhook deliveries", sql, [before.into(), int(limit)]).await
-    }
 }
 
 impl Tx {

@@ -5,7 +5,7 @@ use tidemark_domain::id::ConsoleSessionId;
 use tidemark_store::{ConsoleSession, SessionTimes, Store};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 
-use crate::fixture::{day, now, organization_id};
+use crate::fixture::{day, forget, now, organization_id};
 
 on_both_databases! {
     a_console_link_becomes_one_session,
@@ -76,8 +76,8 @@ async fn a_console_link_becomes_one_session(database: &TestDatabase) {
     }
     assert!(find(&FIRST, 719).await.is_some());
     assert_eq!(find(&FIRST, 720).await, None, "over, however much it is used");
-    assert_eq!(store.delete_console_sessions_before(end).await.unwrap(), 0);
-    assert_eq!(store.delete_console_sessions_before(end + TimeDelta::seconds(1)).await.unwrap(), 1);
+    assert_eq!(forget(&store, "console_sessions", end, 10).await, 0);
+    assert_eq!(forget(&store, "console_sessions", end + TimeDelta::seconds(1), 10).await, 1);
 }
 
 async fn a_session_changes_its_secret_and_ends(database: &TestDatabase) {

@@ -269,7 +269,8 @@ async fn facts_are_purged_to_the_last(database: &TestDatabase) {
     while let rows @ 1.. = store.purge_facts(&id, 3).await.unwrap() {
         deleted.push(rows);
     }
-    assert_eq!(deleted, [1, 3, 3, 1, 2]);
+    assert!(deleted.iter().all(|rows| *rows <= 3), "a batch at a time: {deleted:?}");
+    assert_eq!(deleted.iter().sum::<u64>(), 10);
     assert!(claim(now() + TimeDelta::days(1)).await.is_empty());
     assert_eq!(store.connection(&id).await.unwrap().unwrap().purge, Some(Purge::Done));
     assert_eq!(store.facts_digest(&id).await.unwrap(), empty);

@@ -10,7 +10,7 @@ use tidemark_domain::{
     member::{Role, Standing},
     run,
 };
-use tidemark_store::{Connection, Run, Store};
+use tidemark_store::{Aging, Connection, Retention, Run, Store};
 use tidemark_testkit::{ManualClock, SeededEntropy};
 use uuid::Uuid;
 
@@ -79,4 +79,14 @@ pub(crate) fn member_day(number: u128, offset: u64, notes: u32) -> MemberDay {
         active_flag: offset.is_multiple_of(2),
         counters,
     }
+}
+
+/// Forgets what of a table ended before that instant, at most so much in each way; gives how much.
+pub(crate) async fn forget(store: &Store, table: &str, before: DateTime<Utc>, limit: u64) -> u64 {
+    let at_once = Retention { messages_days: 0, links_days: 0, invitations_days: 0, history_days: 0 };
+    let mut deleted = 0;
+    for aging in Aging::all().filter(|aging| aging.table == table) {
+        deleted += store.forget_old(aging, before, &at_once, limit).await.unwrap();
+    }
+    deleted
 }

@@ -146,8 +146,8 @@ async fn overdue_invitations_are_found_and_old_links_forgotten(database: &TestDa
     assert!(tx.update_invitation(&taken).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(store.overdue_invitations(end, 0, 9).await.unwrap().len(), 1);
-    assert_eq!(store.delete_ended_tokens(end).await.unwrap(), 0);
-    assert_eq!(store.delete_ended_tokens(end + TimeDelta::seconds(1)).await.unwrap(), 1);
+    assert_eq!(forget(&store, "invitation_tokens", end, 10).await, 0);
+    assert_eq!(forget(&store, "invitation_tokens", end + TimeDelta::seconds(1), 10).await, 1);
     assert_eq!(store.invitation_of_token(&[1; 32]).await.unwrap(), None);
     assert!(store.invitation_of_token(&[2; 32]).await.unwrap().is_some(), "an open one keeps its link");
 }
@@ -228,6 +228,6 @@ async fn a_connect_link_is_redeemed_once_and_used_once(database: &TestDatabase) 
     assert!(!tx.use_connect_session(&[2; 32], &made, now()).await.unwrap(), "once");
     tx.commit().await.unwrap();
     assert_eq!(store.connect_link_of_session(&[2; 32], now()).await.unwrap(), None);
-    assert_eq!(store.delete_connect_links_before(end).await.unwrap(), 0);
-    assert_eq!(store.delete_connect_links_before(end + TimeDelta::seconds(1)).await.unwrap(), 1);
+    assert_eq!(forget(&store, "connect_links", end, 10).await, 0);
+    assert_eq!(forget(&store, "connect_links", end + TimeDelta::seconds(1), 10).await, 1);
 }

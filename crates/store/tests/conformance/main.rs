@@ -31,6 +31,7 @@ mod fixture;
 mod invitations;
 mod listings;
 mod messages;
+mod plans;
 mod quality;
 mod resources;
 mod rollups;

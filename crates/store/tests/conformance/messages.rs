@@ -130,9 +130,9 @@ async fn sent_messages_are_forgotten_later(database: &TestDatabase) {
     send(&store, &[(&a, "a1"), (&a, "a2")]).await;
     store.mark_sent(&ids(&claim(&store, 0).await), now()).await.unwrap();
     let later = now() + TimeDelta::milliseconds(1);
-    assert_eq!(store.delete_sent_before(now(), 10).await.unwrap(), 0);
-    assert_eq!(store.delete_sent_before(later, 0).await.unwrap(), 0, "as many as asked for");
-    assert_eq!(store.delete_sent_before(later, 10).await.unwrap(), 1);
+    assert_eq!(forget(&store, "outbox", now(), 10).await, 0);
+    assert_eq!(forget(&store, "outbox", later, 0).await, 0, "as many as asked for");
+    assert_eq!(forget(&store, "outbox", later, 10).await, 1);
     assert_eq!(names(&store.outgoing_of(&a).await.unwrap()), ["a2"], "unsent ones stay");
     store.mark_sent(&[], now()).await.unwrap();
 }
@@ -146,9 +146,9 @@ async fn seen_messages_are_forgotten_later(database: &TestDatabase) {
     assert!(tx.first_time("other", "m1", now() + TimeDelta::days(1)).await.unwrap());
     tx.commit().await.unwrap();
     let later = now() + TimeDelta::milliseconds(1);
-    assert_eq!(store.delete_seen_before(now(), 10).await.unwrap(), 0);
-    assert_eq!(store.delete_seen_before(later, 2).await.unwrap(), 2);
-    assert_eq!(store.delete_seen_before(later, 10).await.unwrap(), 1);
+    assert_eq!(forget(&store, "inbox", now(), 10).await, 0);
+    assert_eq!(forget(&store, "inbox", later, 2).await, 2);
+    assert_eq!(forget(&store, "inbox", later, 10).await, 1);
     let tx = store.begin().await.unwrap();
     assert!(!tx.first_time("other", "m1", now()).await.unwrap(), "newer ones stay");
 }

@@ -250,9 +250,9 @@ async fn old_deliveries_are_forgotten_and_deleted_with_their_endpoint(database: 
     let tx = store.begin().await.unwrap();
     tx.finish_attempt(&seen, &attempt(1), DeliveryState::Delivered, None).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(store.forget_deliveries_before(now(), 10).await.unwrap(), 0);
+    assert_eq!(forget(&store, "webhook_deliveries", now(), 10).await, 0);
     let later = now() + TimeDelta::milliseconds(1);
-    assert_eq!(store.forget_deliveries_before(later, 2).await.unwrap(), 2, "in batches");
+    assert_eq!(forget(&store, "webhook_deliveries", later, 2).await, 2, "in batches");
     let tx = store.begin().await.unwrap();
     assert!(tx.delete_webhook_endpoint(&endpoint_id(1)).await.unwrap());
     tx.commit().await.unwrap();
