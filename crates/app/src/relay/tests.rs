@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use tidemark_domain::{id::ConnectionId, id::OrganizationId};
+use tidemark_domain::id::ConnectionId;
 use tidemark_ports::{Subscription, topology::Queue};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 

@@ -272,7 +272,7 @@ async fn a_purge_takes_the_copies_of_events_along(database: &TestDatabase) {
         assert_eq!(rows, 1, "a batch at a time");
         deleted += rows;
     }
-    assert_eq!(deleted, 6, "a mark, the options, two events and their deliveries");
+    assert_eq!(deleted, 8, "a mark, the options, two events with their messages and deliveries");
     let left: Vec<_> = store.feed_after(0, None, 10).await.unwrap();
     assert_eq!(left.iter().map(|event| event.position).collect::<Vec<_>>(), [2, 4], "the end is still told");
     let deliveries = store.webhook_deliveries_of(&endpoint, None, None, 10).await.unwrap();
