@@ -4,6 +4,7 @@ pub mod config;
 mod memory;
 pub mod metrics;
 mod shutdown;
+pub mod tasks;
 mod time;
 pub mod trace;
 

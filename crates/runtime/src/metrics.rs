@@ -9,6 +9,7 @@ pub mod leases;
 mod port;
 pub mod record;
 pub mod sync;
+pub mod tasks;
 pub mod utilization;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub fn registry() -> Registry {
     bus::register(&mut registry);
     leases::register(&mut registry);
     record::register(&mut registry);
+    tasks::register(&mut registry);
     registry
 }
 

@@ -1,0 +1,54 @@
+//! Tasks that should run as long as the process, and what is left to another version.
+
+use std::sync::LazyLock;
+
+use super::{Counts, Registry, count, pieces};
+
+struct Metrics {
+    restarts: Counts,
+    failures: Counts,
+    unknown: Counts,
+}
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
+    restarts: Counts::default(),
+    failures: Counts::default(),
+    unknown: Counts::default(),
+});
+
+pub(super) fn register(registry: &mut Registry) {
+    let m = &*METRICS;
+    pieces(
+        registry,
+        "task_restarts",
+        "Tasks of the process that ended or panicked and were started again, by task",
+        m.restarts.clone(),
+    );
+    pieces(
+        registry,
+        "item_failures",
+        "Items that failed or panicked in a task that works on many, by task: the others went on",
+        m.failures.clone(),
+    );
+    pieces(
+        registry,
+        "unknown_messages",
+        "Messages of a type or version that this process does not know, acknowledged, by queue",
+        m.unknown.clone(),
+    );
+}
+
+/// A task ended and is started again.
+pub fn restarted(task: &'static str) {
+    count(&METRICS.restarts, "task", task);
+}
+
+/// One item of many failed.
+pub fn item_failed(task: &'static str) {
+    count(&METRICS.failures, "task", task);
+}
+
+/// A message of another version was acknowledged.
+pub fn unknown_message(queue: &'static str) {
+    count(&METRICS.unknown, "queue", queue);
+}
