@@ -1,7 +1,6 @@
 //! Everything that differs between PostgreSQL and SQLite: how to open a pool, the names of types in DDL, locks, codes.
 
 mod bulk;
-pub(crate) mod trouble;
 
 use std::{str::FromStr, time::Duration};
 
@@ -18,7 +17,6 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    dialect::trouble::Trouble,
     error::{Cause, Error, Result},
     statement::{Row, corrupt},
     vitals::Pool,
@@ -80,20 +78,7 @@ impl Dialect {
             }
             Self::Sqlite(options) => open_sqlite((**options).clone()).await,
         }
-        .map_err(|error| self.unopened(&error))
-    }
-
-    fn unopened(&self, error: &SqlxError) -> Error {
-        let trouble = match trouble::of_driver(error) {
-            // A wrong password, a missing database: the cause says it, and it may be put right at the server.
-            Trouble::Value | Trouble::Refused => Trouble::Away,
-            trouble => trouble,
-        };
-        let cause = Cause::of(trouble, format!("{self}: {error}"));
-        if trouble == Trouble::Damaged {
-            return Error::Query { attempted: "open its file", source: cause };
-        }
-        Error::Unavailable(cause)
+        .map_err(|error| Error::Unavailable(Cause::new(format!("{self}: {error}"))))
     }
 
     /// A connection of its own for DDL, which must not queue behind long statements for ever: everybody else would
@@ -102,7 +87,7 @@ impl Dialect {
         let Self::Postgres(options) = self else { return Ok(None) };
         let options = (**options).clone().options([("lock_timeout", "3s")]);
         let connection = open_postgres(options, 1).await;
-        connection.map(Some).map_err(|error| self.unopened(&error))
+        connection.map(Some).map_err(|error| Error::Unavailable(Cause::new(format!("{self}: {error}"))))
     }
 }
 
@@ -141,23 +126,20 @@ async fn open_postgres(
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // The hook below is a ping, too.
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(is_usable(connection)));
+        .before_acquire(|connection, _| Box::pin(is_outside_transaction(connection)));
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options)))
 }
 
 /// A `begin` whose caller was cancelled leaves its connection inside a transaction (sqlx#4393), where the next caller's
 /// writes would be answered with success and lost: `false` discards the connection. As one simple query, because the
 /// steps of a prepared one each have a time of their own. SQLite's driver takes such a `begin` back by itself.
-async fn is_usable(connection: &mut PgConnection) -> std::result::Result<bool, SqlxError> {
-    // A standby is left, too, as soon as it is one: the next connection may find the new primary.
-    let asked = "select now() = statement_timestamp(), current_setting('transaction_read_only') = 'off'";
-    let row = sqlx::raw_sql(asked).fetch_one(connection).await?;
-    let (is_outside, is_writable): (bool, bool) =
-        (sqlx::Row::try_get(&row, 0)?, sqlx::Row::try_get(&row, 1)?);
+async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::Result<bool, SqlxError> {
+    let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?;
+    let is_outside: bool = sqlx::Row::try_get(&row, 0)?;
     if !is_outside {
         tidemark_runtime::metrics::record::poisoned();
     }
-    Ok(is_outside && is_writable)
+    Ok(is_outside)
 }
 
 async fn open_sqlite(options: SqliteConnectOptions) -> std::result::Result<DatabaseConnection, SqlxError> {
@@ -301,6 +283,17 @@ pub(crate) fn version_query(backend: DbBackend) -> &'static str {
         DbBackend::Postgres => "select 'PostgreSQL ' || current_setting('server_version') as version",
         _ => "select 'SQLite ' || sqlite_version() as version",
     }
+}
+
+/// Whether the same statement may work later. SQLSTATEs have five characters, SQLite's codes are short numbers.
+pub(crate) fn is_transient(code: &str) -> bool {
+    if code.len() == 5 {
+        // Connection lost, resources, shutdown; serialization, deadlock, lock time-out, statement time-out, idle.
+        return ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+            || ["40001", "40P01", "55P03", "57014", "25P03"].contains(&code);
+    }
+    // Busy, locked, I/O, full, cannot open; the low byte is the class.
+    code.parse::<u32>().is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)))
 }
 
 /// What a failed administrative statement on the server was.

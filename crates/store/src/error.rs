@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-use crate::dialect::trouble::{self, Trouble};
+use crate::dialect;
 
 /// The result of everything here.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -16,17 +16,8 @@ pub enum Error {
     #[error("another worker holds this workspace now; this one must stop and write nothing more")]
     FenceLost,
     /// Nothing was written; the same call may work later.
-    #[error("{}", .0.trouble().sentence())]
+    #[error("the database cannot be used just now; check that it runs and is reachable, then try again")]
     Unavailable(#[source] Cause),
-    /// A value cannot be stored: it concerns the row that holds it, and not the others.
-    #[error("the database refused a value, trying to {attempted}")]
-    BadValue {
-        /// What was tried, as a verb and its object.
-        attempted: &'static str,
-        /// What the database said.
-        #[source]
-        source: Cause,
-    },
     /// The database refused the statement: a fault of this program or of the data, so trying again does not help.
     #[error("the database refused to {attempted}")]
     Query {
@@ -52,45 +43,50 @@ pub enum Error {
 
 /// What the database or its driver said, as text: the driver's own error prints row values in its `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Cause {
-    trouble: Trouble,
-    text: String,
-}
+pub struct Cause(String);
 
 impl Cause {
-    pub(crate) fn of(trouble: Trouble, text: impl fmt::Display) -> Self {
-        Self { trouble, text: text.to_string() }
-    }
-
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
-        self.trouble
+    pub(crate) fn new(text: impl fmt::Display) -> Self {
+        Self(text.to_string())
     }
 }
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl std::error::Error for Cause {}
 
-/// The error of a failed attempt, by what the caller can do about it.
+/// The error of a failed attempt: retryable where the database was away, busy or broke off the statement.
 pub(crate) fn failed(attempted: &'static str) -> impl FnOnce(DbErr) -> Error {
     move |error| {
-        let trouble = trouble::of(&error);
-        let source = Cause::of(trouble, &error);
-        match trouble {
-            Trouble::Value => Error::BadValue { attempted, source },
-            trouble if trouble.passes() => Error::Unavailable(source),
-            _ => Error::Query { attempted, source },
-        }
+        let source = Cause::new(&error);
+        if is_transient(&error) { Error::Unavailable(source) } else { Error::Query { attempted, source } }
+    }
+}
+
+fn is_transient(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) => true,
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+            SqlxError::Io(_)
+            | SqlxError::Tls(_)
+            | SqlxError::PoolTimedOut
+            | SqlxError::PoolClosed
+            | SqlxError::WorkerCrashed => true,
+            SqlxError::Database(error) => error.code().is_some_and(|code| dialect::is_transient(&code)),
+            _ => false,
+        },
+        _ => false,
     }
 }

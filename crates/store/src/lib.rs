@@ -59,7 +59,6 @@ pub use connections::{Connection, Purge};
 pub use consents::Consent;
 pub use console_sessions::{ConsoleSession, SessionTimes};
 pub use credentials::{Attempted, Sealed, SealedCredential};
-pub use dialect::trouble::Trouble;
 pub use episodes::Episode;
 pub use error::{Cause, Error, Result};
 pub use feed::{FeedEvent, FeedHead};
