@@ -99,7 +99,7 @@ impl Parts {
         let client = self.client(region, kind, scheme, secret)?;
         let look = probe::look(&client, self.clock.today()).await;
         let mut judged = look.judged(kind);
-        if matches!(judged, Err(Unfit::Rejected)) && kind == CredentialKind::ApiKey {
+        if matches!(judged, Err(Unfit::Rejected(_))) && kind == CredentialKind::ApiKey {
             let elsewhere = self.client(region.other(), kind, scheme, secret)?;
             if probe::acceptance(&elsewhere).await == Acceptance::Accepted {
                 judged = Err(Unfit::WrongRegion);

@@ -15,8 +15,8 @@ use tidemark_domain::{
     connection::CredentialKind,
 };
 use tidemark_productboard::{
-    AuthScheme, Client, EntitiesQuery, Error, LocalBudget, Member, MembersQuery, NotesQuery, Options, Pages,
-    TeamsQuery, Transport,
+    AuthScheme, Cause, Client, EntitiesQuery, Error, LocalBudget, Member, MembersQuery, NotesQuery, Options,
+    Pages, Rejection, TeamsQuery, Transport,
 };
 use url::Url;
 use uuid::Uuid;
@@ -48,7 +48,7 @@ pub(crate) struct Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// The vendor does not accept it.
-    Rejected,
+    Rejected(Rejection),
     /// The vendor accepts it in its other data centre.
     WrongRegion,
     /// Its maker may not list members, and without those nothing can be counted.
@@ -59,6 +59,8 @@ pub(crate) enum Unfit {
     WithoutApi,
     /// The vendor's answer makes no sense to this version.
     NotUnderstood,
+    /// Somebody else than the vendor answers, or nobody, and it shows why.
+    Cut(Cause),
     /// The vendor could not be asked enough to know whose credential it is.
     Unreachable,
 }
@@ -80,8 +82,10 @@ pub(crate) enum Answer {
     /// 403 that names the permission.
     LacksScope,
     NotInPlan,
-    Rejected,
+    Rejected(Rejection),
     NotUnderstood,
+    /// Somebody else than the vendor answers, or nobody, and it shows why.
+    Cut(Cause),
     Unreachable,
 }
 
@@ -177,7 +181,18 @@ impl Look {
     /// Whether the vendor refuses the credential as a whole. A single 401 beside an answer with data is the vendor's bad
     /// moment, not a verdict.
     pub(crate) fn is_rejected(&self) -> bool {
-        self.answers.contains(&Answer::Rejected) && !self.answers.contains(&Answer::Available)
+        self.rejection().is_some() && !self.answers.contains(&Answer::Available)
+    }
+
+    /// What the vendor says is wrong with it: the first answer that says anything.
+    fn rejection(&self) -> Option<Rejection> {
+        let rejections = || {
+            self.answers.iter().filter_map(|answer| match answer {
+                Answer::Rejected(rejection) => Some(*rejection),
+                _ => None,
+            })
+        };
+        rejections().find(|rejection| *rejection != Rejection::Unsaid).or_else(|| rejections().next())
     }
 
     /// Whether the vendor accepts it, as far as the answers tell.
@@ -200,8 +215,8 @@ impl Look {
     }
 
     fn unfit(&self, kind: CredentialKind) -> Option<Unfit> {
-        if self.is_rejected() {
-            return Some(Unfit::Rejected);
+        if let Some(rejection) = self.rejection().filter(|_| self.is_rejected()) {
+            return Some(Unfit::Rejected(rejection));
         }
         let known = self.identity.is_known();
         match self.answers[0] {
@@ -214,20 +229,31 @@ impl Look {
             Answer::NotInPlan => Some(Unfit::WithoutApi),
             Answer::NotUnderstood => Some(Unfit::NotUnderstood),
             // A connection that nothing is known of could never be reconnected.
-            Answer::Rejected | Answer::Unreachable => (!known).then_some(Unfit::Unreachable),
+            Answer::Cut(cause) => (!known).then_some(Unfit::Cut(cause)),
+            Answer::Rejected(_) | Answer::Unreachable => (!known).then_some(Unfit::Unreachable),
         }
     }
 }
 
+/// A page on which nothing can be read is not understood.
 async fn first_page<T>(mut pages: Pages<T>) -> Result<Vec<T>, Error> {
-    Ok(pages.try_next().await?.map_or_else(Vec::new, |page| page.items))
+    let Some(page) = pages.try_next().await? else { return Ok(Vec::new()) };
+    match page.unreadable.first().filter(|_| page.items.is_empty()) {
+        None => Ok(page.items),
+        Some(row) => Err(Error::VendorChanged {
+            attempted: "read a first page",
+            path: row.path.clone(),
+            problem: row.problem.clone(),
+            vendor_id: None,
+        }),
+    }
 }
 
 /// Sorts an outcome, and logs what is a fault and not an answer.
 fn answer<T>(capability: Capability, outcome: &Result<Vec<T>, Error>) -> Answer {
     let error = match outcome {
         Ok(_) => return Answer::Available,
-        Err(Error::Rejected { .. }) => return Answer::Rejected,
+        Err(Error::Rejected { reason, .. }) => return Answer::Rejected(*reason),
         Err(Error::Forbidden { missing_scope: Some(_), .. }) => return Answer::LacksScope,
         Err(Error::Forbidden { .. }) => return Answer::Forbidden,
         Err(Error::NotAvailable { .. }) => return Answer::NotInPlan,
@@ -243,6 +269,7 @@ fn answer<T>(capability: Capability, outcome: &Result<Vec<T>, Error>) -> Answer 
         Error::VendorChanged { .. } | Error::Invalid { .. } | Error::Configuration(_) => {
             Answer::NotUnderstood
         }
+        Error::Unreachable { cause, .. } if *cause != Cause::Other => Answer::Cut(*cause),
         _ => Answer::Unreachable,
     }
 }
@@ -255,7 +282,7 @@ fn names(members: &Result<Vec<Member>, Error>) -> Answer {
             let shown = |member: &Member| member.name.known().or(member.email.known()).is_some();
             if members.iter().any(shown) { Answer::Available } else { Answer::LacksScope }
         }
-        Err(Error::Rejected { .. }) => Answer::Rejected,
+        Err(Error::Rejected { reason, .. }) => Answer::Rejected(*reason),
         Err(Error::Forbidden { .. }) => Answer::Forbidden,
         Err(Error::NotAvailable { .. }) => Answer::NotInPlan,
         Err(_) => Answer::Unreachable,
@@ -268,17 +295,19 @@ impl Answer {
             Self::Available => Availability::Available,
             Self::Forbidden | Self::LacksScope => Availability::Forbidden,
             Self::NotInPlan => Availability::NotInPlan,
-            Self::Rejected | Self::NotUnderstood | Self::Unreachable => Availability::Unknown,
+            Self::Rejected(_) | Self::NotUnderstood | Self::Cut(_) | Self::Unreachable => {
+                Availability::Unknown
+            }
         };
         Finding { capability, availability }
     }
 
     pub(crate) fn acceptance(self) -> Acceptance {
         match self {
-            Self::Rejected => Acceptance::Rejected,
+            Self::Rejected(_) => Acceptance::Rejected,
             // Who is told what they may not do was recognized first.
             Self::Available | Self::Forbidden | Self::LacksScope | Self::NotInPlan => Acceptance::Accepted,
-            Self::NotUnderstood | Self::Unreachable => Acceptance::Undecided,
+            Self::NotUnderstood | Self::Cut(_) | Self::Unreachable => Acceptance::Undecided,
         }
     }
 }

@@ -6,7 +6,7 @@ use tidemark_domain::{
     connection::{CredentialKind, Reason, Region},
     id::ConnectionId,
 };
-use tidemark_productboard::oauth;
+use tidemark_productboard::{Cause, Rejection, oauth};
 use tidemark_rpc::status::{RECONNECT_REQUIRED, Refusal};
 use tidemark_store as store;
 use tonic::Status;
@@ -210,17 +210,7 @@ impl Unfit {
     pub(crate) fn refusal(self, region: Region, host: &str, kept: Kept) -> Refusal {
         let kept = kept.sentence();
         let (reason, sentence) = match self {
-            Self::Rejected => {
-                let region = region.as_str().to_uppercase();
-                let sentence = format!(
-                    "Productboard does not accept this API key in the {region} region. {kept} \
-                     Check that the whole key was copied, that it was not revoked since, and that the region is \
-                     right: keys of EU workspaces work only on the EU host, all others only on the US host. \
-                     An admin makes keys in Productboard (profile menu, Integrations, Public APIs); \
-                     the Essentials plan has none."
-                );
-                ("KEY_REJECTED", sentence)
-            }
+            Self::Rejected(rejection) => ("KEY_REJECTED", rejected(rejection, region, kept)),
             Self::WrongRegion => {
                 let (here, there) = (region.as_str().to_uppercase(), region.other().as_str().to_uppercase());
                 let sentence = format!(
@@ -260,11 +250,93 @@ impl Unfit {
                 );
                 ("VENDOR_NOT_UNDERSTOOD", sentence)
             }
+            // A bad moment may be over soon; what somebody has to set right is named.
+            Self::Cut(cause @ (Cause::Refused | Cause::TimedOut)) => {
+                let what = format!("Productboard (host {host}: {})", cause.sentence()).into();
+                return Refusal::Unavailable { what, retry_after: Duration::from_secs(30) };
+            }
+            Self::Cut(cause) => {
+                let sentence =
+                    format!("Productboard cannot be reached at {host}: {}. {kept}", cause.sentence());
+                ("VENDOR_UNREACHABLE", sentence)
+            }
             Self::Unreachable => {
                 let what = format!("Productboard (host {host})").into();
                 return Refusal::Unavailable { what, retry_after: Duration::from_secs(30) };
             }
         };
         Refusal::Precondition { reason, sentence }
+    }
+}
+
+/// What the vendor says is wrong with a key, and what to do.
+fn rejected(rejection: Rejection, region: Region, kept: &str) -> String {
+    let (here, there) = (region.as_str().to_uppercase(), region.other().as_str().to_uppercase());
+    match rejection {
+        Rejection::Malformed => format!(
+            "What was pasted is not a whole Productboard API key. {kept} Copy the key again from its first to its last \
+             character; it is long, has two dots in it, and is shown only once. If it cannot be shown any more, an \
+             admin makes a new one (profile menu, Integrations, Public APIs)."
+        ),
+        Rejection::Basic => format!(
+            "Tidemark sent this API key by HTTP Basic, and Productboard takes keys only as bearer tokens. {kept} \
+             Connect with the way of sending set to `Bearer`; `Basic` is for a gateway of your own that asks for it."
+        ),
+        Rejection::Missing => format!(
+            "Productboard says that no API key arrived. {kept} The key may be as good as ever: a proxy or gateway \
+             between Tidemark and Productboard removes the header `Authorization`. The operator should let it pass."
+        ),
+        Rejection::UnknownIssuer => format!(
+            "Productboard does not know this API key in the {here} region: it was revoked, or it belongs to the {there} \
+             region. {kept} If the workspace is in the {there} region, choose {there} and paste the same key again; \
+             otherwise an admin makes a new key (profile menu, Integrations, Public APIs)."
+        ),
+        Rejection::Invalid | Rejection::Unsaid => format!(
+            "Productboard does not accept this API key in the {here} region. {kept} \
+             Check that the whole key was copied, that it was not revoked since, and that the region is \
+             right: keys of EU workspaces work only on the EU host, all others only on the US host. \
+             An admin makes keys in Productboard (profile menu, Integrations, Public APIs); \
+             the Essentials plan has none."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(unfit: Unfit) -> String {
+        let refusal = unfit.refusal(Region::Eu, "api.eu.productboard.com", Kept::Old);
+        Status::from(refusal).message().to_owned()
+    }
+
+    #[test]
+    fn each_rejection_has_its_own_next_step() {
+        for (rejection, step) in [
+            (Rejection::Malformed, "Copy the key again"),
+            (Rejection::Basic, "set to `Bearer`"),
+            (Rejection::Missing, "removes the header `Authorization`"),
+            (Rejection::UnknownIssuer, "choose US and paste the same key"),
+            (Rejection::Invalid, "that it was not revoked since"),
+            (Rejection::Unsaid, "that it was not revoked since"),
+        ] {
+            let said = sentence(Unfit::Rejected(rejection));
+            assert!(said.contains(step) && said.contains("are as they were"), "{rejection:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_has_to_set_right_is_named_with_the_host() {
+        for (cause, step) in [
+            (Cause::UntrustedCertificate, "SSL_CERT_FILE"),
+            (Cause::UnknownHost, "DNS"),
+            (Cause::Refused, "nothing listens there"),
+            (Cause::WebPage, "a web page came"),
+            (Cause::Proxy, "HTTPS_PROXY"),
+            (Cause::NoTls, "does not speak TLS"),
+        ] {
+            let said = sentence(Unfit::Cut(cause));
+            assert!(said.contains(step) && said.contains("api.eu.productboard.com"), "{cause:?}: {said}");
+        }
     }
 }

@@ -88,6 +88,17 @@ impl ApiError {
         )
     }
 
+    /// What the gateway in front of the API answers before it.
+    pub(crate) fn of_gateway(sentence: &'static str) -> Response {
+        (StatusCode::UNAUTHORIZED, Json(json!({ "message": sentence }))).into_response()
+    }
+
+    /// A 401 with that body.
+    pub(crate) fn unauthorized_as(body: String) -> Response {
+        let kind = if body.trim_start().starts_with('<') { "text/html" } else { "application/json" };
+        (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, kind)], body).into_response()
+    }
+
     /// A 404 of another code.
     pub(crate) fn not_found_as(code: &str) -> Response {
         let error = json!({ "code": code, "title": "Not found", "detail": "There is nothing here" });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-pub use self::shape::{Burst, RateHeaders, RetryAfter, Storm};
+pub use self::shape::{Burst, RateHeaders, RetryAfter, Storm, Swap};
 
 /// A route of the simulated API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -133,6 +133,26 @@ pub struct Faults {
     pub unknown_fields: bool,
     /// The last page links to itself for ever.
     pub repeat_last_cursor: bool,
+    /// The last page links to the page of this number, counted from 0.
+    pub last_page_links_to: Option<usize>,
+    /// Behind the last page of these lists come empty ones, each with a fresh cursor, for ever.
+    pub endless_empty_pages: HashSet<Route>,
+    /// Rows of lists have an unknown field of arrays nested this deep.
+    pub deep_field: usize,
+    /// What notes say is this many bytes long.
+    pub note_bytes: usize,
+    /// The selector `fields[]` of `GET /notes` is ignored: only `fields` is heard.
+    pub plain_note_fields: bool,
+    /// Texts of the JSON as it is sent, and what is sent instead; what it makes of the JSON is not looked at.
+    pub body_swaps: Vec<Swap>,
+    /// Requests are never answered.
+    pub hangs: bool,
+    /// The body of every 401, in the place of the documented one.
+    pub unauthorized_body: Option<String>,
+    /// `Retry-After` of every 429 and 503.
+    pub retry_after_text: Option<String>,
+    /// The value of the headers of the rate limit.
+    pub rate_limit_text: Option<String>,
     /// `links.next` of entities carries `type=` where the API itself wants `type[]=`.
     pub scalar_type_in_next: bool,
     /// Searches find no objectives.
@@ -273,7 +293,9 @@ impl Faults {
     /// Why nothing can be answered with these.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let mut statuses = self.fail_next.iter().chain(&self.analytics_unavailable);
-        let mut headers = [&self.redirect, &self.deprecation, &self.sunset].into_iter().flatten();
+        let said =
+            [&self.redirect, &self.deprecation, &self.sunset, &self.retry_after_text, &self.rate_limit_text];
+        let mut headers = said.into_iter().flatten();
         if !statuses.all(|status| (400..600).contains(status)) {
             return Some("Forced statuses must be 400 to 599");
         }
@@ -287,7 +309,7 @@ impl Faults {
 
     /// Whether bodies go out as they are made.
     pub(crate) fn leave_bodies_alone(&self) -> bool {
-        self.slow_body.is_zero() && self.huge_body_bytes == 0 && !self.gzip
+        self.slow_body.is_zero() && self.huge_body_bytes == 0 && !self.gzip && self.body_swaps.is_empty()
     }
 }
 

@@ -4,6 +4,7 @@
 mod headers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -37,14 +38,27 @@ pub(crate) struct Api {
     pub(crate) stopping: CancellationToken,
 }
 
-/// Where the two data centres listen, `http://host:port`.
-#[derive(Debug, Clone)]
+/// Where the two data centres listen, `http://host:port`, and whether they answer.
+#[derive(Debug)]
 pub(crate) struct Hosts {
     pub(crate) us: String,
     pub(crate) eu: String,
+    hanging: [AtomicBool; 2],
 }
 
 impl Hosts {
+    pub(crate) fn new(us: String, eu: String) -> Self {
+        Self { us, eu, hanging: Default::default() }
+    }
+
+    pub(crate) fn hangs(&self, region: Region) -> bool {
+        self.hanging[usize::from(region == Region::Eu)].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hang(&self, region: Region, hangs: bool) {
+        self.hanging[usize::from(region == Region::Eu)].store(hangs, Ordering::Relaxed);
+    }
+
     pub(crate) fn of(&self, region: Region) -> &str {
         match region {
             Region::Us => &self.us,
@@ -102,10 +116,18 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
     if route == Route::V1Notes && !bearer(request.headers()).is_some_and(|token| api.tenants.has_v1(token)) {
         return ApiError::v1_gone().into_response();
     }
-    let Some(admission) = bearer(request.headers()).and_then(|token| admit(&api, token, route)) else {
-        return ApiError::unauthorized().into_response();
+    let token = match presented(request.headers()) {
+        Ok(token) => token,
+        Err(sentence) => return ApiError::of_gateway(sentence),
+    };
+    let Some(admission) = admit(&api, token, route) else {
+        let faults = api.tenants.faults_of(token);
+        return refused(ApiError::unauthorized().into_response(), faults.as_deref());
     };
     let Admission { workspace, access, faults, number, quota, outcome } = admission;
+    if faults.hangs {
+        return api.hang().await;
+    }
     api.pause(faults.latency_of(number)).await;
     let asked = Asked::read(request.headers());
     let mut mishap = Mishap::None;
@@ -132,7 +154,11 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
             next.run(request).await
         }
     };
+    response = refused(response, Some(&faults));
     headers::set(response.headers_mut(), &faults, quota);
+    if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&response.status()) {
+        headers::retry_after_text(response.headers_mut(), &faults);
+    }
     if mishap == Mishap::None && faults.leave_bodies_alone() {
         return response;
     }
@@ -141,6 +167,9 @@ pub(crate) async fn pass(State((api, route)): State<(Api, Route)>, request: Requ
 
 /// Gives every 404 to a token another code, where that is switched on. Unknown paths are behind no gate.
 pub(crate) async fn recode(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if api.hosts.hangs(api.region) && !request.uri().path().starts_with("/admin") {
+        return api.hang().await;
+    }
     let faults = bearer(request.headers()).and_then(|token| api.tenants.faults_of(token));
     let response = next.run(request).await;
     let code = faults.as_ref().and_then(|faults| faults.not_found_code.as_deref());
@@ -155,12 +184,37 @@ fn admit(api: &Api, token: &str, route: Route) -> Option<Admission> {
     api.tenants.admit(&Knock { token, route, region: api.region, at, now })
 }
 
+/// The token, or what the gateway in front of the API says to those who send none.
+fn presented(headers: &HeaderMap) -> Result<&str, &'static str> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match bearer(headers).filter(|token| !token.is_empty()) {
+        Some(token) => Ok(token),
+        None if sent.trim().is_empty() || bearer(headers).is_some() => Err("Unauthorized"),
+        None => Err("Bad token; invalid JSON"),
+    }
+}
+
+/// A 401 with the body that was asked for.
+fn refused(response: Response, faults: Option<&Faults>) -> Response {
+    let body = faults.and_then(|faults| faults.unauthorized_body.clone());
+    match body {
+        Some(body) if response.status() == StatusCode::UNAUTHORIZED => ApiError::unauthorized_as(body),
+        _ => response,
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Api {
+    /// Answers when the server stops, and not before.
+    pub(crate) async fn hang(&self) -> Response {
+        self.stopping.cancelled().await;
+        wire::lost()
+    }
+
     /// A stopping server does not wait for its own slowness.
     pub(crate) async fn pause(&self, latency: Duration) {
         if !latency.is_zero() {

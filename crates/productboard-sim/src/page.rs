@@ -191,6 +191,8 @@ impl PageRequest {
         let next = match end {
             end if end < total => Some(end),
             _ if call.faults.repeat_last_cursor => Some(self.position),
+            _ if call.faults.endless_empty_pages.contains(&call.route) => Some(self.position.max(total) + 1),
+            _ if let Some(page) = call.faults.last_page_links_to => Some(page.saturating_mul(size)),
             _ => None,
         };
         let mut out = Vec::with_capacity(2048);
@@ -200,6 +202,7 @@ impl PageRequest {
                 out.push(b',');
             }
             row(&mut out, index);
+            nest(&mut out, call.faults.deep_field);
             if index == start {
                 // The others are about as long.
                 out.reserve(out.len() * (end - start));
@@ -234,6 +237,17 @@ impl PageRequest {
             let _ = write!(link, "{}={}&", percent(name), percent(value));
         }
         link + "pageCursor=" + &cursor
+    }
+}
+
+/// Adds an unknown field that is nested so deep to the object that was written last.
+fn nest(out: &mut Vec<u8>, depth: usize) {
+    if depth > 0 && out.last() == Some(&b'}') {
+        out.pop();
+        out.extend_from_slice(br#","deep":"#);
+        out.extend(std::iter::repeat_n(b'[', depth));
+        out.extend(std::iter::repeat_n(b']', depth));
+        out.push(b'}');
     }
 }
 

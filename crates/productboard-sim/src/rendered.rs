@@ -23,6 +23,7 @@ struct Shape {
     selection: Selection,
     relationships_as_array: bool,
     nested_timestamps: bool,
+    note_bytes: usize,
     foreign_next_host: Option<String>,
 }
 
@@ -85,6 +86,7 @@ impl Shape {
             selection: selection.clone(),
             relationships_as_array: faults.relationships_as_array,
             nested_timestamps: faults.nested_timestamps,
+            note_bytes: faults.note_bytes,
             foreign_next_host: faults.foreign_next_host.clone(),
         }
     }
@@ -97,6 +99,7 @@ impl Shape {
             && self.selection == *selection
             && self.relationships_as_array == faults.relationships_as_array
             && self.nested_timestamps == faults.nested_timestamps
+            && self.note_bytes == faults.note_bytes
             && self.foreign_next_host == faults.foreign_next_host
     }
 }

@@ -58,7 +58,7 @@ impl Simulator {
             clock,
             oauth: Arc::new(OAuth::new(Arc::clone(&tenants))),
             tenants,
-            hosts: Arc::new(Hosts { us: url(&us)?, eu: url(&eu)? }),
+            hosts: Arc::new(Hosts::new(url(&us)?, url(&eu)?)),
             region: Region::Us,
             page_size: options.page_size.max(1),
             stopping: stopping.clone(),
@@ -91,6 +91,11 @@ impl Simulator {
     /// Moves the vendor's clock ahead: codes and tokens expire, webhooks are tried again.
     pub fn advance(&self, by: Duration) {
         self.api.clock.advance(by);
+    }
+
+    /// Whether a data centre leaves every request without an answer.
+    pub fn hang(&self, region: Region, hangs: bool) {
+        self.api.hosts.hang(region, hangs);
     }
 
     /// The facts behind the answers.

@@ -45,6 +45,7 @@ pub(crate) async fn shape(
     let (mut head, body) = response.into_parts();
     // A body of the simulator is in memory and never fails.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let body = if head.status.is_success() { swapped(body, faults) } else { body };
     let mut body = spoiled(body, mishap);
     // The server sets it again where the body has a length.
     head.headers.remove(header::CONTENT_LENGTH);
@@ -84,6 +85,14 @@ impl Asked {
         });
         Self { gzip }
     }
+}
+
+fn swapped(body: Bytes, faults: &Faults) -> Bytes {
+    if faults.body_swaps.is_empty() {
+        return body;
+    }
+    let text = String::from_utf8_lossy(&body).into_owned();
+    faults.body_swaps.iter().fold(text, |text, swap| swap.apply(&text)).into()
 }
 
 fn spoiled(body: Bytes, mishap: Mishap) -> Bytes {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::headers::LONGEST_PAUSE;
+
 /// Hands out requests at the pace of one token's rate limit.
 #[async_trait]
 pub trait RateBudget: Debug + Send + Sync {
@@ -15,7 +17,7 @@ pub trait RateBudget: Debug + Send + Sync {
     /// it would take.
     async fn acquire(&self, patience: Duration) -> Result<(), Duration>;
 
-    /// The vendor answered 429: nothing goes out for this long.
+    /// The vendor answered 429: nothing goes out for this long, which is an hour at most.
     fn freeze(&self, pause: Duration);
 
     /// What the rate-limit headers of an answer said.
@@ -25,6 +27,8 @@ pub trait RateBudget: Debug + Send + Sync {
     fn answered(&self, _latency: Duration) {}
 }
 
+/// Nobody waits longer for a turn.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// How many requests may go out at once after a quiet time, for large limits.
 const BURST: u32 = 3;
 /// By how much the way to the vendor may squeeze a second's requests together before they are too many.
@@ -95,7 +99,7 @@ impl LocalBudget {
 #[async_trait]
 impl RateBudget for LocalBudget {
     async fn acquire(&self, patience: Duration) -> Result<(), Duration> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + patience.min(LONGEST_PATIENCE);
         let _turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| patience)?;
         loop {
             let now = Instant::now();
@@ -112,7 +116,7 @@ impl RateBudget for LocalBudget {
     fn freeze(&self, pause: Duration) {
         let mut pace = self.pace();
         // With the slack on top there is no burst after the thaw.
-        let thaw = Instant::now() + pause + pace.slack;
+        let thaw = Instant::now() + pause.min(LONGEST_PAUSE) + pace.slack;
         pace.full = pace.full.max(thaw);
     }
 
@@ -166,6 +170,16 @@ mod tests {
         let times = departures(&budget, 3).await;
         assert!(times[0] >= 3000 && times[0] < 3010, "{times:?}");
         assert!(times[1] - times[0] >= 20, "{times:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_freeze_and_no_patience_is_beyond_reason() {
+        let budget = LocalBudget::new(50);
+        budget.freeze(Duration::MAX);
+        budget.freeze(Duration::from_secs(u64::MAX));
+        let rest = budget.acquire(Duration::from_secs(1)).await.unwrap_err();
+        assert!(rest <= LONGEST_PAUSE + Duration::from_secs(1), "{rest:?}");
+        budget.acquire(Duration::MAX).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

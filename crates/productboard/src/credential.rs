@@ -47,6 +47,10 @@ impl Credential {
         Ok(header)
     }
 
+    pub(crate) fn is_basic(&self) -> bool {
+        self.scheme == AuthScheme::Basic
+    }
+
     /// One line of bounded length without the token, should the vendor have echoed it.
     pub(crate) fn clean(&self, text: &str) -> String {
         let text = text.replace(self.token.expose_secret(), "[token]");

@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller can do about it. No error holds the token, a query or a member's name.
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// The library's error below ours.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -10,10 +10,12 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// 401: ask for a new token.
-    #[error("could not {attempted}: Productboard does not accept the token")]
+    #[error("could not {attempted}: Productboard does not accept the token: {}", reason.sentence())]
     Rejected {
         /// What the request was for.
         attempted: &'static str,
+        /// What the vendor says is wrong with it.
+        reason: Rejection,
         /// The vendor's id of this error.
         vendor_id: Option<String>,
     },
@@ -27,7 +29,8 @@ pub enum Error {
         /// The vendor's id of this error.
         vendor_id: Option<String>,
     },
-    /// The workspace's plan does not include this: 404 or 501 from analytics, or `planUpgrade.required`.
+    /// The workspace's plan does not include this: 402, 501 or a 404 other than `route.notFound` from analytics, or
+    /// `planUpgrade.required`.
     #[error("could not {attempted}: this workspace's plan does not offer it (status {status})")]
     NotAvailable {
         /// What the request was for.
@@ -85,11 +88,13 @@ pub enum Error {
         /// The vendor's id of this error.
         vendor_id: Option<String>,
     },
-    /// No connection: the name is unknown, nobody listens, or TLS failed. Look at the network or the base URL.
-    #[error("cannot reach {host}")]
+    /// Nobody was reached, or somebody else than the vendor. Look at the network or the base URL.
+    #[error("cannot reach {host}: {}", cause.sentence())]
     Unreachable {
         /// Host, and port where it is not the usual one.
         host: String,
+        /// Why, as far as it shows.
+        cause: Cause,
         /// What the network said.
         source: BoxError,
     },
@@ -110,6 +115,119 @@ impl Error {
             | Self::VendorChanged { vendor_id, .. }
             | Self::Invalid { vendor_id, .. } => vendor_id.as_deref(),
             Self::Unreachable { .. } | Self::Configuration(_) => None,
+        }
+    }
+}
+
+/// What a 401 says about the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// No token arrived.
+    Missing,
+    /// It is no token at all: one that was copied in part.
+    Malformed,
+    /// HTTP Basic, which the vendor does not take.
+    Basic,
+    /// Nobody issued it here: it was revoked, or it is of the other region.
+    UnknownIssuer,
+    /// Expired, revoked or unknown: the documented answer.
+    Invalid,
+    /// The answer does not say.
+    Unsaid,
+}
+
+impl Rejection {
+    /// What is wrong, in words, without the remedy.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Missing => "no key arrived there",
+            Self::Malformed => "what was sent is not a whole key",
+            Self::Basic => "it was sent by HTTP Basic, which Productboard does not take",
+            Self::UnknownIssuer => "nobody knows it there, so it was revoked or belongs to the other region",
+            Self::Invalid => "it was revoked, has expired or belongs to the other region",
+            Self::Unsaid => "the answer does not say why",
+        }
+    }
+}
+
+/// Why the vendor was not reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The host's certificate is signed by nobody whom this machine trusts, has expired or is for another name.
+    UntrustedCertificate,
+    /// What answers there does not speak TLS.
+    NoTls,
+    /// The name has no address.
+    UnknownHost,
+    /// Nobody listens at the address.
+    Refused,
+    /// No connection came about in time.
+    TimedOut,
+    /// A proxy does not pass the request on.
+    Proxy,
+    /// Somebody answered with a web page: a proxy, a login page, another server.
+    WebPage,
+    /// Something else; the source says what.
+    Other,
+}
+
+impl Cause {
+    /// What happened and what to do about it.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::UntrustedCertificate => {
+                "its certificate is not trusted here. If a proxy inspects TLS, add the proxy's CA to the system's \
+                 trusted certificates, or name it in SSL_CERT_FILE"
+            }
+            Self::NoTls => {
+                "it does not speak TLS. Check the port, and whether the URL should begin with http"
+            }
+            Self::UnknownHost => {
+                "the name is unknown. Check the URL for a typing error, and this machine's DNS"
+            }
+            Self::Refused => {
+                "nothing listens there. Check the port, and that a firewall lets this machine out"
+            }
+            Self::TimedOut => {
+                "no connection came about in time. Check that a firewall lets this machine out, and whether a proxy \
+                 is needed (HTTPS_PROXY)"
+            }
+            Self::Proxy => {
+                "the proxy does not pass requests on. Check HTTPS_PROXY, its user and its password"
+            }
+            Self::WebPage => {
+                "a web page came instead of an answer. Check the URL; or a proxy or a login page stands in between"
+            }
+            Self::Other => "check the network and the URL",
+        }
+    }
+
+    /// Sorts the library's error by what lies below it.
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
+        let mut words = String::new();
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            if let Some(io) = error.downcast_ref::<io::Error>()
+                && io.kind() == io::ErrorKind::ConnectionRefused
+            {
+                return Self::Refused;
+            }
+            words += &error.to_string().to_lowercase();
+            next = error.source();
+        }
+        let says = |any: &[&str]| any.iter().any(|word| words.contains(word));
+        if says(&["certificate"]) {
+            Self::UntrustedCertificate
+        } else if says(&["corrupt message", "invalidcontenttype"]) {
+            Self::NoTls
+        } else if says(&["dns error", "lookup address"]) {
+            Self::UnknownHost
+        } else if says(&["proxy", "tunnel"]) {
+            Self::Proxy
+        } else if error.is_timeout() || says(&["timed out"]) {
+            Self::TimedOut
+        } else {
+            Self::Other
         }
     }
 }

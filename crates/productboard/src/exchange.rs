@@ -19,14 +19,16 @@ use crate::decode::{self, Body, Scanner, Undecodable, WirePage};
 use crate::headers;
 use crate::host;
 use crate::metrics;
-use crate::refusal::{Envelope, Refusal};
+use crate::refusal::{Envelope, Refusal, is_page};
 use crate::request::Request;
 use crate::retry::{RetryBudget, backoff};
 use crate::transport::{http_client, read};
-use crate::{Error, RateBudget};
+use crate::{Cause, Error, RateBudget};
 
 /// An answer up to this size is held and decoded in one piece; of a larger one no more is held than is kept of it.
 const LARGEST_HELD: usize = 16 * 1024 * 1024;
+/// No call is longer, whatever the options say.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 /// An error says what it has to say in this many bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
@@ -119,7 +121,7 @@ impl Exchange {
         request: &Request,
         read: impl Fn(Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let deadline = Instant::now() + self.deadline;
+        let deadline = Instant::now() + self.deadline.min(LONGEST_DEADLINE);
         let (mut attempt, mut in_doubt) = (1, false);
         loop {
             self.turn(request, deadline).await?;
@@ -215,10 +217,16 @@ impl Exchange {
         let request_id = headers::request_id(headers).map(|id| self.clean(request, id));
         if !response.status().is_success() {
             let refusal = self.refusal(request, response, request_id, deprecation).await;
+            if refusal.is_of_another() {
+                return Err(web_page(request, Some(refusal.status)));
+            }
             return Err(refusal.into_error(request.operation));
         }
         let body = body(&mut response).await.map_err(|error| broken(request, error))?;
         self.budget.answered(sent.elapsed());
+        if matches!(&body, Ok(Body::Plain(body)) if is_page(body)) {
+            return Err(web_page(request, None));
+        }
         let body =
             body.map_err(|undecodable| undecodable.into_error(request.operation, request_id.clone()))?;
         Ok(Answer { body, request_id })
@@ -243,7 +251,8 @@ impl Exchange {
         let (body, _) = read(&mut response, LARGEST_REFUSAL).await.unwrap_or_default();
         let mut envelope = Envelope::read(&body, |text| self.clean(request, text));
         envelope.id = envelope.id.or(request_id);
-        Refusal { status, retry_after, envelope, deprecation }
+        let refusal = Refusal { status, retry_after, envelope, deprecation };
+        if self.credential.is_basic() { refusal.sent_by_basic() } else { refusal }
     }
 
     /// Keeps the vendor's announcement that an operation will go away, and warns of it once.
@@ -290,12 +299,22 @@ async fn body(response: &mut Response) -> Result<Result<Body, Undecodable>, reqw
     Ok(fed.map(|()| Body::Scanned(scanner.finish())).map_err(|_| Undecodable::too_large()))
 }
 
+/// A request that somebody else answered.
+fn web_page(request: &Request, status: Option<StatusCode>) -> Error {
+    let (cause, source) = match status {
+        Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => (Cause::Proxy, "status 407".to_owned()),
+        Some(status) => (Cause::WebPage, format!("a web page with status {}", status.as_u16())),
+        None => (Cause::WebPage, "a web page".to_owned()),
+    };
+    Error::Unreachable { host: host::shown(&request.url), cause, source: source.into() }
+}
+
 /// A request without a whole answer. The library's error would show the URL with its query.
 fn broken(request: &Request, error: reqwest::Error) -> Error {
-    let connect = error.is_connect();
+    let (connect, cause) = (error.is_connect(), Cause::of(&error));
     let source = error.without_url().into();
     if connect {
-        return Error::Unreachable { host: host::shown(&request.url), source };
+        return Error::Unreachable { host: host::shown(&request.url), cause, source };
     }
     let attempted = request.operation.attempted;
     Error::Transient { attempted, status: None, retry_after: None, vendor_id: None, source: Some(source) }

@@ -25,7 +25,7 @@ pub use budget::{LocalBudget, RateBudget};
 pub use client::{Client, Deprecation, Options};
 pub use credential::AuthScheme;
 pub use decode::{RowKey, UnreadableRow};
-pub use error::{BoxError, Error};
+pub use error::{BoxError, Cause, Error, Rejection};
 pub use model::activity::Activity;
 pub use model::configuration::{
     Configuration, FieldConfiguration, Filter, RelationshipConfiguration, SelectValue, Values,

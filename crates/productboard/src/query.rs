@@ -36,6 +36,13 @@ impl FieldSelection {
         }
     }
 
+    /// For notes: the vendor's document calls the parameter `fields`, its text `fields[]`, and the wrong one is ignored.
+    pub(crate) fn pairs_of_notes(&self) -> Vec<Pair> {
+        let pairs = self.pairs();
+        let plain = pairs.iter().map(|(_, value)| ("fields", value.clone()));
+        plain.chain(pairs.iter().cloned()).collect()
+    }
+
     fn json(&self) -> Option<Value> {
         match self {
             Self::Filled => None,

@@ -25,8 +25,14 @@ impl Request {
     /// A request of a resource below a base that may have a path of its own.
     pub(crate) fn new(operation: Operation, method: Method, base: &Url, path: &[&str]) -> Self {
         let mut url = base.clone();
+        // People paste the URL with the version behind it.
+        let has_version = url.path().trim_end_matches('/').ends_with("/v2");
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push("v2").extend(path);
+            segments.pop_if_empty();
+            if !has_version {
+                segments.push("v2");
+            }
+            segments.extend(path);
         }
         Self { operation, method, url, body: None, repeatable: true, secrets: Vec::new() }
     }
@@ -72,6 +78,9 @@ mod tests {
         let cases = [
             ("https://api.productboard.com", "https://api.productboard.com/v2/teams/a%2Fb"),
             ("https://api.productboard.com/", "https://api.productboard.com/v2/teams/a%2Fb"),
+            ("https://api.productboard.com/v2", "https://api.productboard.com/v2/teams/a%2Fb"),
+            ("https://api.eu.productboard.com/v2/", "https://api.eu.productboard.com/v2/teams/a%2Fb"),
+            ("http://proxy:8080/v2/pb", "http://proxy:8080/v2/pb/v2/teams/a%2Fb"),
             ("http://proxy:8080/pb", "http://proxy:8080/pb/v2/teams/a%2Fb"),
             ("http://proxy:8080/pb/", "http://proxy:8080/pb/v2/teams/a%2Fb"),
         ];

@@ -180,7 +180,11 @@ mod tests {
 
     #[test]
     fn every_vendor_answer_has_its_decision() {
-        let rejected = productboard::Error::Rejected { attempted: ATTEMPTED, vendor_id: None };
+        let rejected = productboard::Error::Rejected {
+            attempted: ATTEMPTED,
+            reason: productboard::Rejection::Invalid,
+            vendor_id: None,
+        };
         assert_eq!(decide(&vendor(rejected), 1), Decision::ReconnectCheck);
         let forbidden = productboard::Error::Forbidden {
             attempted: ATTEMPTED,

@@ -27,13 +27,18 @@ fn look(answers: [Answer; 3], identified: bool) -> Look {
 
 #[test]
 fn what_makes_a_credential_unfit() {
-    use Answer::{Available, Forbidden, LacksScope, NotInPlan, NotUnderstood, Rejected, Unreachable};
+    use Answer::{Available, Forbidden, LacksScope, NotInPlan, NotUnderstood, Unreachable};
+    const INVALID: Rejection = Rejection::Invalid;
+    const REJECTED: Answer = Answer::Rejected(INVALID);
+    const UNSAID: Answer = Answer::Rejected(Rejection::Unsaid);
     let cases = [
         ([Available, Available, NotInPlan], true, None),
-        ([Available, Rejected, Unreachable], true, None),
-        ([Rejected, Rejected, Rejected], false, Some(Unfit::Rejected)),
-        ([Unreachable, Rejected, Unreachable], false, Some(Unfit::Rejected)),
-        ([Rejected, Available, NotInPlan], false, Some(Unfit::Unreachable)),
+        ([Available, REJECTED, Unreachable], true, None),
+        ([REJECTED, REJECTED, REJECTED], false, Some(Unfit::Rejected(INVALID))),
+        ([UNSAID, UNSAID, REJECTED], false, Some(Unfit::Rejected(INVALID))),
+        ([Answer::Cut(Cause::NoTls); 3], false, Some(Unfit::Cut(Cause::NoTls))),
+        ([Unreachable, REJECTED, Unreachable], false, Some(Unfit::Rejected(Rejection::Invalid))),
+        ([REJECTED, Available, NotInPlan], false, Some(Unfit::Unreachable)),
         ([Forbidden, Available, Available], true, Some(Unfit::NotAdmin)),
         ([LacksScope, Available, Available], true, Some(Unfit::WithoutMembers)),
         ([NotInPlan, NotInPlan, NotInPlan], false, Some(Unfit::WithoutApi)),
@@ -49,13 +54,14 @@ fn what_makes_a_credential_unfit() {
 
 #[test]
 fn a_consent_need_not_list_members_but_must_show_whose_it_is() {
-    use Answer::{Available, Forbidden, LacksScope, Rejected};
+    use Answer::{Available, Forbidden, LacksScope};
+    const REJECTED: Answer = Answer::Rejected(Rejection::Invalid);
     for members in [Forbidden, LacksScope] {
         let answers = [members, members, members];
         assert_eq!(look(answers, true).unfit(CredentialKind::Oauth), None);
         assert_eq!(look(answers, false).unfit(CredentialKind::Oauth), Some(Unfit::Unreachable));
     }
-    let rejected = look([Rejected; 3], true);
-    assert_eq!(rejected.unfit(CredentialKind::Oauth), Some(Unfit::Rejected));
+    let rejected = look([REJECTED; 3], true);
+    assert_eq!(rejected.unfit(CredentialKind::Oauth), Some(Unfit::Rejected(Rejection::Invalid)));
     assert!(!rejected.is_accepted() && look([Available; 3], true).is_accepted());
 }

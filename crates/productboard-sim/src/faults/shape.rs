@@ -31,6 +31,25 @@ pub struct Storm {
     pub retry_after_secs: u64,
 }
 
+/// A text in the body of answers of success, and what stands there instead.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Swap {
+    /// What to look for, in the JSON as it is sent: `"role":"maker"`.
+    pub find: String,
+    /// What is sent instead: `"role":"Maker"`, `"name":"Anna \\ud83d"`.
+    pub put: String,
+    /// In each body the first so many of them only.
+    #[serde(default)]
+    pub most: Option<usize>,
+}
+
+impl Swap {
+    pub(crate) fn apply(&self, body: &str) -> String {
+        body.replacen(&self.find, &self.put, self.most.unwrap_or(usize::MAX))
+    }
+}
+
 /// How a 429 says when to come back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -15,6 +15,13 @@ pub(super) fn set(headers: &mut HeaderMap, faults: &Faults, quota: Option<Quota>
         headers.insert(limit, HeaderValue::from(quota.limit));
         headers.insert(remaining, HeaderValue::from(quota.remaining));
     }
+    if let Some(text) = faults.rate_limit_text.as_ref().and_then(|text| HeaderValue::from_str(text).ok())
+        && let Some(names) = faults.rate_headers.names()
+    {
+        for name in names {
+            headers.insert(name, text.clone());
+        }
+    }
     let said =
         [(DEPRECATION, &faults.deprecation), (SUNSET, &faults.sunset), (header::LOCATION, &faults.redirect)];
     for (name, value) in said {
@@ -24,6 +31,14 @@ pub(super) fn set(headers: &mut HeaderMap, faults: &Faults, quota: Option<Quota>
     }
     if faults.retry_after != RetryAfter::Seconds {
         retry_after(headers, faults.retry_after);
+    }
+}
+
+/// What `Retry-After` is to say, whatever it means.
+pub(super) fn retry_after_text(headers: &mut HeaderMap, faults: &Faults) {
+    let text = faults.retry_after_text.as_ref().and_then(|text| HeaderValue::from_str(text).ok());
+    if let Some(text) = text {
+        headers.insert(header::RETRY_AFTER, text);
     }
 }
 

@@ -65,6 +65,8 @@ pub struct OAuthFaults {
     pub refuse_basic: bool,
     /// Members that are laid over every token answer: odd lives, empty or missing texts.
     pub token_members: Map<String, Value>,
+    /// `Retry-After` of every 429 and 503.
+    pub retry_after_text: Option<String>,
     /// A renewal rotates nothing: the used refresh token stays good, and the answer brings none.
     pub no_rotation: bool,
 }
@@ -76,6 +78,7 @@ pub(crate) struct Mishap {
     pub(crate) status: Option<u16>,
     pub(crate) lost: bool,
     pub(crate) members: Map<String, Value>,
+    pub(crate) retry_after: Option<String>,
 }
 
 impl OAuthFaults {
@@ -87,6 +90,7 @@ impl OAuthFaults {
         let status = self.token_fail_next.pop_front();
         let lost = status.is_none() && self.token_answer_lost > 0;
         self.token_answer_lost -= u64::from(lost);
-        Mishap { latency: self.token_latency, status, lost, members: self.token_members.clone() }
+        let (members, retry_after) = (self.token_members.clone(), self.retry_after_text.clone());
+        Mishap { latency: self.token_latency, status, lost, members, retry_after }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::gate::Call;
 use crate::json::{self, Body};
 use crate::page::PageRequest;
-use crate::{Note, NoteKind};
+use crate::{Note, NoteKind, Route};
 
 pub(super) mod configuration;
 mod filter;
@@ -27,7 +27,7 @@ pub(super) async fn list(Extension(call): Extension<Call>, uri: Uri) -> Result<B
     if call.faults.updated_filter_ignored {
         filter.updated = Range::default();
     }
-    let selection = selection(&request)?;
+    let selection = selection(&call, &request)?;
     Ok(answer(&call, &request, &filter, &selection))
 }
 
@@ -37,14 +37,15 @@ pub(super) async fn one(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Body, ApiError> {
-    let selection = selection(&PageRequest::read(&uri, &["fields[]", "fields"])?)?;
+    let selection = selection(&call, &PageRequest::read(&uri, &["fields[]", "fields"])?)?;
     Ok(Body::data(&Resource::of(&call, find(&call, &id)?, &selection)))
 }
 
-/// The vendor's schema of notes writes `fields` where its text writes `fields[]`; both are taken.
-fn selection(request: &PageRequest) -> Result<Selection, ApiError> {
-    let names = request.values("fields[]").chain(request.values("fields"));
-    Selection::of_query(names, is_field)
+/// The vendor's schema of notes writes `fields` where its text writes `fields[]`; either is taken.
+fn selection(call: &Call, request: &PageRequest) -> Result<Selection, ApiError> {
+    let is_search = call.route == Route::NotesSearch;
+    let is_plain = call.faults.plain_note_fields && !is_search || request.value("fields").is_some();
+    Selection::of_query(request.values(if is_plain { "fields" } else { "fields[]" }), is_field)
 }
 
 fn is_field(id: &str) -> bool {

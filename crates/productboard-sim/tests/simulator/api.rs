@@ -133,10 +133,8 @@ async fn tokens_open_their_own_workspace_until_revoked() {
     simulator.add(Workspace::generate(&WorkspaceSpec::new("globex", 5, today()).days(20)), "g");
     assert!(simulator.issue_token("acme", "t2") && !simulator.issue_token("nowhere", "t3"));
 
-    for token in [None, Some("wrong")] {
-        let answer = send(&simulator, "GET", "/v2/members", token, "").await;
-        assert_eq!((answer.status, answer.code()), (401, "auth.invalid"));
-    }
+    let answer = send(&simulator, "GET", "/v2/members", Some("wrong"), "").await;
+    assert_eq!((answer.status, answer.code()), (401, "auth.invalid"));
     let globex = send(&simulator, "GET", ACTIVITIES, Some("g"), "").await;
     assert!(globex.data().iter().all(|row| row["domain"] == "globex"));
 

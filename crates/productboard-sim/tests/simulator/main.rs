@@ -11,6 +11,7 @@ mod ledger;
 mod notes;
 mod oauth;
 mod oauth_tokens;
+mod odd;
 mod people;
 mod plans;
 mod quirks;

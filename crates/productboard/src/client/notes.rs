@@ -40,7 +40,7 @@ impl Client {
 
     /// One note.
     pub async fn note(&self, id: Uuid, fields: &FieldSelection) -> Result<Note, Error> {
-        self.one(self.get(GET_NOTE, &["notes", &id.to_string()]).query(fields.pairs())).await
+        self.one(self.get(GET_NOTE, &["notes", &id.to_string()]).query(fields.pairs_of_notes())).await
     }
 
     /// Whom a note came from and what it is linked to.

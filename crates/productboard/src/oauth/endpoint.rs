@@ -15,7 +15,7 @@ use super::grant::TokenResponse;
 use super::{App, ClientAuthentication, Error, Grant, TokenInfo};
 use crate::decode::{self, Body};
 use crate::transport::{USER_AGENT, http_client, read};
-use crate::{BoxError, headers, host};
+use crate::{BoxError, Cause, headers, host};
 
 const LARGEST_ANSWER: usize = 256 * 1024;
 
@@ -119,8 +119,9 @@ impl Endpoint {
 
     fn broken(&self, error: reqwest::Error) -> NoAnswer {
         if error.is_connect() {
+            let cause = Cause::of(&error);
             let source: BoxError = error.without_url().into();
-            return NoAnswer::Unreachable { host: host::shown(&self.base), source };
+            return NoAnswer::Unreachable { host: host::shown(&self.base), cause, source };
         }
         NoAnswer::sent(error)
     }

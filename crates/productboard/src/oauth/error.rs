@@ -5,8 +5,8 @@ use std::time::Duration;
 use oauth2::RequestTokenError;
 use oauth2::basic::BasicErrorResponse;
 
-use crate::BoxError;
 use crate::credential::bounded;
+use crate::{BoxError, Cause};
 
 /// The code of a refusal by a bare 401.
 pub(super) const UNAUTHORIZED: &str = "status 401";
@@ -69,10 +69,12 @@ pub enum Error {
         source: Option<BoxError>,
     },
     /// Nothing was sent: the name is unknown, nobody listens, or TLS failed.
-    #[error("cannot reach {host}")]
+    #[error("cannot reach {host}: {}", cause.sentence())]
     Unreachable {
         /// Host, and port where it is not the usual one.
         host: String,
+        /// Why, as far as it shows.
+        cause: Cause,
         /// What the network said.
         source: BoxError,
     },
@@ -101,7 +103,7 @@ impl std::fmt::Display for Said<'_> {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
     #[error("cannot reach {host}")]
-    Unreachable { host: String, source: BoxError },
+    Unreachable { host: String, cause: Cause, source: BoxError },
     #[error("too many requests")]
     RateLimited(Duration),
     #[error("status {0}")]
@@ -124,7 +126,7 @@ impl NoAnswer {
 
     pub(super) fn into_error(self, attempted: &'static str) -> Error {
         match self {
-            Self::Unreachable { host, source } => Error::Unreachable { host, source },
+            Self::Unreachable { host, cause, source } => Error::Unreachable { host, cause, source },
             Self::RateLimited(retry_after) => Error::RateLimited { attempted, retry_after },
             Self::Status(status) => Error::InDoubt { attempted, status: Some(status), source: None },
             Self::Elsewhere(status) => {

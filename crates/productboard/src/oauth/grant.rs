@@ -5,11 +5,11 @@ use std::time::Duration;
 use oauth2::basic::BasicTokenType;
 use oauth2::{AccessToken, RefreshToken, Scope};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::Text;
-use crate::decode::or_default;
+use crate::model::text::{NAME, WORD, optional, words};
 
 /// Tokens, and how long they live from the moment of the answer.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ pub struct TokenInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TokenResponse {
     access_token: AccessToken,
+    #[serde(default, deserialize_with = "some_token")]
     refresh_token: Option<RefreshToken>,
     #[serde(default)]
     expires_in: Value,
@@ -56,10 +57,20 @@ pub(super) struct TokenResponse {
 /// The only type there is.
 static BEARER: BasicTokenType = BasicTokenType::Bearer;
 
-/// Seconds as a number, or as a text with one.
+/// No life is longer, whatever the vendor says.
+const LONGEST_LIFE: f64 = 10.0 * 365.0 * 86_400.0;
+
+/// Seconds as a number, or as a text with one. A life of nothing or less is an unknown one.
 fn seconds(value: &Value) -> Option<Duration> {
-    let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
-    Some(Duration::from_secs(seconds))
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    (seconds >= 1.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFE) as u64))
+}
+
+/// A token that is empty, or no text, is none.
+fn some_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RefreshToken>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let token = value.as_str().map(str::trim).filter(|token| !token.is_empty());
+    Ok(token.map(|token| RefreshToken::new(token.to_owned())))
 }
 
 /// Scopes as words in a text, or as a list.
@@ -109,7 +120,7 @@ impl From<TokenResponse> for Grant {
 
 #[derive(Deserialize)]
 struct WireInfo {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "words")]
     scopes: Vec<String>,
     space: Option<Space>,
     resource_owner: Option<Owner>,
@@ -117,7 +128,9 @@ struct WireInfo {
 
 #[derive(Default, Deserialize)]
 struct Space {
+    #[serde(default, deserialize_with = "optional::<_, WORD>")]
     domain: Option<String>,
+    #[serde(default, deserialize_with = "optional::<_, NAME>")]
     name: Option<String>,
 }
 
@@ -168,6 +181,40 @@ mod tests {
         }
         let bare = grant(json!({ "access_token": "a", "expires_in": null, "scope": {} }));
         assert_eq!((bare.expires_in, bare.refresh_token.is_none(), bare.scopes.len()), (None, true, 0));
+    }
+
+    #[test]
+    fn a_life_is_of_ten_years_at_most_and_nothing_is_unknown() {
+        let ten_years = Some(Duration::from_secs(315_360_000));
+        for (sent, expected) in [
+            (json!(0), None),
+            (json!(-1), None),
+            (json!(0.5), None),
+            (json!("0"), None),
+            (json!("soon"), None),
+            (json!("NaN"), None),
+            (json!([86_400]), None),
+            (Value::Null, None),
+            (json!(300), Some(Duration::from_secs(300))),
+            (json!(86_400.9), Some(Duration::from_secs(86_400))),
+            (json!(" 86400 "), Some(Duration::from_secs(86_400))),
+            (json!(i64::MAX), ten_years),
+            (json!(u64::MAX), ten_years),
+            (json!(10_000_000_000_000_u64), ten_years),
+            (json!("10000000000000"), ten_years),
+        ] {
+            let grant =
+                grant(json!({ "access_token": "a", "expires_in": sent, "refresh_token_expires_in": sent }));
+            assert_eq!((grant.expires_in, grant.refresh_expires_in), (expected, expected), "{sent}");
+        }
+    }
+
+    #[test]
+    fn an_empty_refresh_token_is_none() {
+        for sent in [json!(""), json!("  "), Value::Null, json!(7), json!({}), json!(false)] {
+            let grant = grant(json!({ "access_token": "a", "refresh_token": sent }));
+            assert!(grant.refresh_token.is_none(), "{sent}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl NotesQuery {
             .chain(self.source.pairs())
             .chain(self.created.pairs("createdFrom", "createdTo"))
             .chain(self.updated.pairs("updatedFrom", "updatedTo"))
-            .chain(self.fields.pairs())
+            .chain(self.fields.pairs_of_notes())
     }
 }
 

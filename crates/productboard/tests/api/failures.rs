@@ -8,7 +8,7 @@ use crate::vendor::{Ledger, Reply, TOKEN, Vendor, id, member, options};
 use futures::TryStreamExt;
 use secrecy::SecretString;
 use serde_json::json;
-use tidemark_productboard::{Client, Cursor, Error, MembersQuery, NewWebhook, Options, TeamsQuery};
+use tidemark_productboard::{Cause, Client, Cursor, Error, MembersQuery, NewWebhook, Options, TeamsQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
@@ -77,8 +77,8 @@ async fn refusals_are_final_and_keep_the_vendors_id() {
 
 #[tokio::test]
 async fn analytics_that_the_plan_lacks_and_a_team_that_is_gone() {
-    for status in [404, 501] {
-        let vendor = Vendor::answering([Reply::error(status, "route.notFound", "no")]).await;
+    for (status, code) in [(404, "feature.notFound"), (501, ""), (402, "")] {
+        let vendor = Vendor::answering([Reply::error(status, code, "no")]).await;
         let day = "2026-03-01".parse().unwrap();
         let pages = vendor.client().member_activities(day, day, None);
         let error = pages.try_collect::<Vec<_>>().await.unwrap_err();
@@ -282,7 +282,7 @@ async fn a_429_that_stays_or_asks_for_too_long() {
 #[tokio::test]
 async fn a_shape_that_does_not_parse_names_its_path() {
     let cases = [
-        (Reply::bytes("<html>welcome</html>"), "."),
+        (Reply::bytes("welcome"), "."),
         (Reply::json(&json!({ "data": { "rows": [] } })), "data"),
         (Reply::json(&json!({ "data": [], "links": { "next": 7 } })), "links.next"),
     ];
@@ -290,6 +290,41 @@ async fn a_shape_that_does_not_parse_names_its_path() {
         let (error, asked) = error_of(reply.header("x-request-id", "req-9")).await;
         assert!(matches!(error, Error::VendorChanged { ref path, .. } if path == expected), "{error:?}");
         assert_eq!((error.vendor_id(), asked), (Some("req-9"), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_is_somebody_elses_answer() {
+    for status in [200, 401, 403, 404] {
+        let page = Reply { status, ..Reply::bytes("\n<!DOCTYPE html><title>Sign in</title>") };
+        let (error, _) = error_of(page).await;
+        assert!(matches!(error, Error::Unreachable { cause: Cause::WebPage, .. }), "{status}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_and_a_host_without_tls_have_their_own_causes() {
+    let plain = Vendor::answering([]).await;
+    let no_tls = format!("https://{}", plain.url.authority());
+    for (url, expected) in [("https://no-such-host.invalid", Cause::UnknownHost), (&no_tls, Cause::NoTls)] {
+        let url: Url = url.parse().unwrap();
+        let client = Client::new(&url, SecretString::from(TOKEN), options().trust(&url)).unwrap();
+        let error = list(&client).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { cause, .. } if cause == expected), "{error:?}");
+        assert_discreet(&error);
+    }
+}
+
+#[tokio::test]
+async fn a_pause_beyond_reason_is_an_hour() {
+    for (status, text) in [(429, "1796099990"), (429, "18446744073709551615"), (503, "10000000000000")] {
+        let (error, _) = error_of(Reply::error(status, "", "wait").header("retry-after", text)).await;
+        let pause = match error {
+            Error::RateLimited { retry_after, .. } => Some(retry_after),
+            Error::Transient { retry_after, .. } => retry_after,
+            other => panic!("{other:?}"),
+        };
+        assert!(pause.is_some_and(|pause| pause <= Duration::from_secs(3600)), "{text}: {pause:?}");
     }
 }
 
@@ -337,7 +372,11 @@ async fn nobody_listens() {
         matches!(error, Error::Unreachable { ref host, .. } if *host == address.to_string()),
         "{error:?}"
     );
-    assert_eq!(error.to_string(), format!("cannot reach {address}"));
+    assert!(matches!(error, Error::Unreachable { cause: Cause::Refused, .. }), "{error:?}");
+    assert!(
+        error.to_string().starts_with(&format!("cannot reach {address}: nothing listens there")),
+        "{error}"
+    );
     assert!(told(&error).to_lowercase().contains("refused"), "the source says why: {}", told(&error));
     assert_discreet(&error);
 }

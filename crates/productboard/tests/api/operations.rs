@@ -247,8 +247,11 @@ async fn notes() {
 
     let note = json!({ "data": { "id": id(1), "type": "textNote" } });
     let path = format!("/v2/notes/{}", id(1));
-    let asked = sent(note, async |client| client.note(id(1), &FieldSelection::Filled).await).await;
+    let asked = sent(note.clone(), async |client| client.note(id(1), &FieldSelection::Filled).await).await;
     assert_get(&asked, &path, &[]);
+    let owner_only = FieldSelection::Only(vec!["owner".to_owned()]);
+    let asked = sent(note, async |client| client.note(id(1), &owner_only).await).await;
+    assert_get(&asked, &path, &[("fields", "owner"), ("fields[]", "owner")]);
     let query = NoteRelationshipsQuery {
         kind: Some(RelationshipKind::Customer),
         target_type: Some(EntityType::Company),

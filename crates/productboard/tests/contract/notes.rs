@@ -9,7 +9,7 @@ use tidemark_productboard::{
 use tidemark_productboard_sim as sim;
 use uuid::Uuid;
 
-use crate::support::{TOKEN, all, client, simulator};
+use crate::support::{TOKEN, all, client, simulator, simulator_with};
 
 async fn listed(client: &Client, query: &NotesQuery) -> Vec<Note> {
     all(client.notes(query, None)).await.unwrap()
@@ -155,4 +155,19 @@ async fn configurations() {
     let one = client.note_configuration(&NoteType::Conversation).await.unwrap();
     assert!(one.fields.contains_key("content"));
     assert!(configurations.contains(&one));
+}
+
+#[tokio::test]
+async fn pages_of_any_size_are_read_and_what_people_wrote_comes_only_when_it_is_asked_for() {
+    let options = sim::Options { requests_per_second: 0, page_size: 100 };
+    let simulator = simulator_with(options).await;
+    simulator.faults(TOKEN, |faults| (faults.note_bytes, faults.plain_note_fields) = (184_320, true));
+    let client = client(&simulator);
+    let everything = listed(&client, &NotesQuery::default()).await;
+    let text = |note: &Note| note.fields.get("content").and_then(|it| it.as_str().map(str::len));
+    assert!(everything.iter().all(|note| text(note) == Some(184_320)), "a page of 18 MB");
+    let fields = FieldSelection::Only(vec!["owner".to_owned()]);
+    let owners = listed(&client, &NotesQuery { fields, ..NotesQuery::default() }).await;
+    assert_eq!(ids(&owners), ids(&everything));
+    assert!(owners.iter().all(|note| text(note).is_none()));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tidemark_productboard::{Activity, Error, Member, MembersQuery};
-use tidemark_productboard_sim::{Burst, Faults, NextLink, RetryAfter, Route, Storm};
+use tidemark_productboard_sim::{Burst, Faults, NextLink, RetryAfter, Route, Storm, Swap};
 
 use crate::support::{TOKEN, activities, all, client, simulator};
 
@@ -41,6 +41,13 @@ impl Outcome {
             && rows.iter().zip(&self.faithful).all(|(its, faithful)| same(its, faithful))
     }
 
+    /// Nothing is missing, and what came twice does not matter.
+    fn rows_by_day_are_faithful(&self) -> bool {
+        let Ok(rows) = &self.activities else { return false };
+        self.faithful.iter().all(|row| rows.contains(row))
+            && rows.iter().all(|row| self.faithful.contains(row))
+    }
+
     fn activities_fail(&self, with: fn(&Error) -> bool) -> bool {
         matches!(&self.activities, Err(error) if with(error))
     }
@@ -52,6 +59,10 @@ impl Outcome {
 
 fn same_actions(its: &Activity, faithful: &Activity) -> bool {
     its.row.counters.actions().eq(faithful.row.counters.actions())
+}
+
+fn swap(find: &str, put: &str) -> Swap {
+    Swap { find: find.to_owned(), put: put.to_owned(), most: None }
 }
 
 fn quirk(name: &'static str, set: fn(&mut Faults), outcome: fn(&Outcome) -> bool) -> Quirk {
@@ -72,6 +83,37 @@ fn links_and_shapes() -> Vec<Quirk> {
             "link to a foreign host",
             |it| it.foreign_next_host = Some("https://thief.example".to_owned()),
             Outcome::is_faithful,
+        ),
+        quirk(
+            "a last page that names the first",
+            |it| it.last_page_links_to = Some(0),
+            |its| its.rows_by_day_are_faithful(),
+        ),
+        quirk(
+            "empty pages for ever",
+            |it| it.endless_empty_pages = [Route::Members, Route::MemberActivities].into(),
+            Outcome::is_faithful,
+        ),
+        quirk(
+            "an unknown field nested 300 deep",
+            |it| it.deep_field = 300,
+            |its| its.rows(|its, faithful| its.row == faithful.row) && its.members_are_faithful(),
+        ),
+        quirk(
+            "half an emoji, NUL and a turn of direction in every name",
+            |it| it.body_swaps = vec![swap(r#""name":""#, r#""name":"\u0000\u202eAnna \ud83d "#)],
+            |its| {
+                matches!(&its.members, Ok(members) if members.len() == its.everybody.len()
+                    && members.iter().all(|its| its.name.known().is_some_and(|name| name.starts_with("Anna \u{FFFD} "))))
+            },
+        ),
+        quirk(
+            "odd counters",
+            |it| it.body_swaps = vec![swap(r#""noteCreatedCount":1"#, r#""noteCreatedCount":-1"#)],
+            |its| {
+                its.members_are_faithful()
+                    && matches!(&its.activities, Ok(rows) if rows.len() < its.faithful.len())
+            },
         ),
         quirk(
             "unknown fields",
@@ -170,7 +212,7 @@ fn permissions_and_plans() -> Vec<Quirk> {
         quirk(
             "no analytics: 404",
             |it| it.analytics_unavailable = Some(404),
-            |its| its.activities_fail(|error| matches!(error, Error::NotAvailable { status: 404, .. })),
+            |its| its.activities_fail(|error| matches!(error, Error::VendorChanged { .. })),
         ),
         quirk(
             "no analytics: 501",

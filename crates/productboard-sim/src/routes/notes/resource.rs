@@ -72,6 +72,9 @@ impl Serialize for Fields<'_> {
         for id in FIELDS.into_iter().filter(|id| selection.takes(id, is_empty(note, id))) {
             match id {
                 "name" => map.serialize_entry(id, &note.name)?,
+                "content" if call.faults.note_bytes > 0 => {
+                    map.serialize_entry(id, &"x".repeat(call.faults.note_bytes))?;
+                }
                 "content" => map.serialize_entry(id, &note.content)?,
                 "tags" => map.serialize_entry(id, &tags)?,
                 "owner" => map.serialize_entry(id, &owner)?,

@@ -83,7 +83,7 @@ pub(in crate::routes) async fn list(
 ) -> Result<Body, ApiError> {
     let Search { data: Data { search, filter, wanted }, page } = search;
     let selection = match wanted.fields.as_slice() {
-        [] => selection(&page)?,
+        [] => selection(&call, &page)?,
         names => {
             Selection::of(names, is_field).map_err(|why| ApiError::invalid_at("/data/return/fields", why))?
         }

@@ -23,7 +23,13 @@ pub(super) async fn issue(State(api): State<Api>, headers: HeaderMap, uri: Uri, 
     let mishap = api.oauth.mishap(&app.client_id);
     api.pause(mishap.latency).await;
     if let Some(status) = mishap.status {
-        return OAuthError::forced(status).into_response();
+        let mut response = OAuthError::forced(status).into_response();
+        let text = mishap.retry_after.filter(|_| [429, 503].contains(&status));
+        let text = text.and_then(|text| HeaderValue::from_str(&text).ok());
+        if let Some(text) = text {
+            response.headers_mut().insert(header::RETRY_AFTER, text);
+        }
+        return response;
     }
     let answer = grant(&api, &form, &headers, &app)
         .map_or_else(IntoResponse::into_response, |token| render(&token, mishap.members));

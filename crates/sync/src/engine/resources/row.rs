@@ -1,7 +1,7 @@
 //! From the vendor's documents to rows: ids, types, states, owners and times; and the document where it is kept.
 
 use tidemark_domain::stream::Capture;
-use tidemark_productboard::{Document, Entity, Error, Note, Schema};
+use tidemark_productboard::{Document, Entity, Error, FieldSelection, Note, Schema};
 use tidemark_store::Resource;
 use uuid::Uuid;
 
@@ -53,6 +53,17 @@ pub(super) fn note(document: &Document<Note>, capture: Capture) -> Result<Receiv
         document: kept(document, capture),
     };
     Ok(Received { resource, unknown: document.unknown().collect() })
+}
+
+/// What is asked for: what people wrote is not, where it is not kept. Entities have no such choice: each type has other
+/// fields.
+pub(super) fn note_fields(capture: Capture) -> FieldSelection {
+    match capture {
+        Capture::Full => FieldSelection::Filled,
+        Capture::Metadata => {
+            FieldSelection::Only(["archived", "processed", "owner", "creator"].map(str::to_owned).into())
+        }
+    }
 }
 
 fn kept<T: Schema>(document: &Document<T>, capture: Capture) -> Option<String> {

@@ -58,13 +58,14 @@ impl Source {
 
     fn notes(&self, list: &Listing, start: Option<Cursor>) -> Rows {
         let (client, capture) = (self.client.clone(), list.capture);
-        let query = match list.updated_from {
-            Some(from) => NotesQuery { updated: Period::since(from), ..NotesQuery::default() },
+        let mut query = NotesQuery { fields: row::note_fields(capture), ..NotesQuery::default() };
+        match list.updated_from {
+            Some(from) => query.updated = Period::since(from),
             None => {
                 let (from, to) = plan::made(list);
-                NotesQuery { created: Period { from, to }, ..NotesQuery::default() }
+                query.created = Period { from, to };
             }
-        };
+        }
         let pages = self.client.note_documents(&query, start);
         pages.and_then(move |page| note_page(client.clone(), page, capture)).boxed()
     }
