@@ -189,7 +189,7 @@ fn presented(headers: &HeaderMap) -> Result<&str, &'static str> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match bearer(headers).filter(|token| !token.is_empty()) {
         Some(token) => Ok(token),
-        None if sent.trim().is_empty() || bearer(headers).is_some() => Err("Unauthorized"),
+        None if sent.trim().is_empty() || sent.trim().eq_ignore_ascii_case("bearer") => Err("Unauthorized"),
         None => Err("Bad token; invalid JSON"),
     }
 }
