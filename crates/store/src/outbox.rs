@@ -307,3 +307,6 @@ impl Tx {
         execute(&self.tx, "store a message", sql, values).await.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests;
