@@ -3,12 +3,13 @@
 //! Any number of processes may do it: what one has deleted, the other does not find. How long what is kept stands in
 //! `store/src/retention.rs`.
 
-use std::{error::Error, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures::FutureExt as _;
 use tidemark_domain::Clock;
-use tidemark_runtime::{Config, Shutdown};
+use tidemark_runtime::{Config, Shutdown, tasks::caught};
 use tidemark_store::{Aging, Retention, Store};
+
+use crate::vitals::chain;
 
 const EVERY: Duration = Duration::from_secs(3600);
 const BATCH: u64 = 1_000;
@@ -29,13 +30,12 @@ pub(crate) async fn run(store: Store, retention: Retention, clock: Arc<dyn Clock
     loop {
         for aging in Aging::all() {
             // A table that cannot be tidied keeps none of the others from it.
-            let forgetting = AssertUnwindSafe(forget(&store, aging, &retention, &*clock, &shutdown));
-            let error: Option<Box<dyn Error + Send + Sync>> = match forgetting.catch_unwind().await {
-                Ok(outcome) => outcome.err().map(Into::into),
-                Err(_) => Some("it crashed".into()),
+            let error = match caught(forget(&store, aging, &retention, &*clock, &shutdown)).await {
+                Some(outcome) => outcome.err().map(|error| chain(&error)),
+                None => Some("it crashed".to_owned()),
             };
             if let Some(error) = error {
-                tracing::warn!(table = aging.table, %error, "old rows not deleted, trying again in an hour");
+                tracing::warn!(table = aging.table, error, "old rows not deleted, trying again in an hour");
             }
         }
         if !shutdown.pause(EVERY).await {

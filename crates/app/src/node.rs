@@ -18,7 +18,7 @@ use tidemark_rpc::{
     limit::{Limits, Rate},
     server::{Listen, Server},
 };
-use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
+use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock, tasks::supervise};
 use tidemark_store::Store;
 use tidemark_sync::{Ports, Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
@@ -269,13 +269,15 @@ pub(crate) async fn start(
         let (swept, keep) = (store.clone(), housekeeping::retention(config));
         let (times, until) = (Arc::clone(&clock), shutdown.clone());
         tasks.spawn(async move {
-            housekeeping::run(swept, keep, times, until).await;
+            let run = || housekeeping::run(swept.clone(), keep, Arc::clone(&times), until.clone());
+            supervise("housekeeping", &until, run).await;
             Ok(())
         });
     }
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
-        relay::run(store, bus, clock, shutdown).await;
+        let run = || relay::run(store.clone(), Arc::clone(&bus), Arc::clone(&clock), shutdown.clone());
+        supervise("relay", &shutdown, run).await;
         Ok(())
     });
     Ok(tasks)

@@ -6,10 +6,9 @@
 //! A message that can never be sent must not hold up its connection, nor those that are published with it: one that the
 //! broker refuses waits longer each time, and is set aside in the end (`tidemark queue outbox`).
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::FutureExt as _;
 use tidemark_domain::Clock;
 use tidemark_ports::{Bus, Message, Receipt, Route};
 use tidemark_runtime::{Shutdown, metrics::bus as metrics, trace};
@@ -34,16 +33,7 @@ const WORKS_FOR: TimeDelta = TimeDelta::minutes(1);
 pub(crate) async fn run(store: Store, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, shutdown: Shutdown) {
     let mut relay = Relay::new(store, bus, clock);
     loop {
-        // A round that panics is a failed one: what it claimed comes again.
-        let outcome = AssertUnwindSafe(relay.round()).catch_unwind().await;
-        let Ok(outcome) = outcome else {
-            tracing::error!("a round of the relay crashed, trying again");
-            if shutdown.pause(AFTER_A_FAULT).await {
-                continue;
-            }
-            return;
-        };
-        let pause = match outcome {
+        let pause = match relay.round().await {
             Ok(Round::Idle) => IDLE,
             Ok(Round::Sent) => Duration::ZERO,
             Ok(Round::Refused) => AFTER_A_FAULT,
