@@ -1,6 +1,7 @@
 //! Everything that differs between PostgreSQL and SQLite: how to open a pool, the names of types in DDL, locks, codes.
 
 mod bulk;
+mod codes;
 
 use std::{str::FromStr, time::Duration};
 
@@ -17,12 +18,13 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    error::{Cause, Error, Result},
+    error::{Error, Result, unreachable},
     statement::{Row, corrupt},
     vitals::Pool,
 };
 
 pub(crate) use bulk::{delete_some, few_rows, insert, insert_size, tuple, update, update_size, upsert_size};
+pub(crate) use codes::kind;
 
 /// How long a caller waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,7 +80,7 @@ impl Dialect {
             }
             Self::Sqlite(options) => open_sqlite((**options).clone()).await,
         }
-        .map_err(|error| Error::Unavailable(Cause::new(format!("{self}: {error}"))))
+        .map_err(|error| unreachable(self, &error))
     }
 
     /// A connection of its own for DDL, which must not queue behind long statements for ever: everybody else would
@@ -87,7 +89,7 @@ impl Dialect {
         let Self::Postgres(options) = self else { return Ok(None) };
         let options = (**options).clone().options([("lock_timeout", "3s")]);
         let connection = open_postgres(options, 1).await;
-        connection.map(Some).map_err(|error| Error::Unavailable(Cause::new(format!("{self}: {error}"))))
+        connection.map(Some).map_err(|error| unreachable(self, &error))
     }
 }
 
@@ -283,17 +285,6 @@ pub(crate) fn version_query(backend: DbBackend) -> &'static str {
         DbBackend::Postgres => "select 'PostgreSQL ' || current_setting('server_version') as version",
         _ => "select 'SQLite ' || sqlite_version() as version",
     }
-}
-
-/// Whether the same statement may work later. SQLSTATEs have five characters, SQLite's codes are short numbers.
-pub(crate) fn is_transient(code: &str) -> bool {
-    if code.len() == 5 {
-        // Connection lost, resources, shutdown; serialization, deadlock, lock time-out, statement time-out, idle.
-        return ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
-            || ["40001", "40P01", "55P03", "57014", "25P03"].contains(&code);
-    }
-    // Busy, locked, I/O, full, cannot open; the low byte is the class.
-    code.parse::<u32>().is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)))
 }
 
 /// What a failed administrative statement on the server was.

@@ -60,7 +60,7 @@ pub use consents::Consent;
 pub use console_sessions::{ConsoleSession, SessionTimes};
 pub use credentials::{Attempted, Sealed, SealedCredential};
 pub use episodes::Episode;
-pub use error::{Cause, Error, Result};
+pub use error::{Cause, Error, Outage, Result};
 pub use feed::{FeedEvent, FeedHead};
 pub use fence::Fence;
 pub use fold_facts::{FoldMember, MemberHistory};
