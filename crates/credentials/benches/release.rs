@@ -203,7 +203,7 @@ fn figures(name: &str, latencies: &mut [Duration]) -> f64 {
 }
 
 async fn compare(name: &str, database: &TestDatabase) {
-    let settings = Database { url: database.url().into(), max_connections: 10 };
+    let settings = Database { url: database.url().into(), max_connections: 10, ..Database::default() };
     let store = Store::connect(&settings).await.unwrap();
     let (address, token, connections) = service(&store).await;
     let mut first = Caller::new(&address, &token).unwrap().credentials();

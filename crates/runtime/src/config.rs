@@ -71,6 +71,18 @@ pub struct Database {
     pub url: SecretString,
     /// The pool's size.
     pub max_connections: u32,
+    /// Holds the password, in place of the URL; read for new connections, so that it may change.
+    pub password_file: Option<PathBuf>,
+    /// Whether a server on another machine may be spoken to without encryption.
+    pub allow_plaintext: bool,
+}
+
+/// A database in memory, of one process.
+impl Default for Database {
+    fn default() -> Self {
+        let url = SecretString::from("sqlite::memory:");
+        Self { url, max_connections: 1, password_file: None, allow_plaintext: false }
+    }
 }
 
 /// The message bus.
@@ -349,6 +361,13 @@ impl Config {
             database: Database {
                 url: read.url_with_secret("database.url", &["postgres", "postgresql", "sqlite"]),
                 max_connections: read.number("database.max_connections", 1..=1_000),
+                password_file: read.path("database.password_file"),
+                allow_plaintext: read.choice(
+                    "database.allow_plaintext",
+                    "`true` or `false`",
+                    |text| text.parse().ok(),
+                    false,
+                ),
             },
             bus: Bus {
                 url: read.url_with_secret("bus.url", &["amqp", "amqps", "inproc"]),

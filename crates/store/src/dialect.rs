@@ -2,69 +2,47 @@
 
 mod bulk;
 mod codes;
-
-use std::{str::FromStr, time::Duration};
+mod postgres;
+mod sqlite;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlxError,
-    SqlxPostgresConnector, SqlxSqliteConnector,
-    sqlx::{
-        self, ConnectOptions as _, Connection as _, PgConnection,
-        postgres::{PgConnectOptions, PgPoolOptions},
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-    },
 };
+use tidemark_runtime::config;
 use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    error::{Error, Result, unreachable},
+    error::{Error, Result},
     statement::{Row, corrupt},
     vitals::Pool,
 };
 
 pub(crate) use bulk::{delete_some, few_rows, insert, insert_size, tuple, update, update_size, upsert_size};
 pub(crate) use codes::kind;
+pub use sqlite::url as sqlite_url;
 
-/// How long a caller waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// SQLite has one connection, so that a caller waits for every transaction before its own.
-const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Names the migrators' lock among all advisory locks: "tidemark" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7469_6465_6d61_726b;
 
 /// Which database, and how to reach it.
-#[derive(Clone)]
 pub(crate) enum Dialect {
-    Postgres(Box<PgConnectOptions>),
-    Sqlite(Box<SqliteConnectOptions>),
+    Postgres(postgres::Server),
+    Sqlite(sqlite::File),
 }
 
 impl Dialect {
-    /// Reads a URL. Its error names the host and the database, never a password.
-    pub(crate) fn parse(url: &str) -> Result<Self> {
+    /// Reads the settings. Its error names the host and the database, never a password.
+    pub(crate) fn parse(settings: &config::Database) -> Result<Self> {
+        use secrecy::ExposeSecret as _;
+        let url = settings.url.expose_secret();
         let invalid = |why: &dyn std::fmt::Display| Error::InvalidUrl(format!("`{}` ({why})", shown(url)));
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => {
-                let options = PgConnectOptions::from_str(url).map_err(|error| invalid(&error))?;
-                // A cache of the default size would hold many large bulk statements on every connection.
-                let options = options.disable_statement_logging().statement_cache_capacity(64);
-                Ok(Self::Postgres(Box::new(options.application_name("tidemark"))))
+                let server = postgres::Server::parse(settings).map_err(|error| invalid(&error))?;
+                server.refuse_plaintext(settings).map(Self::Postgres)
             }
-            Some("sqlite") => {
-                let options = SqliteConnectOptions::from_str(url).map_err(|error| invalid(&error))?;
-                let options = options
-                    .create_if_missing(true)
-                    .foreign_keys(true)
-                    .busy_timeout(Duration::from_secs(10))
-                    .disable_statement_logging();
-                let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-                Ok(Self::Sqlite(Box::new(if in_memory {
-                    options
-                } else {
-                    options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal)
-                })))
-            }
+            Some("sqlite") => sqlite::File::parse(url).map(Self::Sqlite).map_err(|error| invalid(&error)),
             _ => Err(invalid(&"unknown scheme")),
         }
     }
@@ -72,35 +50,26 @@ impl Dialect {
     /// Opens the pool every statement runs through.
     pub(crate) async fn open(&self, max_connections: u32) -> Result<DatabaseConnection> {
         match self {
-            Self::Postgres(options) => {
-                let options = (**options)
-                    .clone()
-                    .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "10s")]);
-                open_postgres(options, max_connections).await
-            }
-            Self::Sqlite(options) => open_sqlite((**options).clone()).await,
+            Self::Postgres(server) => server.open(max_connections).await,
+            Self::Sqlite(file) => file.open().await,
         }
-        .map_err(|error| unreachable(self, &error))
     }
 
     /// A connection of its own for DDL, which must not queue behind long statements for ever: everybody else would
     /// queue behind it. SQLite has nothing to offer but its one connection.
     pub(crate) async fn open_for_ddl(&self) -> Result<Option<DatabaseConnection>> {
-        let Self::Postgres(options) = self else { return Ok(None) };
-        let options = (**options).clone().options([("lock_timeout", "3s")]);
-        let connection = open_postgres(options, 1).await;
-        connection.map(Some).map_err(|error| unreachable(self, &error))
+        match self {
+            Self::Postgres(server) => server.open(1).await.map(Some),
+            Self::Sqlite(_) => Ok(None),
+        }
     }
 }
 
 impl std::fmt::Display for Dialect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Postgres(options) => {
-                let name = options.get_database().unwrap_or_else(|| options.get_username());
-                write!(f, "postgres://{}:{}/{name}", options.get_host(), options.get_port())
-            }
-            Self::Sqlite(options) => write!(f, "sqlite:{}", options.get_filename().display()),
+            Self::Postgres(server) => server.fmt(f),
+            Self::Sqlite(file) => file.fmt(f),
         }
     }
 }
@@ -116,51 +85,12 @@ fn shown(url: &str) -> String {
     }
 }
 
-async fn open_postgres(
-    options: PgConnectOptions,
-    max_connections: u32,
-) -> std::result::Result<DatabaseConnection, SqlxError> {
-    // A pool repeats a refused connection until it times out, and then says no more than that. This one says why.
-    let first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await;
-    first.map_err(|_| SqlxError::PoolTimedOut)??.close().await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(max_connections.max(1))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // The hook below is a ping, too.
-        .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(is_outside_transaction(connection)));
-    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options)))
-}
-
-/// A `begin` whose caller was cancelled leaves its connection inside a transaction (sqlx#4393), where the next caller's
-/// writes would be answered with success and lost: `false` discards the connection. As one simple query, because the
-/// steps of a prepared one each have a time of their own. SQLite's driver takes such a `begin` back by itself.
-async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::Result<bool, SqlxError> {
-    let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?;
-    let is_outside: bool = sqlx::Row::try_get(&row, 0)?;
-    if !is_outside {
-        tidemark_runtime::metrics::record::poisoned();
-    }
-    Ok(is_outside)
-}
-
-async fn open_sqlite(options: SqliteConnectOptions) -> std::result::Result<DatabaseConnection, SqlxError> {
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
-        // A database in memory lives as long as its connection.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false);
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_with(options).await?))
-}
-
 /// Keeps other migrators out until the transaction ends. On SQLite, beginning it has already done so.
 pub(crate) async fn lock_migrations(tx: &DatabaseTransaction) -> std::result::Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
         let lock = format!(
-            "set local lock_timeout = '60s'; select pg_advisory_xact_lock({MIGRATION_LOCK}); \
-             set local lock_timeout = '3s';"
+            "set local statement_timeout = 0; set local lock_timeout = '60s'; \
+             select pg_advisory_xact_lock({MIGRATION_LOCK}); set local lock_timeout = '3s';"
         );
         tx.execute_unprepared(&lock).await?;
     }

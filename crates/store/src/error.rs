@@ -1,6 +1,10 @@
 //! What can go wrong, named by what the caller can do about it.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
@@ -48,6 +52,13 @@ pub enum Error {
          sqlite:///path/file.sqlite or sqlite::memory:"
     )]
     InvalidUrl(String),
+    /// The server is another machine, and its URL allows that everything is sent unencrypted.
+    #[error(
+        "{0} is another machine, and its URL lets everything be sent there unencrypted; say `sslmode=verify-full` in the \
+         URL (with `sslrootcert=FILE` for an authority of your own), or, in a network that nobody can listen in on, \
+         set database.allow_plaintext = true"
+    )]
+    Plaintext(String),
 }
 
 impl Error {
@@ -119,6 +130,32 @@ pub enum Outage {
     Tls,
 }
 
+impl Outage {
+    /// Whether it lasts until a person does something: nobody should wait for it without a word.
+    pub fn needs_a_person(self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull
+                | Self::ReadOnly
+                | Self::FileGone
+                | Self::DiskFailed
+                | Self::CannotOpen
+                | Self::Damaged
+                | Self::NotADatabase
+        )
+    }
+}
+
+/// The newest outage that this process met and that needs a person, and when: what retries in the background for ever
+/// must not hide it from whoever waits in the foreground.
+static LATEST: Mutex<Option<(Outage, Instant)>> = Mutex::new(None);
+
+/// What this process met since then, on any of its stores, if it needs a person.
+pub fn outage_since(instant: Instant) -> Option<Outage> {
+    let latest = *LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    latest.filter(|(_, at)| *at >= instant).map(|(outage, _)| outage)
+}
+
 /// What a failure is, to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -139,6 +176,9 @@ pub struct Cause {
 
 impl Cause {
     pub(crate) fn new(outage: Outage, text: impl fmt::Display) -> Self {
+        if outage.needs_a_person() {
+            *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some((outage, Instant::now()));
+        }
         Self { text: text.to_string(), outage }
     }
 

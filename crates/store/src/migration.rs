@@ -118,7 +118,8 @@ mod tests {
     /// there; SQLite reads none.
     #[tokio::test]
     async fn every_column_of_the_views_is_described() {
-        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let settings =
+            Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
         let store = Store::connect(&settings).await.unwrap();
         store.migrate().await.unwrap();
         let lines = || COMMENTS.into_iter().flat_map(str::lines);

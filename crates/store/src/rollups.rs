@@ -223,7 +223,8 @@ mod tests {
     use super::*;
 
     async fn store() -> Store {
-        let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+        let settings =
+            Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
         let store = Store::connect(&settings).await.unwrap();
         store.migrate().await.unwrap();
         store

@@ -6,7 +6,6 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
-use secrecy::ExposeSecret;
 use tidemark_runtime::config;
 
 use crate::{
@@ -42,7 +41,7 @@ pub struct DatabaseInfo {
 impl Store {
     /// Opens the database of that URL; a SQLite file is created if it is missing. Migrates nothing.
     pub async fn connect(settings: &config::Database) -> Result<Self> {
-        let dialect = Dialect::parse(settings.url.expose_secret())?;
+        let dialect = Dialect::parse(settings)?;
         let db = dialect.open(settings.max_connections).await?;
         Ok(Self { db, dialect: Arc::new(dialect) })
     }

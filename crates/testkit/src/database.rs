@@ -77,7 +77,7 @@ impl TestDatabase {
 
 /// Opens another store on that URL.
 pub async fn open_store(url: &str) -> Store {
-    let settings = Settings { url: url.to_owned().into(), max_connections: 4 };
+    let settings = Settings { url: url.to_owned().into(), max_connections: 4, ..Settings::default() };
     Store::connect(&settings).await.unwrap_or_else(|error| panic!("no database: {}", chain(&error)))
 }
 

@@ -134,7 +134,7 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
             PathBuf::from(DEFAULT_DATABASE)
         }
     };
-    let url = format!("sqlite://{}", database.display());
+    let url = tidemark_store::sqlite_url(&database);
     let region = match args.region {
         RegionArg::Us => Region::Us,
         RegionArg::Eu => Region::Eu,

@@ -9,6 +9,8 @@ use crate::error::{Kind, Outage};
 pub(crate) fn kind(error: &SqlxError) -> Kind {
     match error {
         SqlxError::PoolTimedOut => Kind::Passing(Outage::NoConnection),
+        // The handshake's error comes as one of the socket.
+        SqlxError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Kind::Passing(Outage::Tls),
         SqlxError::Io(_) | SqlxError::PoolClosed | SqlxError::WorkerCrashed => Kind::Passing(Outage::Away),
         // A connection that speaks out of turn is broken, and so is a transaction whose `begin` did not begin one.
         SqlxError::Protocol(_) | SqlxError::BeginFailed | SqlxError::InvalidSavePointStatement => {

@@ -139,7 +139,7 @@ async fn no_password_is_ever_shown() {
         "canary",
     ];
     for url in urls {
-        let settings = Settings { url: url.to_owned().into(), max_connections: 1 };
+        let settings = Settings { url: url.to_owned().into(), max_connections: 1, ..Settings::default() };
         let error = Store::connect(&settings).await.unwrap_err();
         let text = format!("{error:?} {error}");
         assert!(!text.contains("canary"), "{text}");
@@ -149,7 +149,8 @@ async fn no_password_is_ever_shown() {
 #[tokio::test]
 async fn a_server_that_is_away_is_named_at_once() {
     let url = "postgres://u:canary@127.0.0.1:1/tidemark".to_owned().into();
-    let error = Store::connect(&Settings { url, max_connections: 1 }).await.unwrap_err();
+    let error =
+        Store::connect(&Settings { url, max_connections: 1, ..Settings::default() }).await.unwrap_err();
     let Error::Unavailable(cause) = error else { panic!("{error:?}") };
     let cause = cause.to_string();
     assert!(cause.contains("127.0.0.1:1/tidemark") && cause.contains("refused"), "{cause}");
