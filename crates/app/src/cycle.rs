@@ -1,6 +1,11 @@
 //! The embedded cluster, and one cycle through it as a client sees it: connect, sync with progress, read the summary.
 
-use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -100,13 +105,15 @@ impl Embedded {
 pub(crate) struct Cycle {
     caller: Caller,
     shutdown: Shutdown,
+    since: Instant,
     bars: MultiProgress,
     drawn: Arc<std::sync::Mutex<HashMap<String, ProgressBar>>>,
 }
 
 impl Cycle {
     pub(crate) fn new(caller: Caller, shutdown: &Shutdown) -> Self {
-        Self { caller, shutdown: shutdown.clone(), bars: MultiProgress::new(), drawn: Arc::default() }
+        let (shutdown, since) = (shutdown.clone(), Instant::now());
+        Self { caller, shutdown, since, bars: MultiProgress::new(), drawn: Arc::default() }
     }
 
     /// Connects a workspace; the service's sentence is the error.
@@ -128,6 +135,7 @@ impl Cycle {
                 Ok(response) => break response,
                 // Nothing was stored, so that trying again is safe: a vendor in trouble may have recovered by then.
                 Err(status) if status.code() == Code::Unavailable => {
+                    self.check_database()?;
                     let Some(pause) = pauses.next() else { return Err(sentence(&status)) };
                     if !self.shutdown.pause(*pause).await {
                         return Err(sentence(&status));
@@ -246,7 +254,16 @@ impl Cycle {
         bail!("{}: the numbers were not ready two minutes after the sync ended", name(connection))
     }
 
+    /// What a person has to put right ends the wait: behind it the services try again for ever.
+    pub(crate) fn check_database(&self) -> Result<()> {
+        match tidemark_store::outage_since(self.since) {
+            Some(outage) => bail!("{outage}. Nothing was reported"),
+            None => Ok(()),
+        }
+    }
+
     async fn pause(&self) -> Result<()> {
+        self.check_database()?;
         if self.shutdown.pause(POLL).await {
             Ok(())
         } else {

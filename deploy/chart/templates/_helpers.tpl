@@ -71,6 +71,7 @@ app.kubernetes.io/component: {{ .role }}
 - { name: TIDEMARK_CONSOLE__CLIENT_ADDRESS_HEADER, value: {{ .root.Values.console.clientAddressHeader | quote }} }
 {{- else }}
 - { name: TIDEMARK_DATABASE__URL_FILE, value: /run/secrets/tidemark/database-url }
+- { name: TIDEMARK_DATABASE__ALLOW_PLAINTEXT, value: {{ .root.Values.database.allowPlaintext | quote }} }
 - { name: TIDEMARK_BUS__URL_FILE, value: /run/secrets/tidemark/bus-url }
 - { name: TIDEMARK_AUDIT__KEY_FILE, value: /run/secrets/tidemark/audit-key }
 {{- end }}

@@ -156,7 +156,10 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     }
     .await;
     cycle.clear_bars();
-    embedded.stop().await?;
+    // Whatever else went wrong or seems right: this is why.
+    let result = cycle.check_database().and(result);
+    let stopped = embedded.stop().await;
+    let result = result.and_then(|sheet| stopped.map(|_| sheet));
     sheet::print(&[result?], args.json)?;
     let files = [&args.html, &args.csv].into_iter().flatten();
     files.for_each(|file| eprintln!("Written: {}.", file.display()));

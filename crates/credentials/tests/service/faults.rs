@@ -87,7 +87,8 @@ async fn a_connection_without_its_credential_is_a_fault_and_not_a_verdict() {
 async fn a_fault_of_the_database_shows_nothing_of_it() {
     let world = World::new().await;
     let id = world.connected().await.id;
-    let database = Database { url: SecretString::from("sqlite::memory:"), max_connections: 1, ..Database::default() };
+    let database =
+        Database { url: SecretString::from("sqlite::memory:"), max_connections: 1, ..Database::default() };
     let empty = Store::connect(&database).await.unwrap();
     assert_internal(&refusal(&with_keys(&world, &empty, &crate::world::keys()), &id).await);
 }

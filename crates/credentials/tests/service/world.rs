@@ -87,7 +87,8 @@ impl World {
     /// With the vendor at that address, whoever listens there.
     pub(crate) async fn at(simulator: Simulator, database: &str, vendor: &str) -> Self {
         let settings = settings(&simulator, vendor, "http://127.0.0.1:9/eu");
-        let database = Database { url: SecretString::from(database), max_connections: 8, ..Database::default() };
+        let database =
+            Database { url: SecretString::from(database), max_connections: 8, ..Database::default() };
         let store = Store::connect(&database).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::noon(today()));

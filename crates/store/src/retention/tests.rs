@@ -10,7 +10,7 @@ use super::*;
 use crate::statement::{count, rows};
 
 async fn memory() -> Store {
-    let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1 };
+    let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
     let store = Store::connect(&settings).await.unwrap();
     store.migrate().await.unwrap();
     store
@@ -58,7 +58,7 @@ async fn every_table_says_how_long_its_rows_are_kept(store: &Store) {
 }
 
 async fn opened(url: &str) -> Store {
-    let settings = Database { url: url.to_owned().into(), max_connections: 1 };
+    let settings = Database { url: url.to_owned().into(), max_connections: 1, ..Database::default() };
     Store::connect(&settings).await.unwrap()
 }
 

@@ -55,7 +55,7 @@ async fn prepare(db: &DatabaseConnection) {
 }
 
 async fn one_connection(url: &str) -> Store {
-    let settings = Settings { url: url.to_owned().into(), max_connections: 1 };
+    let settings = Settings { url: url.to_owned().into(), max_connections: 1, ..Settings::default() };
     Store::connect(&settings).await.unwrap()
 }
 

@@ -121,7 +121,11 @@ impl Harness {
         let options = Options { requests_per_second: 0, page_size };
         let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
         simulator.add(Workspace::generate(spec), TOKEN);
-        let database = Database { url: SecretString::from("sqlite::memory:"), max_connections: 1, ..Database::default() };
+        let database = Database {
+            url: SecretString::from("sqlite::memory:"),
+            max_connections: 1,
+            ..Database::default()
+        };
         let store = Store::connect(&database).await.unwrap();
         store.migrate().await.unwrap();
         let connection = connect(&store, &clock, &entropy).await;

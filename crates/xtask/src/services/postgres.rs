@@ -1,5 +1,7 @@
 //! PostgreSQL: a Debian cluster of its own, open to this machine without a password, forgetful for speed.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use super::Service;
@@ -9,8 +11,8 @@ pub(super) const SERVICE: Service = Service {
     name: "PostgreSQL",
     variable: "TIDEMARK_TEST_POSTGRES_URL",
     default: "postgres://postgres@127.0.0.1:5432/postgres",
-    packages: &["postgresql"],
-    installed: || command::exists("pg_createcluster"),
+    packages: &["postgresql", "pgbouncer"],
+    installed: || command::exists("pg_createcluster") && Path::new("/usr/sbin/pgbouncer").exists(),
     after_install: stop_main,
     start,
 };
