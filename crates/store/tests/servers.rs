@@ -89,7 +89,8 @@ impl Postgres {
             .status();
         assert!(made.unwrap().success(), "no data folder");
         let port = free_port();
-        let process = program(binary("postgres"))
+        let mut process = program(binary("postgres"));
+        process
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string(), "-F", "-c", "listen_addresses=127.0.0.1", "-c", "ssl=on"])
@@ -102,7 +103,6 @@ impl Postgres {
             let rules = "local all all trust\nhostssl all certified all cert\nhostssl all rotating all scram-sha-256\n\
                          hostssl all all all trust\n";
             write(&data.join("pg_hba.conf"), rules);
-            let mut process = process;
             Self { _process: Process(process.spawn().unwrap()), port, folder }
         };
         let started = Instant::now();

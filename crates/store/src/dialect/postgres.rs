@@ -163,7 +163,8 @@ async fn follow_password(pool: PgPool, options: PgConnectOptions, file: PathBuf)
             }
         }
     };
-    pool.close_event().do_until(follow).await.unwrap_or_else(|_: SqlxError| ());
+    // An error says that the pool was closed.
+    let _: std::result::Result<(), SqlxError> = pool.close_event().do_until(follow).await;
 }
 
 #[cfg(test)]

@@ -200,12 +200,12 @@ mod tests {
     }
 
     /// Writes until the database is full, and more; gives room, and writes again.
-    async fn acknowledged_across_a_full_disk(store: &Store, url: Option<String>, size: usize) {
+    async fn acknowledged_across_a_full_disk(store: &Store, url: Option<String>, size: usize, pages: u32) {
         let asked = std::time::Instant::now();
         let (mut acknowledged, mut refused) = (0, 0);
         for round in 0..60 {
             if round < 40 {
-                limit(store, 60).await;
+                limit(store, pages).await;
             } else {
                 limit(store, 1_000_000).await;
             }
@@ -229,19 +229,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_full_file_acknowledged_is_stored() {
-        for size in [700, 9_000, 70_000] {
+        for (size, pages) in [(700, 6), (9_000, 40), (70_000, 200)] {
             let folder = tempfile::tempdir().unwrap();
             let url = url(&folder.path().join("full.sqlite"));
             let store = with_table(url.clone()).await;
-            acknowledged_across_a_full_disk(&store, Some(url), size).await;
+            acknowledged_across_a_full_disk(&store, Some(url), size, pages).await;
         }
     }
 
     #[tokio::test]
     async fn what_a_full_memory_acknowledged_is_stored() {
-        for size in [700, 9_000, 70_000] {
+        for (size, pages) in [(700, 6), (9_000, 40), (70_000, 200)] {
             let store = with_table("sqlite::memory:".to_owned()).await;
-            acknowledged_across_a_full_disk(&store, None, size).await;
+            acknowledged_across_a_full_disk(&store, None, size, pages).await;
         }
     }
 

@@ -10,7 +10,8 @@ use super::*;
 use crate::statement::{count, rows};
 
 async fn memory() -> Store {
-    let settings = Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
+    let settings =
+        Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
     let store = Store::connect(&settings).await.unwrap();
     store.migrate().await.unwrap();
     store
