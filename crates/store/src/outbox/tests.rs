@@ -8,7 +8,7 @@ use super::*;
 const CLAIM: Duration = Duration::from_secs(30);
 
 async fn opened(url: &str) -> Store {
-    let settings = Database { url: url.to_owned().into(), max_connections: 4 };
+    let settings = Database { url: url.to_owned().into(), max_connections: 4, ..Database::default() };
     Store::connect(&settings).await.unwrap()
 }
 
