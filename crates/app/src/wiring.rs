@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result, bail};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
 use tidemark_leases_redis::{RedisLeases, RedisRateLimits};
@@ -28,11 +28,12 @@ pub(crate) enum LeasesChoice {
 }
 
 pub(crate) fn bus(config: &Config) -> Result<BusChoice> {
-    let url = config.bus.url.expose_secret();
-    if url.starts_with("inproc:") {
+    let server = &config.bus.server;
+    if server.is_inproc() {
         return Ok(BusChoice::Inproc(InprocBus::new()));
     }
-    let bus = AmqpBus::new(url, &config.bus.prefix).context("the setting bus.url cannot be used")?;
+    let bus =
+        AmqpBus::new(server.clone(), &config.bus.prefix).context("the setting bus.url cannot be used")?;
     Ok(BusChoice::Amqp(Box::new(bus)))
 }
 
@@ -84,22 +85,22 @@ pub(crate) fn caller_at(config: &Config, url: &Url, token: &SecretString, said: 
 }
 
 pub(crate) fn leases(config: &Config) -> Result<LeasesChoice> {
-    let url = config.leases.url.expose_secret();
-    if url.starts_with("inproc:") {
+    let server = &config.leases.server;
+    if server.is_inproc() {
         return Ok(LeasesChoice::Inproc(InprocLeases::new()));
     }
-    let leases =
-        RedisLeases::new(url, &config.leases.prefix).context("the setting leases.url cannot be used")?;
+    let leases = RedisLeases::new(server.clone(), &config.leases.prefix);
+    let leases = leases.context("the setting leases.url cannot be used")?;
     Ok(LeasesChoice::Redis(Box::new(leases)))
 }
 
 /// Rate limits are kept where the leases are.
 pub(crate) fn rate_limits(config: &Config) -> Result<Arc<dyn RateLimits>> {
-    let url = config.leases.url.expose_secret();
-    if url.starts_with("inproc:") {
+    let server = &config.leases.server;
+    if server.is_inproc() {
         return Ok(Arc::new(InprocRateLimits::new()));
     }
-    let limits = RedisRateLimits::new(url, &config.leases.prefix);
+    let limits = RedisRateLimits::new(server.clone(), &config.leases.prefix);
     Ok(Arc::new(limits.context("the setting leases.url cannot be used")?))
 }
 

@@ -10,6 +10,7 @@ use tidemark_ports::{
     Bus, Message, Receipt, Subscription,
     topology::{Queue, TOPOLOGY},
 };
+use tidemark_runtime::server::Server;
 
 use crate::{
     consumer,
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerInfo {
-    /// RabbitMQ's version; not visible through TLS.
+    /// RabbitMQ's version, where it says so.
     pub version: Option<String>,
 }
 
@@ -39,11 +40,11 @@ pub struct AmqpBus {
 
 impl AmqpBus {
     /// A bus at that broker, with that prefix before every name. Connects when first used.
-    pub fn new(url: &str, prefix: &str) -> Result<Self, InvalidUrl> {
+    pub fn new(server: impl Into<Server>, prefix: &str) -> Result<Self, InvalidUrl> {
         if prefix.len() > LONGEST_PREFIX {
-            return Err(InvalidUrl("the prefix is longer than 100 bytes"));
+            return Err(InvalidUrl::Prefix);
         }
-        let endpoint = Arc::new(Endpoint::new(url)?);
+        let endpoint = Arc::new(Endpoint::new(server.into())?);
         let names = Names::new(prefix);
         let publisher = Publisher::new(Arc::clone(&endpoint), names.clone());
         Ok(Self { endpoint, names, publisher, subscribed: Mutex::default() })

@@ -32,6 +32,9 @@ use crate::{
 /// A session that lived so long was a good one.
 const GOOD: Duration = Duration::from_secs(10);
 
+/// A dozen small questions to the broker: cheap.
+const RESTORE: Duration = Duration::from_secs(10);
+
 /// Starts to consume; returns after the first attempt, whether it worked or not.
 pub(crate) async fn subscribe(
     endpoint: Arc<Endpoint>,
@@ -131,11 +134,30 @@ impl Supervisor {
             () = self.stop.cancelled() => "the subscription was dropped".to_owned(),
             () = over.cancelled() => "an acknowledgement was lost".to_owned(),
             why = pump(consumer, &self.out, &over) => why,
+            why = self.restore(&connection) => why,
             () = endpoint::down(&connection, &channel) => "the connection is down".to_owned(),
         };
         over.cancel();
+        if self.stop.is_cancelled() {
+            // An error would say that the connection is gone: then all of it goes back anyway.
+            let _ = self.endpoint.step("give back what is unsettled", endpoint::give_back(&channel)).await;
+        }
         endpoint::close(&connection).await;
         why
+    }
+}
+
+impl Supervisor {
+    /// Declares the queue and its bindings again and again: what somebody deletes comes back within [`RESTORE`]. Says
+    /// why it could not.
+    async fn restore(&self, connection: &Connection) -> String {
+        loop {
+            sleep(RESTORE).await;
+            let declared = topology::declare(&self.endpoint, connection, &self.names, &[self.queue]).await;
+            if let Err(error) = declared {
+                return chain(&error);
+            }
+        }
     }
 }
 
@@ -150,12 +172,12 @@ impl Session {
     async fn open(supervisor: &Supervisor) -> Result<Self, ConnectError> {
         let Supervisor { endpoint, names, queue, prefetch, .. } = supervisor;
         let connection = endpoint.connect(&format!("consume {}", queue.name)).await?;
-        let channel = endpoint.step("open a channel", connection.create_channel()).await?;
         let mut queues = TOPOLOGY.to_vec();
         if !queues.contains(queue) {
             queues.push(*queue);
         }
-        endpoint.step("declare the topology", topology::declare(&channel, names, &queues)).await?;
+        topology::declare(endpoint, &connection, names, &queues).await?;
+        let channel = endpoint.step("open a channel", connection.create_channel()).await?;
         let options = BasicQosOptions { global: false }; // per consumer; quorum queues know no other
         endpoint.step("set the prefetch", channel.basic_qos(*prefetch, options)).await?;
         let options = BasicConsumeOptions {

@@ -2,16 +2,27 @@
 
 use std::{error::Error, io};
 
+use tidemark_runtime::server::ServerError;
+
 /// The URL cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("not a usable RabbitMQ URL ({0}), expected amqp[s]://user:password@host[:port]/vhost")]
-pub struct InvalidUrl(pub(crate) &'static str);
+#[expect(missing_docs, reason = "the message of each says what it is")]
+pub enum InvalidUrl {
+    #[error("not a usable RabbitMQ URL, expected amqp[s]://user:password@host[:port]/vhost")]
+    Unusable,
+    #[error("the prefix is longer than 100 bytes")]
+    Prefix,
+    #[error(transparent)]
+    Settings(#[from] ServerError),
+}
 
 /// The broker cannot be used; says what was attempted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum ConnectError {
+    #[error("the settings of {address} cannot be used")]
+    Settings { address: String, source: InvalidUrl },
     #[error("cannot reach {address}")]
     Unreachable { address: String, source: io::Error },
     #[error("{address} accepts connections but does not answer as RabbitMQ within {seconds} s")]

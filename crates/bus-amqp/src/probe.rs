@@ -1,13 +1,15 @@
 //! A look at the port before lapin connects: lapin waits for ever, on a thread of its own, for a peer that is silent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{self, AsyncReadExt, AsyncWriteExt},
+    io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::error::ConnectError;
 
@@ -22,9 +24,13 @@ const START: &[u8] = &[1, 0, 0];
 /// Largest `connection.start` we read for the version.
 const ENOUGH: usize = 4096;
 
-/// Whether RabbitMQ is there, and its version where it can be seen: not through TLS, where only the port is tried.
-pub(crate) async fn probe(uri: &AMQPUri, address: &str) -> Result<Option<String>, ConnectError> {
-    let greeting = match timeout(PATIENCE, greet(uri)).await {
+/// Whether RabbitMQ is there, and its version.
+pub(crate) async fn probe(
+    uri: &AMQPUri,
+    tls: Option<Arc<ClientConfig>>,
+    address: &str,
+) -> Result<Option<String>, ConnectError> {
+    let greeting = match timeout(PATIENCE, greet(uri, tls)).await {
         Ok(Ok(greeting)) => greeting,
         Ok(Err(source)) => return Err(ConnectError::Unreachable { address: address.to_owned(), source }),
         Err(_) => {
@@ -32,29 +38,38 @@ pub(crate) async fn probe(uri: &AMQPUri, address: &str) -> Result<Option<String>
             return Err(ConnectError::Silent { address: address.to_owned(), seconds });
         }
     };
-    match greeting {
-        None => Ok(None),
-        Some(frame) if frame.starts_with(START) => Ok(version(&frame)),
-        Some(_) => Err(ConnectError::NotAmqp { address: address.to_owned() }),
+    if greeting.starts_with(START) {
+        Ok(version(&greeting))
+    } else {
+        Err(ConnectError::NotAmqp { address: address.to_owned() })
     }
 }
 
-async fn greet(uri: &AMQPUri) -> io::Result<Option<Vec<u8>>> {
-    let mut stream = TcpStream::connect((uri.authority.host.as_str(), uri.authority.port)).await?;
-    if uri.scheme == AMQPScheme::AMQPS {
-        return Ok(None);
+async fn greet(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>) -> io::Result<Vec<u8>> {
+    let host = uri.authority.host.clone();
+    let stream = TcpStream::connect((host.as_str(), uri.authority.port)).await?;
+    match tls {
+        None => hello(stream).await,
+        Some(tls) => {
+            let name = ServerName::try_from(host).map_err(io::Error::other)?;
+            hello(TlsConnector::from(tls).connect(name, stream).await?).await
+        }
     }
+}
+
+async fn hello(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Vec<u8>> {
     stream.write_all(HEADER).await?;
+    stream.flush().await?;
     let mut frame = vec![0; 7];
     stream.read_exact(&mut frame).await?;
     if !frame.starts_with(START) {
-        return Ok(Some(frame));
+        return Ok(frame);
     }
     let size = u32::from_be_bytes([frame[3], frame[4], frame[5], frame[6]]) as usize;
     let mut payload = vec![0; size.min(ENOUGH)];
     stream.read_exact(&mut payload).await?;
     frame.extend(payload);
-    Ok(Some(frame))
+    Ok(frame)
 }
 
 /// The server property `version`: a short key, then a long string.

@@ -81,6 +81,9 @@ impl Publisher {
             for window in batch.chunks(IN_FLIGHT) {
                 let sent = self.send(&link, window).await;
                 complete = sent.complete();
+                if !sent.returned.is_empty() {
+                    self.restore(&link).await;
+                }
                 receipts.extend(sent.receipts(window));
                 if !complete {
                     break;
@@ -118,12 +121,19 @@ impl Publisher {
 
     async fn open(&self) -> Result<Link, ConnectError> {
         let connection = self.endpoint.connect("publish").await?;
+        topology::declare(&self.endpoint, &connection, &self.names, &TOPOLOGY).await?;
         let channel = self.endpoint.step("open a channel", connection.create_channel()).await?;
-        let declare = topology::declare(&channel, &self.names, &TOPOLOGY);
-        self.endpoint.step("declare the topology", declare).await?;
         let options = ConfirmSelectOptions { nowait: false }; // the first confirm must not be missed
         self.endpoint.step("turn on confirms", channel.confirm_select(options)).await?;
         Ok(Link { channel, connection })
+    }
+
+    /// A command came back, so a queue or a binding may have been deleted: declared again, the next attempt finds it.
+    async fn restore(&self, link: &Link) {
+        let declared = topology::declare(&self.endpoint, &link.connection, &self.names, &TOPOLOGY).await;
+        if let Err(error) = declared {
+            tracing::warn!(why = chain(&error), "the topology was not declared again");
+        }
     }
 
     /// Publishes a window, then waits for all of its confirms.

@@ -61,8 +61,10 @@ async fn tell(acker: Acker, verdict: Verdict, session: CancellationToken) -> Res
             Verdict::Ack => acker.ack(BasicAckOptions { multiple: false }).await,
             // Not back into the queue, so the broker dead-letters it.
             Verdict::DeadLetter => acker.reject(BasicRejectOptions { requeue: false }).await,
-            // This one only, and back into the queue.
-            Verdict::Requeue => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+            // Back into the queue, as a failure: a reject counts towards the delivery limit on every version.
+            Verdict::Requeue => acker.reject(BasicRejectOptions { requeue: true }).await,
+            // This one only, and back into the queue: since RabbitMQ 4.3 a nack does not count.
+            Verdict::Release => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
         }
     };
     let told = tokio::select! {

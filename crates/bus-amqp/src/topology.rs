@@ -1,7 +1,7 @@
 //! Exchanges, queues and bindings. Declaring what exists with the same arguments changes nothing.
 
 use lapin::{
-    Channel, ExchangeKind,
+    Channel, Connection, ErrorKind, ExchangeKind,
     options::{
         ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
         QueueDeleteOptions,
@@ -9,6 +9,8 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use tidemark_ports::topology::{Binding, DELIVERY_LIMIT, Queue};
+
+use crate::{endpoint::Endpoint, error::ConnectError};
 
 /// Long enough for every name of ours, short enough that `<prefix>.<queue>.dead` fits AMQP's 255 bytes.
 pub(crate) const LONGEST_PREFIX: usize = 100;
@@ -45,23 +47,74 @@ impl Names {
     }
 }
 
-pub(crate) async fn declare(channel: &Channel, names: &Names, queues: &[Queue]) -> lapin::Result<()> {
-    exchange(channel, names.commands(), ExchangeKind::Direct).await?;
-    exchange(channel, names.events(), ExchangeKind::Topic).await?;
-    for wanted in queues {
-        // First the dead-letter queue: a message must not die into nothing.
-        queue(channel, names.dead(wanted.name), quorum()).await?;
-        queue(channel, names.queue(wanted.name), limited(names, wanted.name)).await?;
-        match wanted.binding {
-            Binding::Command(command) => bind(channel, names, wanted, names.commands(), command).await?,
-            Binding::Events(patterns) => {
-                for pattern in patterns {
-                    bind(channel, names, wanted, names.events(), pattern).await?;
+/// Declares exchanges, queues and bindings on a channel of their own.
+///
+/// A queue that is there with other arguments is used as it is: its arguments cannot change, its messages must not be
+/// lost, and a cluster that was set up by an earlier version or by hand must go on.
+pub(crate) async fn declare(
+    endpoint: &Endpoint,
+    connection: &Connection,
+    names: &Names,
+    queues: &[Queue],
+) -> Result<(), ConnectError> {
+    let channel = endpoint.step("open a channel", connection.create_channel()).await?;
+    let mut topology = Topology { endpoint, connection, names, channel };
+    endpoint.step("declare the topology", topology.declare(queues)).await?;
+    // One that the broker ended is closed already.
+    let _ = topology.channel.close(200, "done".into()).await;
+    Ok(())
+}
+
+struct Topology<'a> {
+    endpoint: &'a Endpoint,
+    connection: &'a Connection,
+    names: &'a Names,
+    channel: Channel,
+}
+
+impl Topology<'_> {
+    async fn declare(&mut self, queues: &[Queue]) -> lapin::Result<()> {
+        let names = self.names;
+        exchange(&self.channel, names.commands(), ExchangeKind::Direct).await?;
+        exchange(&self.channel, names.events(), ExchangeKind::Topic).await?;
+        for wanted in queues {
+            // First the dead-letter queue: a message must not die into nothing.
+            self.ensure(names.dead(wanted.name), dead(self.endpoint.is_at_least(4, 0))).await?;
+            self.ensure(names.queue(wanted.name), limited(names, wanted.name)).await?;
+            match wanted.binding {
+                Binding::Command(command) => {
+                    bind(&self.channel, names, wanted, names.commands(), command).await?;
+                }
+                Binding::Events(patterns) => {
+                    for pattern in patterns {
+                        bind(&self.channel, names, wanted, names.events(), pattern).await?;
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    async fn ensure(&mut self, name: ShortString, arguments: FieldTable) -> lapin::Result<()> {
+        let Err(error) = queue(&self.channel, name.clone(), arguments).await else { return Ok(()) };
+        if !has_other_arguments(&error) {
+            return Err(error);
+        }
+        if self.endpoint.is_news(name.as_str()) {
+            tracing::warn!(
+                queue = name.as_str(),
+                "the queue is there with other arguments and is used as it is; see the README of bus-amqp"
+            );
+        }
+        // The broker ends the channel over it.
+        self.channel = self.connection.create_channel().await?;
+        Ok(())
+    }
+}
+
+/// PRECONDITION_FAILED.
+fn has_other_arguments(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == 406)
 }
 
 /// Deletes both exchanges and these queues with their dead-letter queues, full or not.
@@ -123,6 +176,16 @@ fn quorum() -> FieldTable {
     arguments
 }
 
+/// Without a limit: RabbitMQ 4 gives every quorum queue one of 20, and whoever looks into the queue would use it up. Older
+/// versions have no default, and refuse the argument.
+fn dead(has_default_limit: bool) -> FieldTable {
+    let mut arguments = quorum();
+    if has_default_limit {
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(-1));
+    }
+    arguments
+}
+
 fn limited(names: &Names, name: &str) -> FieldTable {
     let mut arguments = quorum();
     // Explicit, because 3.x has no default and 4.x has one.
@@ -132,4 +195,28 @@ fn limited(names: &Names, name: &str) -> FieldTable {
     let dead = names.dead(name);
     arguments.insert("x-dead-letter-routing-key".into(), AMQPValue::LongString(dead.as_str().into()));
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RabbitMQ before 4.0 refuses the argument; 4.0 and later would drop a letter that was looked at 20 times.
+    #[test]
+    fn a_dead_letter_queue_has_no_delivery_limit_on_any_version() {
+        let limit = |at: bool| dead(at).inner().get("x-delivery-limit").cloned();
+        assert_eq!(limit(true), Some(AMQPValue::LongLongInt(-1)));
+        assert_eq!(limit(false), None);
+        for (version, expected) in [
+            ("3.10.8", false),
+            ("3.13.7", false),
+            ("4.0.1", true),
+            ("4.3.0-beta.1", true),
+            ("nonsense", false),
+        ] {
+            let endpoint = Endpoint::new("amqp://127.0.0.1".into()).unwrap();
+            endpoint.heard(Some(version.to_owned()));
+            assert_eq!(endpoint.is_at_least(4, 0), expected, "{version}");
+        }
+    }
 }

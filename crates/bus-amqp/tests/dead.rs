@@ -55,3 +55,22 @@ async fn dead_letters_are_listed_replayed_and_dropped() {
     drop(runs);
     bus.delete_topology().await.unwrap();
 }
+
+/// More often than any limit of the broker's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_at_dead_letters_again_and_again_drops_none() {
+    let bus = AmqpBus::new(&broker::url(), &broker::unique_prefix()).unwrap();
+    let mut runs = bus.subscribe(&SYNC_RUN, 1).await;
+    assert_eq!(bus.publish(vec![command("kept")]).await, [Receipt::Accepted]);
+    runs.next().await.settle(Verdict::DeadLetter).await.unwrap();
+    let mut seen = 0;
+    let looked = async {
+        while seen < 30 {
+            seen += bus.dead_letters(&[SYNC_RUN]).await.unwrap().len();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looked).await.expect("it is there each time");
+    assert_eq!(bus.dead_letters(&[SYNC_RUN]).await.unwrap().len(), 1);
+    drop(runs);
+    bus.delete_topology().await.unwrap();
+}

@@ -119,13 +119,20 @@ async fn check_tells_the_version_or_what_was_attempted() {
     assert_eq!(error.to_string(), "cannot reach amqp://127.0.0.1:1//");
     assert!(error.source().is_some_and(|source| source.to_string().contains("refused")), "{error:?}");
 
+    let error = check("amqp://guest:hunter2@[::1]:1/%2f").await;
+    assert_eq!(error.to_string(), "cannot reach amqp://[::1]:1//");
+
     let wrong = Proxy::start(&broker::url()).await.url("amqp://nobody:hunter2@127.0.0.1:5672/%2f");
     let error = check(&wrong).await;
     assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
 
-    for url in
-        ["http://guest:hunter2@127.0.0.1", "amqp:hunter2", "amqp://guest:hunter2@[::1]:5672", "hunter2"]
-    {
+    for url in [
+        "http://guest:hunter2@127.0.0.1",
+        "amqp:hunter2",
+        "amqp://guest:hunter2@broker.example.com:5672",
+        "amqp://guest:hunter2@[2001:db8::1]:5672",
+        "hunter2",
+    ] {
         let error = AmqpBus::new(url, "t").expect_err("not an AMQP URL");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error} {error:?}");
     }

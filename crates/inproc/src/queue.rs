@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub(crate) message: Message,
     /// How often it was handed to a consumer before.
     pub(crate) deliveries: u32,
+    /// How often it was put back as failed.
+    pub(crate) failures: u32,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Queue {
     pub(crate) fn push(&mut self, message: Message) {
         let position = self.next_position;
         self.next_position += 1;
-        self.ready.insert(position, Entry { position, message, deliveries: 0 });
+        self.ready.insert(position, Entry { position, message, deliveries: 0, failures: 0 });
         self.dispatch();
     }
 
@@ -114,6 +116,7 @@ impl Queue {
             Verdict::Ack => {}
             Verdict::DeadLetter => self.bury(entry),
             Verdict::Requeue => self.put_back(entry),
+            Verdict::Release => drop(self.ready.insert(entry.position, entry)),
         }
         self.dispatch();
         Ok(())
@@ -123,8 +126,9 @@ impl Queue {
         self.dead.clone()
     }
 
-    fn put_back(&mut self, entry: Entry) {
-        if entry.deliveries >= DELIVERY_LIMIT {
+    fn put_back(&mut self, mut entry: Entry) {
+        entry.failures += 1;
+        if entry.failures >= DELIVERY_LIMIT {
             self.bury(entry);
         } else {
             self.ready.insert(entry.position, entry);

@@ -33,3 +33,22 @@ async fn rate_limits() -> Arc<dyn RateLimits> {
 
 tidemark_testkit::leases_conformance!(leases());
 tidemark_testkit::rate_conformance!(rate_limits());
+
+/// A consumer that is restarted often must not use up the limit of what it has not worked on.
+#[tokio::test]
+async fn releases_do_not_count_towards_the_delivery_limit() {
+    use tidemark_ports::{
+        Bus, Message, Route, Verdict,
+        topology::{DELIVERY_LIMIT, SYNC_RUN},
+    };
+    let bus = tidemark_inproc::InprocBus::new();
+    let mut runs = bus.subscribe(&SYNC_RUN, 1).await;
+    let route = Route::Command("sync.run".to_owned());
+    let body = bytes::Bytes::from_static(b"{}");
+    bus.publish(vec![Message { id: "kept".to_owned(), route, headers: Default::default(), body }]).await;
+    for _ in 0..DELIVERY_LIMIT * 2 {
+        runs.next().await.settle(Verdict::Release).await.unwrap();
+    }
+    assert_eq!(bus.dead_letters(&SYNC_RUN).len(), 0);
+    runs.next().await.settle(Verdict::Ack).await.unwrap();
+}

@@ -5,6 +5,7 @@ use std::{error::Error, fmt, time::Duration};
 use async_trait::async_trait;
 use redis::{Cmd, cmd};
 use tidemark_ports::{Lease, Leases, Unavailable};
+use tidemark_runtime::server::{Server, ServerError};
 use uuid::Uuid;
 
 use crate::link::{Failure, Link};
@@ -17,10 +18,14 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 
 /// The URL cannot be used. It is not repeated here: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("not a usable Redis URL, expected redis://[[user]:password@]host[:port][/database]")]
-pub struct InvalidUrl {
-    #[source]
-    pub(crate) source: redis::RedisError,
+#[expect(missing_docs, reason = "the message of each says what it is")]
+pub enum InvalidUrl {
+    #[error("not a usable Redis URL, expected redis[s]://[[user]:password@]host[:port][/database]")]
+    Unusable { source: redis::RedisError },
+    #[error("a Redis URL with `#insecure` is not taken: name the certificate's authority instead")]
+    Insecure,
+    #[error(transparent)]
+    Settings(#[from] ServerError),
 }
 
 /// Leases kept by a Redis server.
@@ -31,8 +36,8 @@ pub struct RedisLeases {
 
 impl RedisLeases {
     /// Leases under that prefix. Connects when first used.
-    pub fn new(url: &str, prefix: &str) -> Result<Self, InvalidUrl> {
-        let link = Link::new(url).map_err(|source| InvalidUrl { source })?;
+    pub fn new(server: impl Into<Server>, prefix: &str) -> Result<Self, InvalidUrl> {
+        let link = Link::new(server.into())?;
         Ok(Self { link, prefix: prefix.to_owned() })
     }
 

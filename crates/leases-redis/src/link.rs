@@ -5,14 +5,22 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
+    RedisError, TlsCertificates,
     aio::MultiplexedConnection,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+use secrecy::ExposeSecret;
+use tidemark_runtime::{
+    server::{Server, Target},
+    tls::ClientPem,
 };
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
+
+use crate::leases::InvalidUrl;
 
 const CONNECT: Duration = Duration::from_secs(1);
 const RESPONSE: Duration = Duration::from_millis(600);
@@ -23,6 +31,9 @@ const PATIENCE: u32 = 3;
 /// Why a command has no result.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Failure {
+    /// The command was not sent.
+    #[error("the settings of {address} cannot be used")]
+    Settings { address: String, source: Arc<InvalidUrl> },
     /// The command was not sent.
     #[error("no connection to {address} within {CONNECT:?}")]
     ConnectTimeout { address: String },
@@ -45,7 +56,7 @@ impl Failure {
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    client: Client,
+    server: Server,
     address: String,
     state: Mutex<State>,
 }
@@ -61,23 +72,10 @@ struct State {
 }
 
 impl Link {
-    pub(crate) fn new(url: &str) -> RedisResult<Self> {
-        let info = url.into_connection_info()?;
-        let settings = TcpSettings::default()
-            // Commands are small and somebody waits for each.
-            .set_nodelay(true)
-            // The kernel finds a peer that vanished while nothing is sent…
-            .set_keepalive(
-                TcpKeepalive::new()
-                    .with_time(Duration::from_secs(5))
-                    .with_interval(Duration::from_secs(2))
-                    .with_retries(3),
-            )
-            // …and one that does not acknowledge what is.
-            .set_user_timeout(Duration::from_secs(5));
-        let address = info.addr().to_string();
-        let client = Client::open(info.set_tcp_settings(settings))?;
-        Ok(Self { client, address, state: Mutex::default() })
+    pub(crate) fn new(server: Server) -> Result<Self, InvalidUrl> {
+        let client = client(&server)?;
+        let address = client.get_connection_info().addr().to_string();
+        Ok(Self { server, address, state: Mutex::default() })
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -145,9 +143,11 @@ impl Link {
 
     async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
         let address = self.address.clone();
+        let client = client(&self.server)
+            .map_err(|source| Failure::Settings { address: address.clone(), source: Arc::new(source) })?;
         // The time-outs are ours, around everything.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        match timeout(CONNECT, self.client.get_multiplexed_async_connection_with_config(&config)).await {
+        match timeout(CONNECT, client.get_multiplexed_async_connection_with_config(&config)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Failure::Connect { address, source: Arc::new(error) }),
             Err(_) => Err(Failure::ConnectTimeout { address }),
@@ -165,4 +165,38 @@ impl Link {
             );
         }
     }
+}
+
+/// The server as its settings say it now; connects to nothing.
+fn client(server: &Server) -> Result<Client, InvalidUrl> {
+    let Target { url, password, tls } = server.read()?;
+    let unusable = |source| InvalidUrl::Unusable { source };
+    let info = url.into_connection_info().map_err(unusable)?;
+    let settings = TcpSettings::default()
+        // Commands are small and somebody waits for each.
+        .set_nodelay(true)
+        // The kernel finds a peer that vanished while nothing is sent…
+        .set_keepalive(
+            TcpKeepalive::new()
+                .with_time(Duration::from_secs(5))
+                .with_interval(Duration::from_secs(2))
+                .with_retries(3),
+        )
+        // …and one that does not acknowledge what is.
+        .set_user_timeout(Duration::from_secs(5));
+    let mut redis = info.redis_settings().clone();
+    if let Some(password) = password {
+        redis = redis.set_password(password.expose_secret());
+    }
+    let info = info.set_tcp_settings(settings).set_redis_settings(redis);
+    let Some(ClientPem { ca, own }) = tls else { return Client::open(info).map_err(unusable) };
+    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        // A certificate that is not verified keeps nobody out.
+        return Err(InvalidUrl::Insecure);
+    }
+    // redis asks for the process's own; a second one is no error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client_tls =
+        own.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key: client_key.to_vec() });
+    Client::build_with_tls(info, TlsCertificates { client_tls, root_cert: ca }).map_err(unusable)
 }

@@ -9,6 +9,8 @@ use tidemark_ports::{
     rate::{RESERVED_AHEAD, interval},
 };
 
+use tidemark_runtime::server::Server;
+
 use crate::{
     InvalidUrl,
     leases::{millis, unavailable},
@@ -55,8 +57,8 @@ pub struct RedisRateLimits {
 
 impl RedisRateLimits {
     /// Rate limits under that prefix. Connects when first used.
-    pub fn new(url: &str, prefix: &str) -> Result<Self, InvalidUrl> {
-        let link = Link::new(url).map_err(|source| InvalidUrl { source })?;
+    pub fn new(server: impl Into<Server>, prefix: &str) -> Result<Self, InvalidUrl> {
+        let link = Link::new(server.into())?;
         Ok(Self { link, prefix: prefix.to_owned() })
     }
 

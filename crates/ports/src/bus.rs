@@ -47,8 +47,10 @@ pub enum Verdict {
     Ack,
     /// Can never be handled: to the dead-letter queue.
     DeadLetter,
-    /// Put it back; it will be delivered again.
+    /// It failed: put back, delivered again, and counted. What fails too often goes to the dead-letter queue.
     Requeue,
+    /// Nothing is wrong with it, the consumer stops: put back without a count, where the broker can tell the two apart.
+    Release,
 }
 
 /// The broker does not know of the settlement: the message will come again.

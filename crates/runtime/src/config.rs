@@ -16,6 +16,8 @@ use url::Url;
 
 pub use invitations::{Console, Invitations, Mail};
 use reader::Reader;
+
+use crate::{server::Server, tls::ClientTls};
 pub use reader::{Fault, Faults};
 
 /// The commented defaults.
@@ -88,8 +90,8 @@ impl Default for Database {
 /// The message bus.
 #[derive(Debug, Clone)]
 pub struct Bus {
-    /// `amqp:`, `amqps:` or `inproc:`; may hold a password.
-    pub url: SecretString,
+    /// `amqp:`, `amqps:` or `inproc:`.
+    pub server: Server,
     /// In front of every name.
     pub prefix: String,
 }
@@ -97,8 +99,8 @@ pub struct Bus {
 /// The leases.
 #[derive(Debug, Clone)]
 pub struct Leases {
-    /// `redis:`, `rediss:` or `inproc:`; may hold a password.
-    pub url: SecretString,
+    /// `redis:`, `rediss:` or `inproc:`.
+    pub server: Server,
     /// In front of every key.
     pub prefix: String,
     /// How long a lease lasts without renewal.
@@ -333,6 +335,22 @@ fn server(read: &mut Reader, name: &str, example: &str) -> (SocketAddr, Url) {
     (listen, url.unwrap_or_else(|| here(listen, false)))
 }
 
+/// A server that this process connects to.
+fn connected(read: &mut Reader, section: &'static str, schemes: &[&str]) -> Server {
+    let key = |name: &str| format!("{section}.{name}");
+    read.url_with_secret(&key("url"), schemes);
+    Server {
+        section,
+        url: read.value(&key("url")),
+        password: read.value(&key("password")),
+        tls: ClientTls {
+            ca: read.path(&key("ca_file")),
+            own: read.pair(&key("client_certificate_file"), &key("client_key_file")),
+        },
+        allow_plaintext: read.flag(&key("allow_plaintext")),
+    }
+}
+
 fn worker(read: &mut Reader) -> Worker {
     let (listen, url) = server(read, "worker", "127.0.0.1:7402");
     Worker {
@@ -370,23 +388,18 @@ impl Config {
                 ),
             },
             bus: Bus {
-                url: read.url_with_secret("bus.url", &["amqp", "amqps", "inproc"]),
+                server: connected(&mut read, "bus", &["amqp", "amqps", "inproc"]),
                 prefix: read.name("bus.prefix"),
             },
             leases: Leases {
-                url: read.url_with_secret("leases.url", &["redis", "rediss", "inproc"]),
+                server: connected(&mut read, "leases", &["redis", "rediss", "inproc"]),
                 prefix: read.name("leases.prefix"),
                 ttl: read.millis("leases.ttl_ms", 500..=600_000),
             },
             rpc_token: read.secret("rpc.token"),
             rpc: Rpc {
-                reflection: read.choice(
-                    "rpc.reflection",
-                    "`true` or `false`",
-                    |text| text.parse().ok(),
-                    true,
-                ),
-                plaintext: read.choice("rpc.plaintext", "`true` or `false`", |text| text.parse().ok(), false),
+                reflection: read.flag("rpc.reflection"),
+                plaintext: read.flag("rpc.plaintext"),
                 calls_at_once: read.number("rpc.calls_at_once", 1..=100_000),
                 calls_per_second: read.number("rpc.calls_per_second", 0..=1_000_000),
                 calls_burst: read.number("rpc.calls_burst", 1..=1_000_000),

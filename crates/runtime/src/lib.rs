@@ -3,9 +3,11 @@
 pub mod config;
 mod memory;
 pub mod metrics;
+pub mod server;
 mod shutdown;
 pub mod tasks;
 mod time;
+pub mod tls;
 pub mod trace;
 
 pub use config::Config;

@@ -5,6 +5,7 @@ pub mod conformance;
 mod database;
 mod port;
 mod proxy;
+pub mod servers;
 mod time;
 
 pub use canary::{Sink, assert_absent};

@@ -157,7 +157,7 @@ impl Aggregator {
         let mut pauses = PAUSES.into_iter();
         loop {
             let error = match self.on_own_thread(&cause, shutdown).await {
-                None => return Verdict::Requeue,
+                None => return Verdict::Release,
                 Some(Ok(outcome)) => {
                     let lag = self.clock.now() - event.time;
                     tell(connection, &outcome, Some(lag.num_milliseconds()));
@@ -178,7 +178,7 @@ impl Aggregator {
             };
             tracing::warn!(%connection, error = chain(&error), ?pause, "rollup not written; trying again");
             if !shutdown.pause(pause).await {
-                return Verdict::Requeue;
+                return Verdict::Release;
             }
         }
     }

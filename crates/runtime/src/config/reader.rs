@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::DEFAULTS;
+use crate::server::Value as Reread;
 
 /// One setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +132,19 @@ impl Reader {
 
     pub(super) fn secret(&mut self, key: &str) -> SecretString {
         self.text(key).into()
+    }
+
+    /// A text that is read again from its file, where it has one.
+    pub(super) fn value(&mut self, key: &str) -> Reread {
+        let text = self.text(key);
+        let file = self.figment.find_value(&format!("{key}_file")).ok();
+        file.and_then(|path| plain(&path))
+            .map_or_else(|| Reread::Text(text.into()), |path| Reread::File(path.into()))
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.choice(key, "`true` or `false`", |text| text.parse().ok(), false)
     }
 
     /// Words separated by commas.

@@ -105,3 +105,22 @@ fn a_list_is_separated_by_commas() {
     assert_eq!(config.events.trusted_webhook_hosts, ["receiver.internal", "10.0.0.7"]);
     assert_eq!(Config::load(None, &[]).unwrap().events.trusted_webhook_hosts, [""; 0]);
 }
+
+#[test]
+fn a_server_is_reached_as_its_section_says() {
+    let overrides = [
+        ("bus.url", "amqps://tidemark@broker.example.com/%2f".to_owned()),
+        ("bus.password", "hunter2".to_owned()),
+        ("bus.ca_file", "/etc/tls/broker-ca.pem".to_owned()),
+        ("leases.url", "redis://cache.example.com".to_owned()),
+        ("leases.allow_plaintext", "true".to_owned()),
+    ];
+    let config = Config::load(None, &overrides).unwrap();
+    let bus = &config.bus.server;
+    assert_eq!((bus.section, bus.allow_plaintext), ("bus", false));
+    assert_eq!(bus.tls.ca.as_deref(), Some(Path::new("/etc/tls/broker-ca.pem")));
+    assert!(config.leases.server.read().unwrap().tls.is_none());
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let one = [("leases.client_certificate_file", "/etc/tls/client.pem".to_owned())];
+    assert_eq!(Config::load(None, &one).unwrap_err().0[0].key, "leases.client_key_file");
+}

@@ -61,6 +61,7 @@ macro_rules! bus_conformance {
             a_cancelled_next_loses_nothing
             a_dropped_delivery_comes_again
             a_requeued_delivery_comes_again
+            a_released_delivery_comes_again
             what_a_dropped_subscription_held_comes_again
             a_dead_lettered_message_does_not_come_again
             too_many_requeues_end_in_the_dead_letter_queue

@@ -31,6 +31,19 @@ pub async fn a_requeued_delivery_comes_again(subject: Subject) {
     assert_eq!(done(&mut jobs).await, "end");
 }
 
+/// A consumer that stops gives back what it has not worked on.
+pub async fn a_released_delivery_comes_again(subject: Subject) {
+    let bus = subject.bus();
+    let mut jobs = bus.subscribe(&JOBS, 1).await;
+    publish_all(bus, vec![job("released"), job("end")]).await;
+    settle(next(&mut jobs).await, Verdict::Release).await;
+    let again = next(&mut jobs).await;
+    assert_eq!((again.message.id.as_str(), again.redelivered), ("released", true));
+    settle(again, Verdict::Ack).await;
+    assert_eq!(done(&mut jobs).await, "end");
+    assert_eq!(subject.dead_letters(&JOBS).await, Vec::<String>::new());
+}
+
 /// A consumer that goes away gives back what it held, and can no longer settle it.
 pub async fn what_a_dropped_subscription_held_comes_again(subject: Subject) {
     let bus = subject.bus();
