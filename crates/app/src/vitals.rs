@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_bus_amqp::Sounder;
 use tidemark_domain::{Clock, connection::State};
 use tidemark_leases_redis::RedisLeases;
@@ -19,13 +19,20 @@ use tidemark_store::{Backlog, Store, WaitsFor};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 
 use crate::{
+    cause::Cause,
     node::{Ground, Roles},
     wiring::{self, BusChoice, LeasesChoice},
 };
 
-const EVERY: Duration = Duration::from_secs(5);
-/// A server that is silent must not keep the others from being looked at.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// With the patience, whatever changes is known within ten seconds.
+const EVERY: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Leases, expiries and due times are compared across processes.
+const MOST_SKEW: TimeDelta = TimeDelta::seconds(5);
+/// As the alarms have them.
+const LATE_DUE: Duration = Duration::from_secs(180);
+const LATE_READY: Duration = Duration::from_secs(900);
+const LATE_ROLLUP: Duration = Duration::from_secs(900);
 
 /// Opens the port for whoever watches, where there is one.
 pub(crate) async fn open_port(
@@ -73,33 +80,72 @@ impl Vitals {
         Ok(Self { store, clock, roles, broker, leases, health })
     }
 
-    /// Looks until the shutdown.
+    /// Looks until the shutdown, at each thing on its own: what is silent or slow hides nothing else.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        loop {
-            tokio::join!(self.record(), self.broker(), self.leases());
-            if self.roles.releases_secrets() {
-                self.audit();
-            }
-            if !shutdown.pause(EVERY).await {
-                return;
-            }
-        }
+        tokio::join!(
+            again(&shutdown, async || self.record().await),
+            again(&shutdown, async || self.backlogs().await),
+            again(&shutdown, async || self.broker().await),
+            again(&shutdown, async || self.leases().await),
+            again(&shutdown, async || {
+                if self.roles.releases_secrets() {
+                    self.audit();
+                }
+            }),
+        );
     }
 
+    /// A database that answers may still take no writes: then the process is of no use.
     async fn record(&self) {
         let asked = Instant::now();
-        // Apart from the counts: one that is slow must not make the process unready.
-        let found = match timeout(PATIENCE, self.store.clock()).await {
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-            Ok(Err(error)) => Err(chain(&error)),
-            Ok(Ok(_)) => Ok("it answers".to_owned()),
+        let before = self.clock.now();
+        let look = async {
+            self.store.try_write(before).await?;
+            self.store.clock().await
+        };
+        let found = match timeout(PATIENCE, look).await {
+            Err(_) => Err(self.without_answer(&silent())),
+            Ok(Err(error)) => Err(self.without_answer(&told(&chain(&error), "PostgreSQL", "database"))),
+            Ok(Ok(theirs)) => {
+                self.compare(theirs, before);
+                Ok("it answers and takes writes".to_owned())
+            }
         };
         metrics::record::answered(found.is_ok().then(|| asked.elapsed()));
         let pool = self.store.pool();
         metrics::record::pool(pool.used, pool.idle, pool.most);
-        let answers = found.is_ok();
         self.note("database", true, found);
-        if answers && let Err(error) = self.counts().await {
+    }
+
+    /// Who cannot even ask says so of itself, not of the database.
+    fn without_answer(&self, otherwise: &str) -> String {
+        let pool = self.store.pool();
+        if pool.used < pool.most {
+            return otherwise.to_owned();
+        }
+        format!(
+            "no connection is left: all {} of this process are in use (database.max_connections), or hang ({otherwise})",
+            pool.most
+        )
+    }
+
+    /// Our clock against the database's, which was read just now.
+    fn compare(&self, theirs: DateTime<Utc>, before: DateTime<Utc>) {
+        let after = self.clock.now();
+        // Anything between the two moments is right.
+        let skew = (theirs - after).max(before - theirs).max(TimeDelta::zero());
+        metrics::record::clock(skew.to_std().unwrap_or_default());
+        let detail = format!("{} s apart from the database's", skew.num_seconds());
+        let found = if skew <= MOST_SKEW {
+            Ok(detail)
+        } else {
+            Err(format!("{detail}: synchronize both machines; leases and due times are compared across them"))
+        };
+        self.note("clock", false, found);
+    }
+
+    async fn backlogs(&self) {
+        if let Err(error) = self.counts().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "what waits could not be counted");
         }
     }
@@ -131,31 +177,53 @@ impl Vitals {
                 metrics::sync::open(waits.as_str(), count, age(now, oldest));
             }
             let (ready, forgotten) = (store.ready_runs().await?, store.forgotten_runs(now).await?);
-            metrics::sync::waiting(age(now, ready.oldest), age(now, forgotten.oldest));
+            let (ready, due) = (age(now, ready.oldest), age(now, forgotten.oldest));
+            metrics::sync::waiting(ready, due);
+            self.note(
+                "syncs",
+                false,
+                late(&[("without a worker", ready, LATE_READY), ("due", due, LATE_DUE)]),
+            );
         }
         if self.roles.aggregates() {
             let behind = store.rollups_behind().await?;
-            metrics::utilization::behind(behind.count, age(now, behind.oldest));
+            let since = age(now, behind.oldest);
+            metrics::utilization::behind(behind.count, since);
+            self.note("numbers", false, late(&[("behind a sync", since, LATE_ROLLUP)]));
         }
         Ok(())
     }
 
+    /// Answering and taking messages are two things: its alarms block whoever publishes, and nobody else.
     async fn broker(&self) {
-        let found = match &self.broker {
-            None => Ok("in this process".to_owned()),
-            Some(sounder) => match timeout(PATIENCE, sounder.depths()).await {
-                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-                Ok(Err(error)) => Err(chain(&error)),
-                Ok(Ok(depths)) => {
-                    for depth in &depths {
-                        metrics::bus::depth(depth.queue, depth.messages, depth.consumers);
-                        metrics::bus::dead(depth.queue, depth.dead);
-                    }
-                    Ok(format!("{} queues", depths.iter().filter(|depth| depth.exists).count()))
-                }
-            },
+        let Some(sounder) = &self.broker else {
+            metrics::bus::up(true);
+            return self.note("broker", false, Ok("in this process".to_owned()));
         };
-        metrics::bus::up(found.is_ok());
+        let (depths, blocked) =
+            tokio::join!(timeout(PATIENCE, sounder.depths()), timeout(PATIENCE, sounder.blocked()));
+        let depths = match depths {
+            Err(_) => Err(silent()),
+            Ok(Err(error)) => Err(told(&chain(&error), "RabbitMQ", "bus")),
+            Ok(Ok(depths)) => Ok(depths),
+        };
+        metrics::bus::up(depths.is_ok());
+        let blocked = match blocked {
+            Err(_) => Err("it answers, but confirms no message".to_owned()),
+            Ok(Err(error)) => Err(told(&chain(&error), "RabbitMQ", "bus")),
+            Ok(Ok(why)) => {
+                metrics::bus::blocked(why.is_some());
+                why.map_or(Ok(()), |why| Err(format!("it runs, but takes no messages: it is {why}")))
+            }
+        };
+        let found = depths.and_then(|depths| {
+            for depth in &depths {
+                metrics::bus::depth(depth.queue, depth.messages, depth.consumers);
+                metrics::bus::dead(depth.queue, depth.dead);
+            }
+            let queues = depths.iter().filter(|depth| depth.exists).count();
+            blocked.map(|()| format!("{queues} queues"))
+        });
         self.note("broker", false, found);
     }
 
@@ -163,9 +231,9 @@ impl Vitals {
         let found = match &self.leases {
             None => Ok("in this process".to_owned()),
             Some(leases) => match timeout(PATIENCE, leases.check()).await {
-                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-                Ok(Err(error)) => Err(chain(&error)),
-                Ok(Ok(version)) => Ok(format!("Redis {version}")),
+                Err(_) => Err(silent()),
+                Ok(Err(error)) => Err(told(&chain(&error), "Redis", "leases")),
+                Ok(Ok(version)) => Ok(format!("Redis {version} takes writes")),
             },
         };
         metrics::leases::up(found.is_ok());
@@ -199,6 +267,37 @@ pub(crate) async fn of_console(health: &Health, shutdown: &Shutdown) {
     }
 }
 
+async fn again(shutdown: &Shutdown, look: impl AsyncFn()) {
+    loop {
+        look().await;
+        if !shutdown.pause(EVERY).await {
+            return;
+        }
+    }
+}
+
+fn silent() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
+}
+
+/// An error in a sentence with its remedy, where its cause is known.
+fn told(error: &str, name: &str, section: &str) -> String {
+    match Cause::of(error) {
+        Some(cause) => format!("{}; {} ({error})", cause.sentence(), cause.remedy(name, section)),
+        None => error.to_owned(),
+    }
+}
+
+/// Whether something has waited for longer than it may.
+fn late(waits: &[(&str, Duration, Duration)]) -> std::result::Result<String, String> {
+    let late: Vec<_> = waits
+        .iter()
+        .filter(|(_, age, most)| age > most)
+        .map(|(what, age, _)| format!("one is {what} for {} s", age.as_secs()))
+        .collect();
+    if late.is_empty() { Ok("none is late".to_owned()) } else { Err(late.join("; ")) }
+}
+
 fn age(now: DateTime<Utc>, since: Option<DateTime<Utc>>) -> Duration {
     since.and_then(|since| (now - since).to_std().ok()).unwrap_or_default()
 }
@@ -208,3 +307,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |cause| cause.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

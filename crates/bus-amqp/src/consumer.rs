@@ -22,6 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     backoff::Backoff,
+    depth,
     endpoint::{self, Endpoint},
     error::{ConnectError, chain},
     settle::Ticket,
@@ -148,14 +149,26 @@ impl Supervisor {
 }
 
 impl Supervisor {
+    /// Says how many consume the queue.
+    async fn declare(&self, connection: &Connection) -> Result<u64, ConnectError> {
+        topology::declare(&self.endpoint, connection, &self.names, &[self.queue]).await?;
+        let channel = self.endpoint.step("open a channel", connection.create_channel()).await?;
+        let asked = depth::ask(&channel, self.names.queue(self.queue.name));
+        let (_, consumers) = self.endpoint.step("ask for a queue", asked).await?;
+        // A channel that the broker ended is closed already.
+        let _ = channel.close(200, "done".into()).await;
+        Ok(consumers)
+    }
+
     /// Declares the queue and its bindings again and again: what somebody deletes comes back within [`RESTORE`]. Says
     /// why it could not.
     async fn restore(&self, connection: &Connection) -> String {
         loop {
             sleep(RESTORE).await;
-            let declared = topology::declare(&self.endpoint, connection, &self.names, &[self.queue]).await;
-            if let Err(error) = declared {
-                return chain(&error);
+            match self.declare(connection).await {
+                Ok(0) => return "the queue has no consumer: it was deleted and is there again".to_owned(),
+                Ok(_) => {}
+                Err(error) => return chain(&error),
             }
         }
     }

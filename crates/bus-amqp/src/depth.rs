@@ -6,7 +6,7 @@ use lapin::{Channel, Connection, options::QueueDeclareOptions, types::FieldTable
 use tidemark_ports::topology::{Queue, TOPOLOGY};
 use tokio::sync::Mutex;
 
-use crate::{bus::AmqpBus, endpoint::Endpoint, error::ConnectError, topology::Names};
+use crate::{blocked::Prober, bus::AmqpBus, endpoint::Endpoint, error::ConnectError, topology::Names};
 
 /// A queue as the broker sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,14 @@ pub struct Depth {
     pub exists: bool,
 }
 
-/// Asks again and again over one connection.
+/// Asks again and again over connections that it keeps.
 #[derive(Debug)]
 pub struct Sounder {
     endpoint: Arc<Endpoint>,
     names: Names,
     connection: Mutex<Option<Connection>>,
+    /// Another one: a broker reads nothing more from a connection that it blocks.
+    prober: Mutex<Option<Prober>>,
 }
 
 impl AmqpBus {
@@ -38,6 +40,7 @@ impl AmqpBus {
             endpoint: Arc::clone(self.endpoint()),
             names: self.names().clone(),
             connection: Mutex::default(),
+            prober: Mutex::default(),
         }
     }
 }
@@ -56,6 +59,18 @@ impl Sounder {
         }
         *kept = Some(connection);
         Ok(depths)
+    }
+
+    /// Why the broker takes no messages although it answers, in its own words: its alarms (no disk, no memory) block
+    /// whoever publishes. Nothing where it takes them.
+    pub async fn blocked(&self) -> Result<Option<String>, ConnectError> {
+        let mut kept = self.prober.lock().await;
+        if kept.as_ref().is_none_or(|prober| !prober.is_alive()) {
+            *kept = Some(Prober::open(&self.endpoint).await?);
+        }
+        // It stays where it is, also when whoever asks gives up: a blocked connection could not even be closed.
+        let prober = kept.as_mut().expect("opened just now");
+        prober.ask(&self.endpoint, self.names.probe()).await
     }
 
     async fn depth(&self, connection: &Connection, queue: Queue) -> Result<Depth, ConnectError> {
@@ -82,7 +97,7 @@ impl Sounder {
     }
 }
 
-async fn ask(channel: &Channel, name: lapin::types::ShortString) -> lapin::Result<(u64, u64)> {
+pub(crate) async fn ask(channel: &Channel, name: lapin::types::ShortString) -> lapin::Result<(u64, u64)> {
     let options = QueueDeclareOptions {
         passive: true, // asks, and makes nothing
         durable: true,

@@ -155,7 +155,7 @@ impl Endpoint {
         }
     }
 
-    fn timed_out(&self, attempt: &'static str, after: Duration) -> ConnectError {
+    pub(crate) fn timed_out(&self, attempt: &'static str, after: Duration) -> ConnectError {
         ConnectError::TimedOut { address: self.address.clone(), attempt, seconds: after.as_secs() }
     }
 }
@@ -186,6 +186,13 @@ pub(crate) async fn give_back(channel: &Channel) -> lapin::Result<()> {
 /// about every second run of a test that cuts four times). So whoever waits also looks.
 pub(crate) async fn down(connection: &Connection, channel: &Channel) {
     while connection.status().connected() && channel.status().connected() {
+        sleep(LOOK).await;
+    }
+}
+
+/// Returns once connection or channel are down, or the broker takes nothing more from it.
+pub(crate) async fn stalled(connection: &Connection, channel: &Channel) {
+    while connection.status().connected() && channel.status().connected() && !connection.status().blocked() {
         sleep(LOOK).await;
     }
 }

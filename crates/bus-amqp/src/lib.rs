@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod backoff;
+mod blocked;
 mod bus;
 mod consumer;
 mod dead;

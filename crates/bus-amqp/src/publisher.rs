@@ -13,7 +13,7 @@ use tidemark_ports::{Message, Receipt, Route, topology::TOPOLOGY};
 use tidemark_runtime::metrics::bus as metrics;
 use tokio::{
     sync::Mutex,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
 };
 
 const IN_FLIGHT: usize = 500;
+
+const BEFORE_RESTORING: Duration = Duration::from_secs(1);
 
 /// From the first publish of a window to its last confirm.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +41,8 @@ pub(crate) struct Publisher {
 #[derive(Debug)]
 struct State {
     link: Option<Link>,
+    /// Blocked by an alarm of the broker. Kept, since it could not even be closed; what it still owes is nobody's.
+    blocked: Option<Link>,
     backoff: Backoff,
     /// After a failed attempt to connect, batches until then are `Unknown` at once.
     not_before: Instant,
@@ -51,7 +55,20 @@ struct Link {
     connection: Connection,
 }
 
+impl State {
+    fn set_aside(&mut self, link: Link) {
+        tracing::warn!(
+            "RabbitMQ runs, but takes no messages: it is short of disk or memory. They wait in the outbox"
+        );
+        self.blocked = Some(link);
+    }
+}
+
 impl Link {
+    fn is_blocked(&self) -> bool {
+        self.connection.status().connected() && self.connection.status().blocked()
+    }
+
     /// What the broker says, or `None` where it says nothing in time.
     async fn answer<T>(
         &self,
@@ -62,14 +79,14 @@ impl Link {
             // What has come is taken even when the connection is down since.
             biased;
             answer = timeout_at(deadline, answer) => answer.ok(),
-            () = endpoint::down(&self.connection, &self.channel) => None,
+            () = endpoint::stalled(&self.connection, &self.channel) => None,
         }
     }
 }
 
 impl Publisher {
     pub(crate) fn new(endpoint: Arc<Endpoint>, names: Names) -> Self {
-        let state = State { link: None, backoff: Backoff::new(), not_before: Instant::now() };
+        let state = State { link: None, blocked: None, backoff: Backoff::new(), not_before: Instant::now() };
         Self { endpoint, names, state: Mutex::new(state) }
     }
 
@@ -91,6 +108,8 @@ impl Publisher {
             }
             if complete {
                 state.link = Some(link);
+            } else if link.is_blocked() {
+                state.set_aside(link);
             }
         }
         receipts.resize(batch.len(), Receipt::Unknown);
@@ -98,7 +117,19 @@ impl Publisher {
     }
 
     async fn take_link(&self, state: &mut State) -> Option<Link> {
+        if let Some(blocked) = state.blocked.take() {
+            if blocked.is_blocked() {
+                state.blocked = Some(blocked);
+                return None;
+            }
+            // The alarm is over. Confirms that come now belong to an earlier batch.
+            endpoint::close(&blocked.connection).await;
+        }
         if let Some(link) = state.link.take().filter(|link| link.channel.status().connected()) {
+            if link.is_blocked() {
+                state.set_aside(link);
+                return None;
+            }
             return Some(link);
         }
         if Instant::now() < state.not_before {
@@ -128,8 +159,10 @@ impl Publisher {
         Ok(Link { channel, connection })
     }
 
-    /// A command came back, so a queue or a binding may have been deleted: declared again, the next attempt finds it.
+    /// A command came back, so a queue or a binding may have been deleted: declared again, the next attempt finds it. Not
+    /// at once: of a queue that is there again within a moment, RabbitMQ 3.10 does not tell its consumers (measured).
     async fn restore(&self, link: &Link) {
+        sleep(BEFORE_RESTORING).await;
         let declared = topology::declare(&self.endpoint, &link.connection, &self.names, &TOPOLOGY).await;
         if let Err(error) = declared {
             tracing::warn!(why = chain(&error), "the topology was not declared again");

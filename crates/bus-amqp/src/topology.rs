@@ -38,6 +38,11 @@ impl Names {
         self.with_prefix(name)
     }
 
+    /// No queue has that name.
+    pub(crate) fn probe(&self) -> ShortString {
+        self.with_prefix("probe")
+    }
+
     pub(crate) fn dead(&self, name: &str) -> ShortString {
         self.with_prefix(&format!("{name}.dead"))
     }

@@ -33,7 +33,7 @@ fn command(id: &str) -> Message {
 async fn channel() -> (Connection, Channel) {
     let connection = Connection::connect(&broker::url(), ConnectionProperties::default()).await;
     let connection = connection.expect("these tests need RabbitMQ");
-    let channel = connection.create_channel().await.unwrap();
+    let channel = connection.create_channel().await.expect("a channel");
     (connection, channel)
 }
 

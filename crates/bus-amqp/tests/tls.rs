@@ -30,7 +30,7 @@ async fn error(server: Server) -> String {
 }
 
 async fn passes(server: Server) {
-    let bus = AmqpBus::new(server, "t").unwrap();
+    let bus = AmqpBus::new(server, "t").expect("the settings are fine");
     assert!(bus.check().await.expect("it is let in").version.is_some(), "seen through TLS, too");
     let mut runs = bus.subscribe(&SYNC_RUN, 1).await;
     assert_eq!(bus.publish(vec![command("a")]).await, [Receipt::Accepted]);

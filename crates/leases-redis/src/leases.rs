@@ -41,8 +41,11 @@ impl RedisLeases {
         Ok(Self { link, prefix: prefix.to_owned() })
     }
 
-    /// The version of the server, if it answers.
+    /// The version of the server, if it answers and takes writes: a replica or one without memory only answers.
     pub async fn check(&self) -> Result<String, Unavailable> {
+        let mut write = cmd("SET");
+        write.arg(format!("{}:probe", self.prefix)).arg("1").arg("PX").arg(1_000);
+        self.link.query::<()>(&write).await.map_err(unavailable)?;
         let info: String = self.link.query(cmd("INFO").arg("server")).await.map_err(unavailable)?;
         let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
         Ok(version.unwrap_or("unknown").trim().to_owned())

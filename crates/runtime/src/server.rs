@@ -27,7 +27,7 @@ pub struct Server {
     pub url: Value,
     /// Instead of the URL's; empty for none.
     pub password: Value,
-    /// For the schemes that end in `s`.
+    /// For `amqps:` and `rediss:`.
     pub tls: ClientTls,
     /// Whether a plain-text connection may leave this machine.
     pub allow_plaintext: bool,
@@ -81,7 +81,7 @@ impl Server {
         let url = Url::parse(url.expose_secret().trim()).map_err(|_| ServerError::Url { section })?;
         let password = Some(self.password.read()?).filter(|password| !password.expose_secret().is_empty());
         let scheme = url.scheme().to_owned();
-        let tls = if scheme.ends_with('s') {
+        let tls = if matches!(scheme.as_str(), "amqps" | "rediss") {
             Some(self.tls.read().map_err(|source| ServerError::Tls { section, source })?)
         } else {
             let host = url.host_str().unwrap_or("localhost");

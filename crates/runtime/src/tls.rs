@@ -50,7 +50,7 @@ pub enum TlsError {
 impl ClientTls {
     /// What is in the files now. Each of them holds what it should.
     pub fn read(&self) -> Result<ClientPem, TlsError> {
-        let ca = self.ca.as_deref().map(|path| read_certificates(path)).transpose()?;
+        let ca = self.ca.as_deref().map(read_certificates).transpose()?;
         let own = self.own.as_ref().map(|(certificate, key)| {
             let chain = read_certificates(certificate)?;
             let pem = Zeroizing::new(read_file(key)?);

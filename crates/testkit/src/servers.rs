@@ -47,6 +47,16 @@ impl RedisServer {
         format!("rediss://{host}:{}", self.port)
     }
 
+    /// `redis-cli` with these arguments.
+    pub async fn command(&self, arguments: &[&str]) {
+        let mut command = Command::new("redis-cli");
+        command.args(["-p", &self.port.to_string(), "--tls", "--insecure", "-e", "--no-auth-warning"]);
+        command.args(["-a", PASSWORD]).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends");
+        let output = output.expect("redis-cli is there");
+        assert!(output.status.success(), "redis-cli: {}", String::from_utf8_lossy(&output.stdout));
+    }
+
     /// Ends it, with every connection.
     pub fn stop(&mut self) {
         self.process.kill();

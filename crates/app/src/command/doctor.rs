@@ -1,15 +1,19 @@
-//! `tidemark doctor`: asks everything for an answer; where there is none, names it and says what to do.
+//! `tidemark doctor`: asks everything for an answer; where there is none, names it and says what to do. Each check has a
+//! deadline, and what is found is printed at once.
 
 mod inside;
+mod report;
 mod servers;
 
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use serde::Serialize;
 use tidemark_runtime::Config;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+use report::{Finding, Report, Section, silent};
+
+/// For one check.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,56 +22,16 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    subject: &'static str,
-    healthy: bool,
-    detail: String,
-    /// What to do; empty where all is well.
-    mend: String,
-}
-
-impl Finding {
-    fn well(subject: &'static str, detail: impl Into<String>) -> Self {
-        Self { subject, healthy: true, detail: detail.into(), mend: String::new() }
-    }
-
-    fn ill(subject: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { subject, healthy: false, detail: detail.into(), mend: mend.into() }
-    }
-}
-
 pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
-    let (record, broker, leases, services) = tokio::join!(
-        inside::record(config),
-        servers::broker(config),
-        servers::leases(config),
-        servers::services(config)
+    let report = Report::new(args.json);
+    report.section(3).add(inside::secrets(config));
+    tokio::join!(
+        inside::record(config, report.section(0)),
+        servers::broker(config, report.section(1)),
+        servers::leases(config, report.section(2)),
+        servers::services(config, report.section(4)),
     );
-    let mut findings = record;
-    findings.extend(broker);
-    findings.push(leases);
-    findings.push(inside::secrets(config));
-    findings.extend(services);
-    print(&findings, args.json)?;
-    let healthy = findings.iter().all(|finding| finding.healthy);
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-#[expect(clippy::print_stdout, reason = "the findings are the command's output")]
-fn print(findings: &[Finding], json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(findings)?);
-        return Ok(());
-    }
-    for Finding { subject, healthy, detail, mend } in findings {
-        println!("{} {subject}: {detail}", if *healthy { "ok  " } else { "FAIL" });
-        if !mend.is_empty() {
-            println!("       do: {mend}");
-        }
-    }
-    Ok(())
+    Ok(if report.finish()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Whether a version such as `3.10.8` is at least that one. What cannot be read is taken for good.

@@ -17,6 +17,7 @@ struct Metrics {
     consumers: Levels,
     dead: Levels,
     is_up: Whether,
+    is_blocked: Whether,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -30,6 +31,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     consumers: Levels::default(),
     dead: Levels::default(),
     is_up: Whether::default(),
+    is_blocked: Whether::default(),
 });
 
 pub(super) fn register(registry: &mut Registry) {
@@ -78,6 +80,12 @@ pub(super) fn register(registry: &mut Registry) {
         m.dead.clone(),
     );
     pieces(bus, "up", "1 while the broker answers", m.is_up.clone());
+    pieces(
+        bus,
+        "blocked",
+        "1 while the broker takes no messages, for an alarm of its own: no disk, no memory",
+        m.is_blocked.clone(),
+    );
 }
 
 /// What waits in the outbox, and since when.
@@ -120,4 +128,9 @@ pub fn dead(queue: &'static str, messages: u64) {
 /// Whether the broker answers.
 pub fn up(is_up: bool) {
     set(&METRICS.is_up, is_up);
+}
+
+/// Whether the broker takes no messages although it answers.
+pub fn blocked(is_blocked: bool) {
+    set(&METRICS.is_blocked, is_blocked);
 }

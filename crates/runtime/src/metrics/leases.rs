@@ -23,7 +23,7 @@ pub(super) fn register(registry: &mut Registry) {
         "Connections to the lease service that were given up for dead",
         m.rebuilt.clone(),
     );
-    pieces(registry, "up", "1 while the lease service answers", m.is_up.clone());
+    pieces(registry, "up", "1 while the lease service answers and takes writes", m.is_up.clone());
 }
 
 /// A connection was given up.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::Registry;
 
 /// Who notes conditions does so more often. Older ones say that the process looks no more.
-const BELIEVED: Duration = Duration::from_secs(60);
+const BELIEVED: Duration = Duration::from_secs(20);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How one thing is that the process stands on.

@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-use super::{Counts, Levels, Registry, Whether, count, level, pieces, prompt, seconds, set};
+use super::{Age, Counts, Levels, Registry, Whether, count, level, pieces, prompt, seconds, set};
 
 struct Metrics {
     connections: Levels,
@@ -12,6 +12,7 @@ struct Metrics {
     unreadable: Counts,
     is_up: Whether,
     answer: Histogram,
+    clock: Age,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -20,6 +21,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     unreadable: Counts::default(),
     is_up: Whether::default(),
     answer: prompt(),
+    clock: Age::default(),
 });
 
 pub(super) fn register(registry: &mut Registry) {
@@ -43,7 +45,13 @@ pub(super) fn register(registry: &mut Registry) {
         "Rows that were passed by because they hold what this version does not know: a newer one writes, or something is broken",
         m.unreadable.clone(),
     );
-    pieces(registry, "up", "1 while the database answers", m.is_up.clone());
+    pieces(registry, "up", "1 while the database answers and takes writes", m.is_up.clone());
+    seconds(
+        registry,
+        "clock_offset",
+        "How far the clock of this process is from the database's",
+        m.clock.clone(),
+    );
     seconds(
         registry,
         "answer_duration",
@@ -67,6 +75,11 @@ pub fn poisoned() {
 /// A row was passed by because it holds what this version does not know.
 pub fn unreadable(table: &'static str) {
     count(&METRICS.unreadable, "table", table);
+}
+
+/// How far our clock is from the database's.
+pub fn clock(offset: Duration) {
+    METRICS.clock.set(offset.as_secs_f64());
 }
 
 /// Whether it answers, and how soon it said so.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// Issues certificates for `localhost`, `127.0.0.1` and `::1` into a folder of its own.
@@ -18,6 +18,8 @@ impl Authority {
     /// A fresh one, which nobody trusts yet.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        // Unlike any other: two of one name would be taken for the same.
+        params.distinguished_name.push(DnType::CommonName, uuid::Uuid::new_v4().to_string());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -11,7 +11,7 @@ use tidemark_runtime::{Config, OsEntropy, SystemClock};
 use tidemark_store::Store;
 use tokio::time::timeout;
 
-use super::{Finding, PATIENCE, is_at_least};
+use super::{Finding, PATIENCE, Section, is_at_least, silent};
 use crate::vitals::chain;
 
 /// `unnest` of several arrays, lz4, and what else the statements use.
@@ -22,10 +22,11 @@ const MOST_SKEW: TimeDelta = TimeDelta::seconds(5);
 const OUTBOX: TimeDelta = TimeDelta::seconds(60);
 const READY: TimeDelta = TimeDelta::seconds(900);
 const DUE: TimeDelta = TimeDelta::seconds(180);
+const BEHIND: TimeDelta = TimeDelta::seconds(900);
 const WEBHOOK: TimeDelta = TimeDelta::seconds(300);
 
 /// The database, and what is in it where it answers.
-pub(super) async fn record(config: &Config) -> Vec<Finding> {
+pub(super) async fn record(config: &Config, section: Section<'_>) {
     const SUBJECT: &str = "database";
     let mend = "start PostgreSQL, or correct database.url (TIDEMARK_DATABASE__URL)";
     let ask = async {
@@ -34,24 +35,39 @@ pub(super) async fn record(config: &Config) -> Vec<Finding> {
         Ok::<_, tidemark_store::Error>((store, info))
     };
     let (store, info) = match timeout(PATIENCE, ask).await {
-        Err(_) => return vec![Finding::ill(SUBJECT, format!("no answer in {} s", PATIENCE.as_secs()), mend)],
-        Ok(Err(error)) => return vec![Finding::ill(SUBJECT, chain(&error), mend)],
+        Err(_) => {
+            return section.add(Finding::of_server(SUBJECT, &silent(), "PostgreSQL", "database", mend));
+        }
+        Ok(Err(error)) => {
+            return section.add(Finding::of_server(SUBJECT, &chain(&error), "PostgreSQL", "database", mend));
+        }
         Ok(Ok(found)) => found,
     };
     if info.version.starts_with("PostgreSQL") && !is_at_least(&info.version, OLDEST_DATABASE) {
-        return vec![Finding::ill(SUBJECT, info.version, "PostgreSQL 14 or later is needed: upgrade it")];
+        return section.add(Finding::ill(
+            SUBJECT,
+            info.version,
+            "PostgreSQL 14 or later is needed: upgrade it",
+        ));
     }
     let missing = info.pending_migrations.len();
     if missing > 0 {
         let detail = format!("{}; {missing} migration(s) missing", info.version);
-        return vec![Finding::ill(SUBJECT, detail, "run `tidemark migrate`")];
+        return section.add(Finding::ill(SUBJECT, detail, "run `tidemark migrate`"));
     }
-    let mut findings = vec![Finding::well(SUBJECT, info.version), writes(&store).await];
-    for look in [clock(&store).await, sealed(config, &store).await, waits(&store).await] {
-        findings.extend(look);
-    }
-    findings
+    section.add(Finding::well(SUBJECT, info.version));
+    // At once: of a table that somebody has locked, only those who read it hear nothing.
+    tokio::join!(
+        section.within("writes", LOCKED, async { vec![writes(&store).await] }),
+        section.within("clock", LOCKED, clock(&store)),
+        section.within("sealed secrets", LOCKED, sealed(config, &store)),
+        waits(&store, &section),
+    );
 }
+
+/// A check of a database that answers, but not to this.
+const LOCKED: &str =
+    "find who holds a lock: select pid, state, query from pg_stat_activity where state <> 'idle'";
 
 async fn writes(store: &Store) -> Finding {
     const SUBJECT: &str = "writes";
@@ -60,7 +76,7 @@ async fn writes(store: &Store) -> Finding {
         Err(error) => {
             let mend =
                 "make room on the database's disk, make it writable again, or grant this user its role";
-            Finding::ill(SUBJECT, chain(&error), mend)
+            Finding::of_server(SUBJECT, &chain(&error), "PostgreSQL", "database", mend)
         }
     }
 }
@@ -109,32 +125,46 @@ async fn sealed(config: &Config, store: &Store) -> Vec<Finding> {
 }
 
 /// What has waited too long. What this user may not count is left out.
-async fn waits(store: &Store) -> Vec<Finding> {
+async fn waits(store: &Store, section: &Section<'_>) {
     let now = SystemClock.now();
-    let mut findings = Vec::new();
-    let mut look =
-        |subject, found: tidemark_store::Result<(u64, Option<DateTime<Utc>>)>, most, mend: &str| {
-            let Ok((count, oldest)) = found else { return };
-            let age = oldest.map_or(TimeDelta::zero(), |oldest| now - oldest);
-            let detail = match oldest {
-                Some(_) => format!("{count}, the oldest for {} s", age.num_seconds()),
-                None => "none".to_owned(),
-            };
-            findings.push(if age > most {
-                Finding::ill(subject, detail, mend)
-            } else {
-                Finding::well(subject, detail)
-            });
+    let found = |found: tidemark_store::Backlog| (found.count, found.oldest);
+    let unsent = async { store.unsent().await.map(found) };
+    let ready = async { store.ready_runs().await.map(found) };
+    let due = async { store.forgotten_runs(now).await.map(found) };
+    let behind = async { store.rollups_behind().await.map(found) };
+    let webhooks = async { store.pending_webhooks(now).await.map(found) };
+    let start_worker = "start more `tidemark worker`, or raise worker.concurrency";
+    let relay = "start RabbitMQ and any of the services: each relays messages";
+    let sweep = "start `tidemark worker`: each looks for what is due";
+    let rollup = "start `tidemark aggregator`; its log says why numbers are not written";
+    let deliver = "start `tidemark credentials`; it delivers them";
+    tokio::join!(
+        wait(section, "unsent messages", now, unsent, OUTBOX, relay),
+        wait(section, "syncs without a worker", now, ready, READY, start_worker),
+        wait(section, "forgotten syncs", now, due, DUE, sweep),
+        wait(section, "numbers behind their syncs", now, behind, BEHIND, rollup),
+        wait(section, "webhooks on their way", now, webhooks, WEBHOOK, deliver),
+    );
+}
+
+async fn wait(
+    section: &Section<'_>,
+    subject: &'static str,
+    now: DateTime<Utc>,
+    look: impl Future<Output = tidemark_store::Result<(u64, Option<DateTime<Utc>>)>>,
+    most: TimeDelta,
+    mend: &str,
+) {
+    let found = async {
+        let Ok((count, oldest)) = look.await else { return Vec::new() };
+        let age = oldest.map_or(TimeDelta::zero(), |oldest| now - oldest);
+        let detail = match oldest {
+            Some(_) => format!("{count}, the oldest for {} s", age.num_seconds()),
+            None => "none".to_owned(),
         };
-    let unsent = store.unsent().await.map(|found| (found.count, found.oldest));
-    look("unsent messages", unsent, OUTBOX, "start RabbitMQ and any of the services: each relays messages");
-    let ready = store.ready_runs().await.map(|found| (found.count, found.oldest));
-    look("syncs without a worker", ready, READY, "start more `tidemark worker`, or raise worker.concurrency");
-    let due = store.forgotten_runs(now).await.map(|found| (found.count, found.oldest));
-    look("forgotten syncs", due, DUE, "start `tidemark worker`: each looks for what is due");
-    let webhooks = store.pending_webhooks(now).await.map(|found| (found.count, found.oldest));
-    look("webhooks on their way", webhooks, WEBHOOK, "start `tidemark credentials`; it delivers them");
-    findings
+        vec![if age > most { Finding::ill(subject, detail, mend) } else { Finding::well(subject, detail) }]
+    };
+    section.within(subject, LOCKED, found).await;
 }
 
 /// The secrets of the configuration.

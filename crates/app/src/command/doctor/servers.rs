@@ -1,8 +1,6 @@
 //! What is asked over the network beside the database: the broker and its queues, the leases, the services.
 
-use std::time::Duration;
-
-use tidemark_bus_amqp::AmqpBus;
+use tidemark_bus_amqp::Sounder;
 use tidemark_rpc::{
     connections::GetConnectionRequest, status, syncs::GetSyncRequest, utilization::GetSummaryRequest,
 };
@@ -11,7 +9,7 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 use url::Url;
 
-use super::{Finding, PATIENCE, is_at_least};
+use super::{Finding, PATIENCE, Section, is_at_least, silent};
 use crate::{
     vitals::chain,
     wiring::{self, BusChoice, LeasesChoice},
@@ -21,41 +19,61 @@ use crate::{
 const OLDEST_BROKER: (u32, u32) = (3, 10);
 const OLDEST_LEASES: (u32, u32) = (6, 2);
 
-pub(super) async fn broker(config: &Config) -> Vec<Finding> {
+pub(super) async fn broker(config: &Config, section: Section<'_>) {
     const SUBJECT: &str = "message broker";
     let mend =
         "start RabbitMQ, or correct bus.url (TIDEMARK_BUS__URL); until then messages wait in the outbox";
+    let ill = |error: &str| Finding::of_server(SUBJECT, error, "RabbitMQ", "bus", mend);
     let bus = match wiring::bus(config) {
-        Err(error) => return vec![Finding::ill(SUBJECT, format!("{error:#}"), mend)],
-        Ok(BusChoice::Inproc(_)) => return vec![Finding::well(SUBJECT, "in this process")],
+        Err(error) => return section.add(ill(&format!("{error:#}"))),
+        Ok(BusChoice::Inproc(_)) => return section.add(Finding::well(SUBJECT, "in this process")),
         Ok(BusChoice::Amqp(bus)) => bus,
     };
     match timeout(PATIENCE, bus.check()).await {
-        Err(_) => vec![Finding::ill(SUBJECT, silent(), mend)],
-        Ok(Err(error)) => vec![Finding::ill(SUBJECT, chain(&error), mend)],
+        Err(_) => section.add(ill(&silent())),
+        Ok(Err(error)) => section.add(ill(&chain(&error))),
         Ok(Ok(info)) => {
             let version = info.version.unwrap_or_else(|| "of unknown version".to_owned());
             let told = format!("RabbitMQ {version}");
-            let server = if is_at_least(&version, OLDEST_BROKER) {
+            section.add(if is_at_least(&version, OLDEST_BROKER) {
                 Finding::well(SUBJECT, told)
             } else {
                 Finding::ill(SUBJECT, told, "RabbitMQ 3.10 or later is needed: upgrade it")
-            };
-            vec![server, topology(&bus).await]
+            });
+            let sounder = bus.sounder();
+            let look = "look at RabbitMQ's own health: `rabbitmq-diagnostics check_local_alarms`";
+            section.within("messages", look, async { vec![takes_messages(&sounder).await] }).await;
+            section.within("queues", look, async { vec![topology(&sounder).await] }).await;
+        }
+    }
+}
+
+/// A broker may answer everything and take nothing.
+async fn takes_messages(sounder: &Sounder) -> Finding {
+    const SUBJECT: &str = "messages";
+    match sounder.blocked().await {
+        Ok(None) => Finding::well(SUBJECT, "the broker takes them"),
+        Ok(Some(why)) => Finding::ill(
+            SUBJECT,
+            format!("RabbitMQ runs, but takes none: it is {why}"),
+            "make room on its disk or give it memory: it goes on without a restart, and messages wait in the outbox",
+        ),
+        Err(error) => {
+            let mend = "let the user of bus.url write to the default exchange";
+            Finding::ill(SUBJECT, chain(&error), mend)
         }
     }
 }
 
 /// The queues, whoever consumes them, and what died in them.
-async fn topology(bus: &AmqpBus) -> Finding {
+async fn topology(sounder: &Sounder) -> Finding {
     const SUBJECT: &str = "queues";
-    let depths = match timeout(PATIENCE, bus.sounder().depths()).await {
-        Err(_) => return Finding::ill(SUBJECT, silent(), "look at RabbitMQ's own health"),
-        Ok(Err(error)) => {
+    let depths = match sounder.depths().await {
+        Err(error) => {
             let mend = "let the user of bus.url read and configure the queues of bus.prefix";
             return Finding::ill(SUBJECT, chain(&error), mend);
         }
-        Ok(Ok(depths)) => depths,
+        Ok(depths) => depths,
     };
     let missing: Vec<_> = depths.iter().filter(|depth| !depth.exists).map(|depth| depth.queue).collect();
     if !missing.is_empty() {
@@ -77,27 +95,28 @@ async fn topology(bus: &AmqpBus) -> Finding {
     Finding::well(SUBJECT, format!("{}, {waiting} message(s) wait, none died", depths.len()))
 }
 
-pub(super) async fn leases(config: &Config) -> Finding {
+pub(super) async fn leases(config: &Config, section: Section<'_>) {
     const SUBJECT: &str = "lease service";
     let mend = "start Redis, or correct leases.url (TIDEMARK_LEASES__URL); until then workers use the database's lease";
-    match wiring::leases(config) {
-        Err(error) => Finding::ill(SUBJECT, format!("{error:#}"), mend),
+    let ill = |error: &str| Finding::of_server(SUBJECT, error, "Redis", "leases", mend);
+    section.add(match wiring::leases(config) {
+        Err(error) => ill(&format!("{error:#}")),
         Ok(LeasesChoice::Inproc(_)) => Finding::well(SUBJECT, "in this process"),
         Ok(LeasesChoice::Redis(leases)) => match timeout(PATIENCE, leases.check()).await {
-            Err(_) => Finding::ill(SUBJECT, silent(), mend),
-            Ok(Err(error)) => Finding::ill(SUBJECT, chain(&error), mend),
+            Err(_) => ill(&silent()),
+            Ok(Err(error)) => ill(&chain(&error)),
             Ok(Ok(version)) if is_at_least(&version, OLDEST_LEASES) => {
-                Finding::well(SUBJECT, format!("Redis {version}"))
+                Finding::well(SUBJECT, format!("Redis {version}, and it takes writes"))
             }
             Ok(Ok(version)) => {
                 Finding::ill(SUBJECT, format!("Redis {version}"), "Redis 6.2 or later is needed: upgrade it")
             }
         },
-    }
+    });
 }
 
 /// Each is asked for something that cannot exist: the answer "no such thing" proves address, token and database.
-pub(super) async fn services(config: &Config) -> Vec<Finding> {
+pub(super) async fn services(config: &Config, section: Section<'_>) {
     let none = |prefix: &str| format!("{prefix}_00000000000000000000000000");
     let (credentials, worker, aggregator) =
         (&config.credentials.url, &config.worker.url, &config.aggregator.url);
@@ -115,17 +134,26 @@ pub(super) async fn services(config: &Config) -> Vec<Finding> {
         let request = GetSummaryRequest { connection_id: none("conn") };
         anyhow::Ok(caller.utilization().get_summary(request).await.map(drop))
     };
-    let (connection, run, summary) =
-        tokio::join!(timeout(PATIENCE, connection()), timeout(PATIENCE, run()), timeout(PATIENCE, summary()));
     let mend = |what: &str, setting: &str| {
         let variable = setting.to_uppercase().replace('.', "__");
         format!("start `tidemark {what}`, or correct {setting} (TIDEMARK_{variable}) and rpc.token")
     };
-    vec![
-        service("credential service", credentials, connection, mend("credentials", "credentials.url")),
-        service("sync service", worker, run, mend("worker", "worker.url")),
-        service("utilization service", aggregator, summary, mend("aggregator", "aggregator.url")),
-    ]
+    tokio::join!(
+        async {
+            let answer = timeout(PATIENCE, connection()).await;
+            let mend = mend("credentials", "credentials.url");
+            section.add(service("credential service", credentials, answer, mend));
+        },
+        async {
+            let answer = timeout(PATIENCE, run()).await;
+            section.add(service("sync service", worker, answer, mend("worker", "worker.url")));
+        },
+        async {
+            let answer = timeout(PATIENCE, summary()).await;
+            let mend = mend("aggregator", "aggregator.url");
+            section.add(service("utilization service", aggregator, answer, mend));
+        },
+    );
 }
 
 fn service(
@@ -147,8 +175,4 @@ fn service(
         }
         Ok(Ok(_)) => Finding::well(subject, format!("{url} answers")),
     }
-}
-
-fn silent() -> String {
-    format!("no answer in {} s", Duration::as_secs(&PATIENCE))
 }

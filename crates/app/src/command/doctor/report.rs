@@ -1,0 +1,116 @@
+//! The findings, printed as they come: whoever waits for one sees the others.
+
+use std::cell::RefCell;
+
+use anyhow::Result;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::PATIENCE;
+use crate::cause::Cause;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    subject: &'static str,
+    healthy: bool,
+    detail: String,
+    /// What to do; empty where all is well.
+    mend: String,
+}
+
+impl Finding {
+    pub(super) fn well(subject: &'static str, detail: impl Into<String>) -> Self {
+        Self { subject, healthy: true, detail: detail.into(), mend: String::new() }
+    }
+
+    pub(super) fn ill(subject: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { subject, healthy: false, detail: detail.into(), mend: mend.into() }
+    }
+
+    /// A server that cannot be used, with its cause where the words of the error tell it.
+    pub(super) fn of_server(
+        subject: &'static str,
+        error: &str,
+        name: &str,
+        section: &str,
+        mend: &str,
+    ) -> Self {
+        match Cause::of(error) {
+            Some(cause) => {
+                Self::ill(subject, format!("{} ({error})", cause.sentence()), cause.remedy(name, section))
+            }
+            None => Self::ill(subject, error, mend),
+        }
+    }
+}
+
+/// All of them.
+pub(super) struct Report {
+    json: bool,
+    findings: RefCell<Vec<(u8, Finding)>>,
+}
+
+/// The findings of one kind; their rank is their place in the JSON.
+pub(super) struct Section<'a> {
+    report: &'a Report,
+    rank: u8,
+}
+
+impl Report {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, findings: RefCell::default() }
+    }
+
+    pub(super) fn section(&self, rank: u8) -> Section<'_> {
+        Section { report: self, rank }
+    }
+
+    /// Whether all is well.
+    #[expect(clippy::print_stdout, reason = "the findings are the command's output")]
+    pub(super) fn finish(self) -> Result<bool> {
+        let mut findings = self.findings.into_inner();
+        // Stable: within a section they keep their order.
+        findings.sort_by_key(|(rank, _)| *rank);
+        let findings: Vec<_> = findings.into_iter().map(|(_, finding)| finding).collect();
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&findings)?);
+        }
+        Ok(findings.iter().all(|finding| finding.healthy))
+    }
+}
+
+impl Section<'_> {
+    #[expect(clippy::print_stdout, reason = "the findings are the command's output")]
+    pub(super) fn add(&self, finding: Finding) {
+        if !self.report.json {
+            println!(
+                "{} {}: {}",
+                if finding.healthy { "ok  " } else { "FAIL" },
+                finding.subject,
+                finding.detail
+            );
+            if !finding.mend.is_empty() {
+                println!("       do: {}", finding.mend);
+            }
+        }
+        self.report.findings.borrow_mut().push((self.rank, finding));
+    }
+
+    /// Adds what is found within the deadline of a check, or that nothing was.
+    pub(super) async fn within(
+        &self,
+        subject: &'static str,
+        mend: &str,
+        look: impl Future<Output = Vec<Finding>>,
+    ) {
+        match timeout(PATIENCE, look).await {
+            Ok(findings) => findings.into_iter().for_each(|finding| self.add(finding)),
+            Err(_) => self.add(Finding::ill(subject, silent(), mend)),
+        }
+    }
+}
+
+pub(super) fn silent() -> String {
+    format!("no answer in {} s", PATIENCE.as_secs())
+}
