@@ -170,6 +170,88 @@ async fn a_report_that_cannot_be_made_says_why() {
     assert_eq!(distinct.len(), sentences.len(), "each has its own sentence");
 }
 
+/// A base that was not read is not zero.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_without_a_believable_list_of_members_says_so_and_fails() {
+    use tidemark_productboard_sim::Route;
+    let folder = tempfile::tempdir().unwrap();
+    let failed = async |simulator: &Simulator, more: &[&str]| {
+        let args = [&["--days", "60", "--html", "report.html", "--csv", "tables"], more].concat();
+        let output = report(folder.path(), &simulator.base_url(), TOKEN, &args).await;
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+        assert!(output.stdout.is_empty(), "no numbers: {}", text(&output.stdout));
+        assert!(!folder.path().join("report.html").exists() && !folder.path().join("tables").exists());
+        told(&output)
+    };
+    let (empty, _) = simulator().await;
+    empty.faults(TOKEN, |faults| faults.empty_list = [Route::Members].into());
+    let sentence = failed(&empty, &[]).await;
+    assert!(sentence.contains("Productboard listed no members"), "{sentence}");
+    assert!(sentence.contains("rows of activity in paid roles prove"), "{sentence}");
+
+    let (short, workspace) = simulator().await;
+    let mut shortened = workspace.clone();
+    shortened.members.truncate(1);
+    short.add(shortened, TOKEN);
+    let sentence = failed(&short, &["--database", "kept.sqlite"]).await;
+    assert!(sentence.contains("Productboard listed 1 member"), "{sentence}");
+    // What a later sync brings is believed, and is the truth.
+    short.add(workspace.clone(), TOKEN);
+    let kept = ["--days", "60", "--database", "kept.sqlite"];
+    let healed = report(folder.path(), &short.base_url(), TOKEN, &kept).await;
+    assert!(healed.status.success(), "{}", told(&healed));
+    let sheets: Vec<Value> = serde_json::from_slice(&healed.stdout).unwrap();
+    let paid = naive::sheet(&workspace, today())["seats"]["assigned"].clone();
+    assert_eq!(sheets[0]["seats"]["assigned"], paid);
+
+    let (forbidden, _) = simulator().await;
+    forbidden.faults(TOKEN, |faults| faults.forbidden = [Route::Members].into());
+    let sentence = failed(&forbidden, &[]).await;
+    assert!(sentence.contains("members"), "{sentence}");
+}
+
+/// Odd rows and roles cost what they say, and the rest is reported.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_with_odd_rows_and_roles_tells_the_rest_and_what_is_odd() {
+    use tidemark_productboard_sim::{OddRow, Route};
+    let (simulator, mut workspace) = simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let owners = workspace.members.iter_mut().filter(|it| it.role == "viewer" && !it.disabled);
+    let owners = owners.map(|it| it.role = "owner".to_owned()).count();
+    assert!(owners > 0);
+    for (member, role) in
+        workspace.members.iter_mut().filter(|it| it.role == "maker").zip(["Maker", " MAKER ", "EDITOR"])
+    {
+        member.role = role.to_owned();
+    }
+    simulator.add(workspace.clone(), TOKEN);
+    let bad = workspace.activities.iter().rfind(|row| row.date < today() - chrono::Days::new(30)).unwrap();
+    simulator.faults(TOKEN, |faults| {
+        faults.odd_rows = vec![OddRow {
+            route: Route::MemberActivities,
+            id: bad.member_id,
+            date: Some(bad.date),
+            pointer: "/noteCreatedCount".to_owned(),
+            value: serde_json::json!(-1),
+        }];
+    });
+    let output = report(folder.path(), &simulator.base_url(), TOKEN, &["--days", "60"]).await;
+    assert!(output.status.success(), "{}", told(&output));
+    let sheet = serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap().remove(0);
+    for member in &mut workspace.members {
+        member.role = match member.role.trim().to_lowercase().as_str() {
+            "editor" | "maker" => "maker".to_owned(),
+            other => other.to_owned(),
+        };
+    }
+    let paid = naive::sheet(&workspace, today())["seats"]["assigned"].clone();
+    assert_eq!(sheet["seats"]["assigned"], paid);
+    assert!(sheet["unknown_roles"]["owner"].as_u64().unwrap() > 0, "{sheet}");
+    let quality = sheet["quality"].to_string();
+    assert!(quality.contains("`owner`") && quality.contains("could not be read"), "{quality}");
+    assert_eq!(sheet["coverage"]["28"], 1.0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_names_each_server_that_does_not_answer() {
     let folder = tempfile::tempdir().unwrap();

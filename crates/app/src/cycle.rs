@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tidemark_console::Services;
-use tidemark_domain::{Entropy, id::OrganizationId};
+use tidemark_domain::{Entropy, id::OrganizationId, quality};
 use tidemark_rpc::{
     client::Caller,
     connections::{
@@ -19,6 +19,7 @@ use tidemark_rpc::{
     },
     inproc,
     server::Listen,
+    status::{self, ROSTER_UNREAD},
     syncs::{GetSyncRequest, Run, RunState, StartSyncRequest, StreamState},
     utilization::{GetSummaryRequest, Summary},
 };
@@ -188,12 +189,12 @@ impl Cycle {
 
     /// Syncs the connection and reads its summary.
     pub(crate) async fn sync(&self, connection: &Connection) -> Result<Sheet> {
-        let (run, summary) = self.sync_run(connection).await?;
-        Ok(Sheet::new(name(connection), &run, summary))
+        let (run, numbers) = self.sync_run(connection).await?;
+        Ok(Sheet::new(name(connection), &run, numbers))
     }
 
-    /// Syncs the connection; gives the run and the summary that came of it.
-    pub(crate) async fn sync_run(&self, connection: &Connection) -> Result<(Run, Option<Summary>)> {
+    /// Syncs the connection; gives the run and the numbers that came of it.
+    pub(crate) async fn sync_run(&self, connection: &Connection) -> Result<(Run, Numbers)> {
         let request =
             StartSyncRequest { connection_id: connection.id.clone(), ..StartSyncRequest::default() };
         let started =
@@ -212,8 +213,8 @@ impl Cycle {
         if run.state() == RunState::Failed {
             bail!("{}: {}", name(connection), run.reason);
         }
-        let summary = self.summary(connection, &run).await?;
-        Ok((run, summary))
+        let numbers = self.summary(connection, &run).await?;
+        Ok((run, numbers))
     }
 
     /// Shows that something is asked for that has no length.
@@ -225,17 +226,31 @@ impl Cycle {
     }
 
     /// Waits for the rollup of the run; none comes of a run that stopped, so that the last one stands.
-    async fn summary(&self, connection: &Connection, run: &Run) -> Result<Option<Summary>> {
+    async fn summary(&self, connection: &Connection, run: &Run) -> Result<Numbers> {
+        let is_complete = |name: &str| {
+            let mut streams = run.streams.iter().filter(|stream| stream.stream == name);
+            streams.any(|stream| stream.state() == StreamState::Complete)
+        };
         // Only a run whose activity is complete is sure to be followed by a rollup of its own.
-        let mut activity = run.streams.iter().filter(|stream| stream.stream == "member_activities");
-        let stopped = !activity.any(|stream| stream.state() == StreamState::Complete);
+        let stopped = !is_complete("member_activities");
+        // What is said for want of a list of members may be older than the run, unless that brought none either.
+        let has_roster = is_complete("members");
+        let mut withheld = None;
         for _ in 0..ROLLUP_DEADLINE {
             let request = GetSummaryRequest { connection_id: connection.id.clone() };
             match self.caller.utilization().get_summary(request).await {
                 Ok(response) => {
                     let summary = response.into_inner().summary;
-                    if stopped || summary.as_ref().is_some_and(|summary| summary.run_id == run.id) {
-                        return Ok(summary);
+                    let is_of_run = |summary: &Summary| summary.run_id == run.id;
+                    let is_last = |summary: &Summary| !has_roster && lacks_roster(summary);
+                    if stopped || summary.as_ref().is_some_and(|it| is_of_run(it) || is_last(it)) {
+                        return Ok(Numbers { summary, withheld: None });
+                    }
+                }
+                Err(status) if status::reason(&status).as_deref() == Some(ROSTER_UNREAD) => {
+                    withheld = Some(status.message().to_owned());
+                    if stopped || !has_roster {
+                        break;
                     }
                 }
                 Err(status) if status.code() == Code::NotFound => {
@@ -244,12 +259,15 @@ impl Cycle {
                         .iter()
                         .any(|stream| stream.stream == "member_activities" && stream.done > 0);
                     if stopped || !covered {
-                        return Ok(None);
+                        return Ok(Numbers::default());
                     }
                 }
                 Err(status) => return Err(sentence(&status)),
             }
             self.pause().await?;
+        }
+        if withheld.is_some() {
+            return Ok(Numbers { summary: None, withheld });
         }
         bail!("{}: the numbers were not ready two minutes after the sync ended", name(connection))
     }
@@ -287,6 +305,19 @@ impl Cycle {
         let mut drawn = self.drawn.lock().expect("no holder panics");
         drawn.drain().for_each(|(_, bar)| bar.finish_and_clear());
     }
+}
+
+/// What came of a sync.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    pub(crate) summary: Option<Summary>,
+    /// Why there is none, where the service says so.
+    pub(crate) withheld: Option<String>,
+}
+
+/// Whether newer numbers are withheld for want of a list of members.
+fn lacks_roster(summary: &Summary) -> bool {
+    summary.basis.as_ref().is_some_and(|basis| basis.flags.iter().any(|flag| flag == quality::ROSTER_UNREAD))
 }
 
 fn is_open(run: &Run) -> bool {

@@ -11,7 +11,7 @@ use tidemark_rpc::{
     utilization::{Savings, Summary, WindowUse},
 };
 
-use crate::portrait::money;
+use crate::{cycle, portrait::money};
 
 const WINDOWS: [u32; 3] = [7, 28, 90];
 
@@ -40,7 +40,13 @@ struct Numbers {
     /// What is wrong with the facts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     flags: Vec<String>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quality: Vec<String>,
     members: u32,
+    /// Members in roles that are not known: nobody can say whether their seats are paid for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unknown_roles: BTreeMap<String, u32>,
     seats: Seats,
     /// Seats with something recommended, by how sure that is.
     recommended: Recommended,
@@ -117,15 +123,16 @@ impl Recommended {
 }
 
 impl Sheet {
-    pub(crate) fn new(workspace: String, run: &Run, summary: Option<Summary>) -> Self {
+    pub(crate) fn new(workspace: String, run: &Run, found: cycle::Numbers) -> Self {
         let sync = match run.state() {
             RunState::Succeeded => "succeeded",
             RunState::ReconnectRequired => "reconnect_required",
             _ => "partial",
         };
         // The reason of a run that ended with gaps names each gap.
-        let notes = Some(run.reason.clone()).filter(|reason| !reason.is_empty()).into_iter().collect();
-        Self { workspace, sync, notes, numbers: summary.map(Numbers::new) }
+        let notes = [Some(run.reason.clone()), found.withheld].into_iter().flatten();
+        let notes = notes.filter(|note| !note.is_empty()).collect();
+        Self { workspace, sync, notes, numbers: found.summary.map(Numbers::new) }
     }
 
     /// Why there are no numbers, where there are none.
@@ -167,7 +174,9 @@ impl Numbers {
             recommended,
             stale: basis.stale_reason,
             flags: basis.flags,
+            quality: basis.quality.into_iter().map(|it| it.detail).collect(),
             members: summary.members,
+            unknown_roles: summary.unknown_roles.into_iter().map(|it| (it.role, it.members)).collect(),
             definition_version: summary.definition_version,
             as_of: summary.as_of,
             history_start: summary.history_start,
@@ -220,7 +229,7 @@ fn table(out: &mut impl Write, sheet: &Sheet) -> Result<()> {
     if !numbers.stale.is_empty() && stale.is_empty() {
         writeln!(out, "  note: {}", numbers.stale)?;
     }
-    numbers.flags.iter().try_for_each(|flag| writeln!(out, "  data quality: {}", flag.replace('_', " ")))?;
+    numbers.quality.iter().try_for_each(|detail| writeln!(out, "  data quality: {detail}"))?;
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY);
     let windows = WINDOWS.map(|days| days.to_string());

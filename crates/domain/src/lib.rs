@@ -14,6 +14,7 @@ pub mod id;
 pub mod invitation;
 pub mod listing;
 pub mod member;
+pub mod quality;
 pub mod recommendation;
 pub mod rollup;
 pub mod run;

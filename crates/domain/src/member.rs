@@ -5,6 +5,9 @@ use std::{convert::Infallible, fmt, str::FromStr};
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+/// Roles are keys of numbers: a longer name is cut, in characters.
+const LONGEST_ROLE: usize = 100;
+
 /// A member's role. Any name the vendor may come up with is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
@@ -27,6 +30,11 @@ impl Role {
         matches!(self, Self::Admin | Self::Maker)
     }
 
+    /// Whether this version knows what the role is for. Whether a seat of another one is paid for, nobody can say.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
     /// The name on the wire and in the database.
     pub fn as_str(&self) -> &str {
         match self {
@@ -39,15 +47,19 @@ impl Role {
     }
 }
 
+/// Case and outer space do not matter. What is made from a role's own name is that role again.
 impl From<&str> for Role {
     fn from(name: &str) -> Self {
-        match name {
-            "admin" => Self::Admin,
-            "maker" | "editor" => Self::Maker,
-            "viewer" => Self::Viewer,
-            "contributor" => Self::Contributor,
-            _ => Self::Other(name.to_owned()),
-        }
+        let name = name.trim();
+        let known = [
+            ("admin", Self::Admin),
+            ("maker", Self::Maker),
+            ("editor", Self::Maker),
+            ("viewer", Self::Viewer),
+            ("contributor", Self::Contributor),
+        ];
+        let role = known.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(name)).map(|(_, role)| role);
+        role.unwrap_or_else(|| Self::Other(name.chars().take(LONGEST_ROLE).collect()))
     }
 }
 
@@ -144,7 +156,26 @@ mod tests {
     fn editor_is_a_maker_and_unknown_roles_are_kept() {
         assert_eq!(Role::from("editor"), Role::Maker);
         assert_eq!(Role::from("steward").as_str(), "steward");
-        assert!(!Role::from("steward").is_paid());
+        assert!(!Role::from("steward").is_paid() && !Role::from("steward").is_known());
+    }
+
+    #[test]
+    fn case_and_outer_space_of_a_role_do_not_matter() {
+        for (name, role) in [
+            ("Maker", Role::Maker),
+            ("ADMIN", Role::Admin),
+            (" maker ", Role::Maker),
+            ("EDITOR", Role::Maker),
+            ("\tViewer\n", Role::Viewer),
+            ("CONTRIBUTOR", Role::Contributor),
+            (" Owner", Role::Other("Owner".to_owned())),
+            ("", Role::Other(String::new())),
+            ("maker admin", Role::Other("maker admin".to_owned())),
+        ] {
+            assert_eq!(Role::from(name), role, "`{name}`");
+            assert_eq!(Role::from(role.as_str()), role, "it reads back");
+            assert_eq!(serde_json::from_value::<Role>(name.into()).unwrap(), role);
+        }
     }
 
     #[test]

@@ -20,8 +20,12 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod tracks;
+mod unknown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
@@ -37,6 +41,7 @@ pub use rolling::{Amounts, Block, Pages, Rolling, kept_from};
 pub use seat::{Judge, Seat, SeatState, SeatUse};
 use sums::{Changes, Sums};
 use tracks::{Spell, Tracks, spells};
+pub use unknown::UnknownDays;
 
 /// The version of the metric definitions; printed beside every number.
 pub const DEFINITION_VERSION: u32 = 1;
@@ -249,6 +254,12 @@ impl Fold {
             tracks: Tracks::new(length),
             changes: Changes::default(),
         }
+    }
+
+    /// The same fold, where the activity of some members on some days is unknown.
+    pub fn with_unknown(mut self, unknown: &Arc<UnknownDays>) -> Self {
+        self.judge = self.judge.with_unknown(unknown);
+        self
     }
 
     /// Adds one member; gives how the member's windows stand on the last day, and the seat. Ids that the member list never

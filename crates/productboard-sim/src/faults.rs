@@ -7,7 +7,10 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
 
 pub use self::shape::{Burst, RateHeaders, RetryAfter, Storm, Swap};
 
@@ -109,6 +112,38 @@ pub enum NextLink {
     WithoutDates,
 }
 
+/// Something else in a row of a list, wherever it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OddRow {
+    /// Which list.
+    pub route: Route,
+    /// The row's id; of member activities, the member's.
+    pub id: Uuid,
+    /// Of member activities, the day.
+    #[serde(default)]
+    pub date: Option<NaiveDate>,
+    /// Where in the row, as a JSON pointer such as `/fields/role`.
+    pub pointer: String,
+    /// What stands there instead.
+    pub value: Value,
+}
+
+impl OddRow {
+    /// Puts it into the row, if it is that one.
+    pub(crate) fn put(&self, row: &mut Value) {
+        let is = |name: &str, text: &str| row[name].as_str() == Some(text);
+        let id = self.id.to_string();
+        let is_of = is("memberId", &id) || is("id", &id);
+        if is_of
+            && self.date.is_none_or(|date| is("date", &date.to_string()))
+            && let Some(place) = row.pointer_mut(&self.pointer)
+        {
+            place.clone_from(&self.value);
+        }
+    }
+}
+
 /// The switches of one token, or of a workspace for its tokens.
 #[doc = include_str!("../docs/switches.md")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,6 +228,10 @@ pub struct Faults {
     pub not_found_code: Option<String>,
     /// The newest days of activity are not there yet: this many.
     pub late_days: u32,
+    /// `dateTo` of member activities is the first day that is not in the answer.
+    pub date_to_exclusive: bool,
+    /// Rows that carry something else.
+    pub odd_rows: Vec<OddRow>,
     /// Member activities are empty, whatever the window.
     pub empty_window: bool,
     /// These lists are empty.

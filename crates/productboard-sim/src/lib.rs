@@ -43,7 +43,7 @@ pub use entity::{
     RelationshipKind, Source, Timeframe,
 };
 pub use evolve::Changes;
-pub use faults::{Burst, Faults, NextLink, RateHeaders, RetryAfter, Route, Storm, Swap};
+pub use faults::{Burst, Faults, NextLink, OddRow, RateHeaders, RetryAfter, Route, Storm, Swap};
 pub use field::{CustomField, CustomKind, SelectOption, Status};
 pub use ledger::{Ledger, TokenUse};
 pub use note::{Content, Message, Note, NoteKind, NoteSource, Property, Target};

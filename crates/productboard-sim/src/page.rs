@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::gate::Call;
 use crate::json::{self, Body};
-use crate::{NextLink, Route};
+use crate::{NextLink, OddRow, Route};
 
 #[derive(Serialize, Deserialize)]
 struct Cursor {
@@ -211,7 +211,9 @@ impl PageRequest {
         out.extend_from_slice(br#"],"links":{"next":"#);
         json::write(&mut out, &next.map(|position| self.link(call, position, style)));
         out.extend_from_slice(b"}}");
-        if call.faults.unknown_fields { with_unknown_fields(out) } else { Body(out) }
+        let odd: Vec<_> = call.faults.odd_rows.iter().filter(|odd| odd.route == call.route).collect();
+        let out = if odd.is_empty() { Body(out) } else { with_odd_rows(out, &odd) };
+        if call.faults.unknown_fields { with_unknown_fields(out.0) } else { out }
     }
 
     /// How far a cursor has slipped since it was given.
@@ -249,6 +251,14 @@ fn nest(out: &mut Vec<u8>, depth: usize) {
         out.extend(std::iter::repeat_n(b']', depth));
         out.push(b'}');
     }
+}
+
+fn with_odd_rows(answer: Vec<u8>, odd: &[&OddRow]) -> Body {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&answer) else { return Body(answer) };
+    for row in answer["data"].as_array_mut().into_iter().flatten() {
+        odd.iter().for_each(|odd| odd.put(row));
+    }
+    Body::of(&answer)
 }
 
 fn with_unknown_fields(answer: Vec<u8>) -> Body {

@@ -24,6 +24,13 @@ pub enum Refusal {
         /// What was looked for.
         what: &'static str,
     },
+    /// There is no such thing, for a reason that a person can act on.
+    Absent {
+        /// A stable code, `UPPER_SNAKE_CASE`.
+        reason: &'static str,
+        /// What is the matter and what to do.
+        sentence: String,
+    },
     /// The state does not allow it: do what the sentence says first.
     Precondition {
         /// A stable code, `UPPER_SNAKE_CASE`.
@@ -78,6 +85,8 @@ pub const RECONNECT_REQUIRED: &str = "RECONNECT_REQUIRED";
 pub const DISCONNECTED: &str = "DISCONNECTED";
 /// Reason code: no credential of the connection can read what is wanted.
 pub const CAPABILITY_MISSING: &str = "CAPABILITY_MISSING";
+/// Reason code: without a believed list of members no seat is counted.
+pub const ROSTER_UNREAD: &str = "ROSTER_UNREAD";
 
 impl Refusal {
     /// A wrong field.
@@ -89,7 +98,8 @@ impl Refusal {
         match self {
             Self::Invalid { field, expected } => format!("field `{field}`: {expected}"),
             Self::NotFound { what } => format!("no such {what}"),
-            Self::Precondition { sentence, .. }
+            Self::Absent { sentence, .. }
+            | Self::Precondition { sentence, .. }
             | Self::Exhausted { sentence, .. }
             | Self::OutOfRange { sentence } => sentence.clone(),
             Self::Overtaken { what } => format!(
@@ -124,6 +134,7 @@ fn entry(refusal: &Refusal) -> (Code, &'static str) {
     match refusal {
         Refusal::Invalid { .. } => (Code::InvalidArgument, "INVALID_FIELD"),
         Refusal::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
+        Refusal::Absent { reason, .. } => (Code::NotFound, reason),
         Refusal::Precondition { reason, .. } => (Code::FailedPrecondition, reason),
         Refusal::Overtaken { .. } => (Code::Aborted, "OVERTAKEN"),
         Refusal::Unavailable { .. } => (Code::Unavailable, "UNAVAILABLE"),
@@ -204,6 +215,7 @@ mod tests {
         let all = [
             Refusal::invalid("a", "b"),
             Refusal::NotFound { what: "run" },
+            Refusal::Absent { reason: ROSTER_UNREAD, sentence: "no list of members".to_owned() },
             Refusal::Overtaken { what: "run" },
             Refusal::Unavailable { what: "it".into(), retry_after },
             Refusal::Exhausted { sentence: "too many calls".to_owned(), retry_after },

@@ -6,19 +6,22 @@ use std::{
     sync::LazyLock,
 };
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::Value;
 use tidemark_domain::{
     activity::{COUNTER_TABLE, Counters, MemberDay},
     id::{ConnectionId, RunId},
     listing::Listing,
     member::{Role, Version},
+    stream::Stream,
 };
 use uuid::Uuid;
 
 use crate::{
     error::Result,
-    fold_facts::{Whose, histories_of},
+    fold_facts::{Whose, active_condition, histories_of},
+    quarantine::QuarantinedRow,
+    refused,
     runs::Effect,
     statement::{Row, Table, corrupt, count, execute, placeholders, row, rows},
     store::{Store, Tx},
@@ -169,6 +172,23 @@ impl Store {
             .is_some())
     }
 
+    /// Active rows in a paid role of those days, by member.
+    pub async fn maker_rows(
+        &self,
+        connection: &ConnectionId,
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> Result<BTreeMap<Uuid, u64>> {
+        let sql = format!(
+            "select d.member_id, count(*) as days from member_days d
+            where d.connection_id = $1 and d.day between $2 and $3 and d.role in ('admin', 'maker') and {}
+            group by d.member_id",
+            active_condition()
+        );
+        let values = [connection.as_str().into(), from.into(), to.into()];
+        let rows = rows(&self.db, "count activity of makers", sql, values).await?;
+        rows.iter().map(|row| Ok((row.get("member_id")?, row.count("days")?))).collect()
+    }
+
     /// A page of the member days of a range, by member and day.
     pub async fn member_days(
         &self,
@@ -262,13 +282,25 @@ pub struct Vanished {
 const VANISHED_AT_ONCE: usize = 500;
 
 impl Tx {
-    /// Writes member days over what is there, and tells what became of them.
-    pub async fn write_member_days(&self, connection: &ConnectionId, rows: &[MemberDay]) -> Result<Effect> {
+    /// Writes member days over what is there, and tells what became of them. A row that the database refuses goes into
+    /// quarantine.
+    pub async fn write_member_days(
+        &self,
+        connection: &ConnectionId,
+        rows: &[MemberDay],
+        run: &RunId,
+        now: DateTime<Utc>,
+    ) -> Result<Effect> {
         let days: BTreeSet<_> = rows.iter().map(|row| row.day).collect();
         let covered = self.covered_among(connection, &days.into_iter().collect::<Vec<_>>()).await?;
         let (late, new): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(|row| covered.contains(&row.day));
-        let late_written = self.upsert_member_days(connection, &late).await?;
-        let written = late_written + self.upsert_member_days(connection, &new).await?;
+        let (late_written, mut refused) = self.put_member_days(connection, &late).await?;
+        let (new_written, others) = self.put_member_days(connection, &new).await?;
+        refused.extend(others);
+        if !refused.is_empty() {
+            self.quarantine(connection, Stream::MemberActivities, &refused, run, now).await?;
+        }
+        let written = late_written + new_written;
         let unchanged = (rows.len() as u64).saturating_sub(written);
         Ok(Effect { written, unchanged, removed: 0, late: late_written })
     }
@@ -349,12 +381,36 @@ impl Tx {
     /// Writes member days over what is there; gives how many were new or other than before. Of several for one member
     /// and date, the last counts. Their days are marked for the rollup.
     pub async fn upsert_member_days(&self, connection: &ConnectionId, days: &[MemberDay]) -> Result<u64> {
+        let (written, refused) = self.put_member_days(connection, days).await?;
+        match refused.is_empty() {
+            true => Ok(written),
+            false => Err(corrupt("a member day that was refused")),
+        }
+    }
+
+    /// How many were written, and those that the database refused.
+    async fn put_member_days(
+        &self,
+        connection: &ConnectionId,
+        days: &[MemberDay],
+    ) -> Result<(u64, Vec<QuarantinedRow>)> {
         let days: BTreeMap<_, _> = days.iter().map(|day| ((day.member_id, day.day), day)).collect();
-        let rows = days.values().map(|day| day_values(connection, day));
-        let changed: Vec<NaiveDate> = DAYS.put_changed(&self.tx, "write member days", "day", rows).await?;
-        let written = changed.len() as u64;
+        let days: Vec<_> = days.into_values().collect();
+        let rows = days.iter().map(|day| day_values(connection, day)).collect();
+        let written = self.put_most(&DAYS, "write member days", "day", rows).await?;
+        let (changed, refused): (Vec<NaiveDate>, _) = written;
+        let count = changed.len() as u64;
         self.mark(connection, changed).await?;
-        Ok(written)
+        let quarantined = refused.into_iter().map(|place| {
+            let MemberDay { member_id, day, role, .. } = days[place];
+            QuarantinedRow {
+                id: Some(*member_id),
+                days: Some((*day, *day)),
+                problem: refused::PROBLEM.to_owned(),
+                raw: serde_json::json!({ "memberId": member_id, "date": day, "role": role }).to_string(),
+            }
+        });
+        Ok((count, quarantined.collect()))
     }
 
     /// Marks days as not believed in what this run got for them.

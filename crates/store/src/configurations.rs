@@ -47,11 +47,12 @@ impl Store {
 }
 
 impl Tx {
-    /// Puts these in the place of all the connection has.
+    /// Puts these in the place of all the connection has; of those that are missing only where the list is whole.
     pub async fn replace_configurations(
         &self,
         connection: &ConnectionId,
         all: &[Configuration],
+        is_whole: bool,
     ) -> Result<Effect> {
         let mut effect = Effect::default();
         let all: BTreeMap<_, _> =
@@ -60,7 +61,7 @@ impl Tx {
         let mut gone = Vec::new();
         for row in rows(&self.tx, "read configurations", sql, [connection.as_str().into()]).await? {
             let (family, kind): (String, String) = (row.get("family")?, row.get("kind")?);
-            if !all.contains_key(&(family.as_str(), kind.as_str())) {
+            if is_whole && !all.contains_key(&(family.as_str(), kind.as_str())) {
                 gone.extend([Value::from(family), kind.into()]);
             }
         }

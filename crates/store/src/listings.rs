@@ -43,19 +43,6 @@ const LISTED: Table<'static> = Table {
     columns: Cow::Borrowed(&["connection_id", "stream", "resource_id", "document"]),
 };
 
-const MARKS: Table<'static> = Table {
-    name: "stream_marks",
-    key: 2,
-    columns: Cow::Borrowed(&[
-        "connection_id",
-        "stream",
-        "watermark",
-        "swept_at",
-        "capture",
-        "accepts_shrink",
-    ]),
-};
-
 /// One list of a stream that a run reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
@@ -90,6 +77,16 @@ pub struct Mark {
     pub capture: Capture,
     /// Whether the next list is believed however much it lost.
     pub accepts_shrink: bool,
+    /// Since when, where it is.
+    pub accepted_at: Option<DateTime<Utc>>,
+}
+
+impl Mark {
+    /// Whether a list that was begun then is believed however much it lost. One that was under way when somebody accepted
+    /// the next one is not.
+    pub fn accepts(&self, begun_at: DateTime<Utc>) -> bool {
+        self.accepts_shrink && self.accepted_at.is_none_or(|at| at <= begun_at)
+    }
 }
 
 impl Listing {
@@ -153,7 +150,7 @@ impl Store {
 
     /// How far the stream has come.
     pub async fn mark(&self, connection: &ConnectionId, stream: Stream) -> Result<Mark> {
-        let sql = "select watermark, swept_at, capture, accepts_shrink from stream_marks
+        let sql = "select watermark, swept_at, capture, accepts_shrink, accepted_at from stream_marks
             where connection_id = $1 and stream = $2";
         let Some(row) = row(&self.db, "read a mark", sql, key(connection, stream)).await? else {
             return Ok(Mark::default());
@@ -163,6 +160,7 @@ impl Store {
             swept_at: row.get("swept_at")?,
             capture: row.parsed("capture", Capture::parse)?,
             accepts_shrink: row.get("accepts_shrink")?,
+            accepted_at: row.get("accepted_at")?,
         })
     }
 }
@@ -213,34 +211,48 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes how far the stream has come.
+    /// Writes how far the stream has come. What somebody accepted meanwhile stays accepted.
     pub async fn put_mark(&self, connection: &ConnectionId, stream: Stream, mark: &Mark) -> Result<()> {
-        let values = vec![
-            connection.as_str().into(),
-            stream.as_str().into(),
-            mark.watermark.into(),
-            mark.swept_at.into(),
-            mark.capture.as_str().into(),
-            mark.accepts_shrink.into(),
-        ];
-        MARKS.put(&self.tx, "write a mark", [values]).await.map(drop)
+        let sql =
+            "insert into stream_marks (connection_id, stream, watermark, swept_at, capture, accepts_shrink)
+            values ($1, $2, $3, $4, $5, $6)
+            on conflict (connection_id, stream) do update set
+                watermark = excluded.watermark, swept_at = excluded.swept_at, capture = excluded.capture";
+        let [connection, stream] = key(connection, stream);
+        let (watermark, swept_at) = (mark.watermark.into(), mark.swept_at.into());
+        let values = [connection, stream, watermark, swept_at, mark.capture.as_str().into(), false.into()];
+        execute(&self.tx, "write a mark", sql, values).await.map(drop)
     }
 
     /// The stream's next list is believed, however much it lost.
-    pub async fn accept_shrink(&self, connection: &ConnectionId, stream: Stream) -> Result<()> {
-        let sql = "insert into stream_marks (connection_id, stream, capture, accepts_shrink)
-            values ($1, $2, $3, $4)
-            on conflict (connection_id, stream) do update set accepts_shrink = excluded.accepts_shrink";
+    pub async fn accept_shrink(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let sql = "insert into stream_marks (connection_id, stream, capture, accepts_shrink, accepted_at)
+            values ($1, $2, $3, $4, $5)
+            on conflict (connection_id, stream) do update set
+                accepts_shrink = excluded.accepts_shrink, accepted_at = excluded.accepted_at";
         let [connection, stream] = key(connection, stream);
-        let values = [connection, stream, Capture::default().as_str().into(), true.into()];
+        let values = [connection, stream, Capture::default().as_str().into(), true.into(), now.into()];
         execute(&self.tx, "accept a shrunken list", sql, values).await.map(drop)
     }
 
-    /// The next list was believed: the one after it has to be believable by itself.
-    pub async fn forget_acceptance(&self, connection: &ConnectionId, stream: Stream) -> Result<()> {
-        let sql = "update stream_marks set accepts_shrink = $3
-            where connection_id = $1 and stream = $2 and accepts_shrink";
+    /// A list that was begun then was believed: the one after it has to be believable without help. What was accepted
+    /// while it was under way is for the next one.
+    pub async fn forget_acceptance(
+        &self,
+        connection: &ConnectionId,
+        stream: Stream,
+        begun_at: DateTime<Utc>,
+    ) -> Result<()> {
+        let sql = "update stream_marks set accepts_shrink = $3, accepted_at = null
+            where connection_id = $1 and stream = $2 and accepts_shrink
+                and (accepted_at is null or accepted_at <= $4)";
         let [connection, stream] = key(connection, stream);
-        execute(&self.tx, "end an acceptance", sql, [connection, stream, false.into()]).await.map(drop)
+        let values = [connection, stream, false.into(), begun_at.into()];
+        execute(&self.tx, "end an acceptance", sql, values).await.map(drop)
     }
 }

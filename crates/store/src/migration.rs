@@ -74,6 +74,10 @@ impl MigratorTrait for Migrator {
             Box::new(Migration { name: "0021_doubts", ddl: &[include_str!("migration/0021_doubts.sql")] }),
             Box::new(Migration { name: "0022_windows", ddl: &[include_str!("migration/0022_windows.sql")] }),
             Box::new(Migration { name: "0023_packed", ddl: &[include_str!("migration/0023_packed.sql")] }),
+            Box::new(Migration {
+                name: "0024_quarantine",
+                ddl: &[include_str!("migration/0024_quarantine.sql")],
+            }),
             Box::new(Migration { name: "0030_outbox", ddl: &[include_str!("migration/0030_outbox.sql")] }),
             Box::new(Migration {
                 name: "0031_retention",

@@ -8,9 +8,13 @@ use tidemark_domain::{id::ConnectionId, rollup::Flag, stream::Stream};
 
 use crate::{
     error::Result,
+    quarantine::bounded,
     statement::{execute, int, rows},
     store::{Store, Tx},
 };
+
+/// So much of a field's place in a row is kept, in bytes: it is part of a key.
+const LONGEST_PATH: usize = 400;
 
 /// A field that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +88,32 @@ impl Tx {
             let values = [
                 connection.as_str().into(),
                 stream.as_str().into(),
-                path.as_str().into(),
+                bounded(path, LONGEST_PATH).into(),
                 int(*count),
                 now.into(),
             ];
             execute(&self.tx, "count a drift", sql, values).await?;
         }
         Ok(())
+    }
+
+    /// Makes one flag say that, or takes it away. What was flagged before stays so since then.
+    pub async fn put_data_flag(
+        &self,
+        connection: &ConnectionId,
+        flag: &str,
+        detail: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let mut values: Vec<Value> = vec![connection.as_str().into(), flag.into()];
+        let sql = if let Some(detail) = detail {
+            values.extend([now.into(), detail.into()]);
+            "insert into data_flags (connection_id, flag, since, detail) values ($1, $2, $3, $4)
+                on conflict (connection_id, flag) do update set detail = excluded.detail"
+        } else {
+            "delete from data_flags where connection_id = $1 and flag = $2"
+        };
+        execute(&self.tx, "write a data flag", sql, values).await.map(drop)
     }
 
     /// Makes the flags what a rollup found. What was flagged before stays so since then.

@@ -9,11 +9,16 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, Value};
-use tidemark_domain::{id::ConnectionId, stream::Stream};
+use tidemark_domain::{
+    id::{ConnectionId, RunId},
+    stream::Stream,
+};
 use uuid::Uuid;
 
 use crate::{
     error::Result,
+    quarantine::QuarantinedRow,
+    refused,
     runs::Effect,
     statement::{Row, Table, count, execute, int, placeholders, rows},
     store::{Store, Tx},
@@ -251,17 +256,33 @@ async fn listed_between(
 }
 
 impl Tx {
-    /// Writes rows over what is there, tombstones included. Of several of one id, the last counts.
+    /// Writes rows over what is there, tombstones included. Of several of one id, the last counts. A row that the database
+    /// refuses goes into quarantine.
     pub async fn upsert_resources(
         &self,
         connection: &ConnectionId,
         stream: Stream,
         resources: &[Resource],
+        run: &RunId,
+        now: DateTime<Utc>,
     ) -> Result<Effect> {
         let resources: BTreeMap<_, _> = resources.iter().map(|it| (it.id, it)).collect();
-        let count = resources.len() as u64;
-        let rows = resources.into_values().map(|it| it.values(connection, stream));
-        let written = RESOURCES.put(&self.tx, "write resources", rows).await?;
+        let (count, ids) = (resources.len() as u64, resources.keys().copied().collect::<Vec<_>>());
+        let rows = resources.into_values().map(|it| it.values(connection, stream)).collect();
+        let written = self.put_most(&RESOURCES, "write resources", "resource_id", rows).await?;
+        let (written, refused): (Vec<Uuid>, _) = written;
+        if !refused.is_empty() {
+            let (problem, raw) = (refused::PROBLEM.to_owned(), String::new());
+            let row = |place| QuarantinedRow {
+                id: Some(ids[place]),
+                days: None,
+                problem: problem.clone(),
+                raw: raw.clone(),
+            };
+            let refused: Vec<_> = refused.into_iter().map(row).collect();
+            self.quarantine(connection, stream, &refused, run, now).await?;
+        }
+        let written = written.len() as u64;
         Ok(Effect { written, unchanged: count - written, ..Effect::default() })
     }
 

@@ -108,6 +108,7 @@ pub(crate) const TABLES: &[Table] = &[
     facts("stream_marks"),
     facts("schema_drift"),
     facts("data_flags"),
+    facts("quarantined_rows"),
     facts("sync_options"),
     facts("schedules"),
     facts("credentials"),

@@ -43,8 +43,8 @@ grant delete on fences, service_tokens to tidemark_credentials;
 grant select, delete on
     runs, run_streams, schedules,
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
-    stream_marks, listings, listed, schema_drift, data_flags, sync_options, rollup_marks, rollup_team_marks,
-    rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats, recommendations, acceptances,
+    stream_marks, listings, listed, schema_drift, data_flags, quarantined_rows, sync_options, rollup_marks,
+    rollup_team_marks, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats, recommendations, acceptances,
     contracts, exemptions, alerts
     to tidemark_credentials;
 
@@ -52,14 +52,13 @@ grant select, delete on
 grant select, insert, update, delete on
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
     stream_marks, listings, listed, schema_drift, runs, run_streams, fences, schedules, sync_options, rollup_marks,
-    rollup_team_marks
+    rollup_team_marks, data_flags, quarantined_rows
     to tidemark_worker;
-grant select on data_flags to tidemark_worker;
 
 -- The aggregator: numbers out of facts.
 grant select on
     members, member_versions, teams, team_members, member_days, day_coverage, resources, stream_marks, runs,
-    run_streams
+    run_streams, quarantined_rows
     to tidemark_aggregator;
 grant select, insert, update, delete on
     rollup_marks, rollup_team_marks, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages,

@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, Value};
 use tidemark_domain::{
     event::Changed,
     id::{ConnectionId, RunId},
+    quality::ROSTER_UNREAD,
     recommendation::Recommendation,
     rollup::{Flag, Key, Rollup, WindowUse},
 };
@@ -186,8 +187,33 @@ impl Tx {
             self.put_packed(connection, packed).await?;
         }
         self.put_data_flags(connection, &head.flags, head.computed_at).await?;
+        self.put_data_flag(connection, ROSTER_UNREAD, None, head.computed_at).await?;
         self.unmark(connection, head.revision).await?;
         Ok(Some(changed))
+    }
+}
+
+impl Tx {
+    /// Says why there is no rollup of the present facts: what was computed of an earlier list of members stands, and
+    /// numbers without any member go. The connection has had its turn of the day.
+    pub async fn withhold_rollup(
+        &self,
+        connection: &ConnectionId,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let id = || Value::from(connection.as_str());
+        self.put_data_flag(connection, ROSTER_UNREAD, Some(reason), now).await?;
+        let sql = "update rollup_heads set looked_on = $2 where connection_id = $1";
+        execute(&self.tx, "note a look", sql, [id(), now.date_naive().into()]).await?;
+        let sql = "delete from rollup_heads where connection_id = $1 and members = 0";
+        if execute(&self.tx, "withdraw a rollup", sql, [id()]).await? > 0 {
+            for table in ["rollup_numbers", "seats", "recommendations"] {
+                let sql = format!("delete from {table} where connection_id = $1");
+                execute(&self.tx, "withdraw a rollup", sql, [id()]).await?;
+            }
+        }
+        Ok(())
     }
 }
 

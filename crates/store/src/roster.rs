@@ -106,6 +106,21 @@ struct Known {
     standing: Option<Standing>,
 }
 
+/// What a complete listing does not say, as rows of it could not be read: nothing of that is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// The ids of such rows, as far as they can be told.
+    pub ids: BTreeSet<Uuid>,
+    /// There are others: anything that is missing may be one of them.
+    pub is_nameless: bool,
+}
+
+impl Unread {
+    fn may_have(&self, id: &Uuid) -> bool {
+        self.is_nameless || self.ids.contains(id)
+    }
+}
+
 /// What a listing makes necessary.
 #[derive(Default)]
 struct Plan<'a> {
@@ -115,7 +130,12 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(known: &BTreeMap<Uuid, Known>, listing: &'a [RosterMember], valid_from: NaiveDate) -> Self {
+    fn new(
+        known: &BTreeMap<Uuid, Known>,
+        listing: &'a [RosterMember],
+        unread: &Unread,
+        valid_from: NaiveDate,
+    ) -> Self {
         let listed: BTreeMap<Uuid, &RosterMember> =
             listing.iter().map(|member| (member.member_id, member)).collect();
         let mut plan = Self::default();
@@ -130,9 +150,8 @@ impl<'a> Plan<'a> {
                 if standing.is_some() { plan.change.changed += 1 } else { plan.change.added += 1 }
             }
         }
-        for (id, known) in
-            known.iter().filter(|(id, known)| known.standing.is_some() && !listed.contains_key(id))
-        {
+        let is_gone = |id: &Uuid| !listed.contains_key(id) && !unread.may_have(id);
+        for (id, known) in known.iter().filter(|(id, known)| known.standing.is_some() && is_gone(id)) {
             plan.versions.insert(*id, (from(Some(known), valid_from), None));
             plan.change.closed += 1;
         }
@@ -172,6 +191,13 @@ impl Store {
         rows.iter().map(|row| row.get("member_id")).collect()
     }
 
+    /// Everybody who ever was on the list.
+    pub async fn known_member_ids(&self, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
+        let sql = "select member_id from members where connection_id = $1";
+        let rows = rows(&self.db, "list known members", sql, [connection.as_str().into()]).await?;
+        rows.iter().map(|row| row.get("member_id")).collect()
+    }
+
     /// Who is known to be in which team, as team and member.
     pub async fn memberships(&self, connection: &ConnectionId) -> Result<BTreeSet<(Uuid, Uuid)>> {
         let sql = "select team_id, member_id from team_members where connection_id = $1";
@@ -203,14 +229,32 @@ impl Tx {
         listing: &[RosterMember],
         valid_from: NaiveDate,
     ) -> Result<RosterChange> {
+        self.apply_partial_roster(connection, listing, &Unread::default(), valid_from).await
+    }
+
+    /// Applies a complete listing of which some rows could not be read: their members stand as they stood.
+    pub async fn apply_partial_roster(
+        &self,
+        connection: &ConnectionId,
+        listing: &[RosterMember],
+        unread: &Unread,
+        valid_from: NaiveDate,
+    ) -> Result<RosterChange> {
         let known = self.known_members(connection).await?;
-        let plan = Plan::new(&known, listing, valid_from);
+        let plan = Plan::new(&known, listing, unread, valid_from);
         let start = if plan.versions.is_empty() { None } else { roster_start(&self.tx, connection).await? };
         let people = plan.people.iter().map(|member| -> Vec<Value> {
             let (name, email) = (member.name.clone(), member.email.clone());
             vec![connection.as_str().into(), member.member_id.into(), name.into(), email.into()]
         });
-        MEMBERS.put(&self.tx, "write members", people).await?;
+        let (_, refused) =
+            self.put_most::<Uuid>(&MEMBERS, "write members", "member_id", people.collect()).await?;
+        // A name that the database does not take is none: the member is one all the same.
+        let nameless = refused.into_iter().map(|place| -> Vec<Value> {
+            let nothing = || None::<String>.into();
+            vec![connection.as_str().into(), plan.people[place].member_id.into(), nothing(), nothing()]
+        });
+        MEMBERS.put(&self.tx, "write members", nameless).await?;
         let versions = plan.versions.iter().map(|(id, (from, standing))| -> Vec<Value> {
             vec![
                 connection.as_str().into(),
@@ -252,13 +296,23 @@ impl Tx {
     /// Puts these teams in the place of all the connection has. Whether the list is believable is for the caller to say.
     /// Teams have no past: who is in another team now counts there on every day.
     pub async fn replace_teams(&self, connection: &ConnectionId, teams: &[TeamRoster]) -> Result<Effect> {
+        self.replace_legible_teams(connection, teams, &Unread::default()).await
+    }
+
+    /// The same, where some teams could not be read: they stay, with everybody who was in them.
+    pub async fn replace_legible_teams(
+        &self,
+        connection: &ConnectionId,
+        teams: &[TeamRoster],
+        unread: &Unread,
+    ) -> Result<Effect> {
         let teams: BTreeMap<Uuid, &TeamRoster> = teams.iter().map(|team| (team.team_id, team)).collect();
         let members: BTreeSet<_> = teams
             .values()
             .flat_map(|team| team.members.iter().map(|member| (team.team_id, *member)))
             .collect();
         let count = (teams.len() + members.len()) as u64;
-        let (removed, mut changed) = self.remove_teams(connection, &teams, &members).await?;
+        let (removed, mut changed) = self.remove_teams(connection, &teams, &members, unread).await?;
         let rows = teams.values().map(|team| -> Vec<Value> {
             let (name, handle) = (team.name.as_str(), team.handle.as_str());
             vec![connection.as_str().into(), team.team_id.into(), name.into(), handle.into()]
@@ -281,13 +335,16 @@ impl Tx {
         connection: &ConnectionId,
         teams: &BTreeMap<Uuid, &TeamRoster>,
         members: &BTreeSet<(Uuid, Uuid)>,
+        unread: &Unread,
     ) -> Result<(u64, BTreeSet<Uuid>)> {
+        let stays =
+            |team: &Uuid| unread.ids.contains(team) || (unread.is_nameless && !teams.contains_key(team));
         let id = Value::from(connection.as_str());
         let mut left: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
         let sql = "select team_id, member_id from team_members where connection_id = $1";
         for row in rows(&self.tx, "read team members", sql, [id.clone()]).await? {
             let (team, member): (Uuid, Uuid) = (row.get("team_id")?, row.get("member_id")?);
-            if !members.contains(&(team, member)) {
+            if !members.contains(&(team, member)) && !stays(&team) {
                 left.entry(team).or_default().push(member);
             }
         }
@@ -300,7 +357,10 @@ impl Tx {
         let mut gone = Vec::new();
         let sql = "select team_id from teams where connection_id = $1";
         for row in rows(&self.tx, "read teams", sql, [id.clone()]).await? {
-            gone.extend(Some(row.get("team_id")?).filter(|team| !teams.contains_key(team)));
+            let team: Uuid = row.get("team_id")?;
+            if !teams.contains_key(&team) && !stays(&team) {
+                gone.push(team);
+            }
         }
         let of = ("teams", "connection_id = $1");
         removed += delete_these(&self.tx, "remove teams", of, &[id], ("team_id", &gone)).await?;

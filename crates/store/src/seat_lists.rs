@@ -20,7 +20,7 @@ use crate::{
     store::Store,
 };
 
-const PAID: &str = "s.role in ('admin', 'maker') and not s.disabled and not s.pending";
+pub(crate) const PAID: &str = "s.role in ('admin', 'maker') and not s.disabled and not s.pending";
 const MEMBERS: &str =
     "left join members m on m.connection_id = s.connection_id and m.member_id = s.member_id";
 const RECOMMENDATIONS: &str =
@@ -182,7 +182,7 @@ impl SeatList {
         };
         match self.order {
             SeatOrder::Member => "cast(0 as bigint)".to_owned(),
-            SeatOrder::Name => "coalesce(lower(m.name), '')".to_owned(),
+            SeatOrder::Name => "substr(coalesce(lower(m.name), ''), 1, 200)".to_owned(),
             SeatOrder::LastActive => format!("coalesce(s.last_active_day, '{}')", marks::BEGINNING),
             SeatOrder::ActiveDays => "s.active_days_28".to_owned(),
             SeatOrder::State => ranks("s.state", SeatState::ALL.map(SeatState::as_str).to_vec()),

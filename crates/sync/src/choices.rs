@@ -12,8 +12,8 @@ use tidemark_rpc::{
     status::Refusal,
     syncs::{
         AcceptShrinkRequest, AcceptShrinkResponse, Capture, DataFlag, GetDataQualityRequest,
-        GetDataQualityResponse, GetSyncOptionsRequest, GetSyncOptionsResponse, SetSyncOptionsRequest,
-        SetSyncOptionsResponse, SyncOptions, UnknownField,
+        GetDataQualityResponse, GetSyncOptionsRequest, GetSyncOptionsResponse, Quarantine,
+        SetSyncOptionsRequest, SetSyncOptionsResponse, SyncOptions, UnknownField,
     },
     timestamp,
 };
@@ -59,7 +59,7 @@ pub(crate) async fn accept_shrink(
     let connection = seen(&cx, &caller, &request.connection_id).await?;
     check_exists(&cx, &connection).await?;
     let tx = cx.store.begin().await.map_err(refuse)?;
-    tx.accept_shrink(&connection, stream).await.map_err(refuse)?;
+    tx.accept_shrink(&connection, stream, cx.now()).await.map_err(refuse)?;
     tx.commit().await.map_err(refuse)?;
     tracing::warn!(%connection, stream = stream.as_str(), "the stream's next list is believed whatever it lost");
     Ok(AcceptShrinkResponse {})
@@ -81,7 +81,16 @@ pub(crate) async fn quality(
         first_seen_at: Some(timestamp(it.first_seen_at)),
         last_seen_at: Some(timestamp(it.last_seen_at)),
     });
-    Ok(GetDataQualityResponse { flags: flags.collect(), unknown_fields: unknown.collect() })
+    let quarantine =
+        cx.store.quarantine(&connection).await.map_err(refuse)?.into_iter().map(|it| Quarantine {
+            stream: it.stream.as_str().to_owned(),
+            rows: it.rows,
+            problem: it.problem,
+            first_seen_at: Some(timestamp(it.first_seen_at)),
+            last_seen_at: Some(timestamp(it.last_seen_at)),
+        });
+    let (flags, unknown_fields) = (flags.collect(), unknown.collect());
+    Ok(GetDataQualityResponse { flags, unknown_fields, quarantine: quarantine.collect() })
 }
 
 async fn seen(cx: &Context, caller: &Identity, connection: &str) -> Result<ConnectionId, Status> {

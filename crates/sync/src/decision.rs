@@ -44,7 +44,13 @@ pub(crate) enum Failure {
 impl Failure {
     /// Whether the other streams of the run may well go on.
     fn is_of_one_stream(&self) -> bool {
-        matches!(self, Self::Vendor(_) | Self::RejectionUnconfirmed | Self::Panicked)
+        matches!(
+            self,
+            Self::Vendor(_)
+                | Self::RejectionUnconfirmed
+                | Self::Panicked
+                | Self::Store(store::Error::BadData { .. })
+        )
     }
 
     /// Whether the vendor said that the credential may not read this.
@@ -122,6 +128,10 @@ fn class(failure: &Failure, attempt: u32) -> Decision {
         },
         Failure::Store(error) => match error {
             store::Error::FenceLost => Decision::Stop,
+            // Rows are written without those that the database refuses: this is no row's fault that a retry could mend.
+            store::Error::BadData { .. } if attempt >= BELIEVED_AFTER => {
+                Decision::StreamFailed(error.to_string())
+            }
             store::Error::Corrupt { .. } => Decision::GiveUp(
                 "The database holds something this version cannot read; the log says what.".to_owned(),
             ),

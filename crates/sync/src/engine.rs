@@ -13,6 +13,7 @@ mod judge;
 mod members;
 mod meter;
 mod pages;
+mod quarantine;
 mod resources;
 mod staged;
 mod stumble;
@@ -128,9 +129,25 @@ impl Engine {
         self.look_for_credential().await?;
         self.writer.enter(&self.halt).await?;
         let _watch = self.watch();
+        let mut failure = self.work_on(self.writer.due(self.cx.now()).await).await;
+        if failure.is_none()
+            && let Some(roster) = self.writer.judgeable_roster().await
+        {
+            failure = self.work_on(vec![roster]).await;
+        }
+        match failure {
+            // The process stops and the vendor is slow: the rest is for another worker.
+            Some(Failure::Interrupted) if self.is_out_of_patience() => Ok(Ended::Paused),
+            Some(failure) => Err(failure),
+            None => Ok(self.writer.ended(self.cx.now()).await),
+        }
+    }
+
+    /// Works on these streams at the same time; gives what went wrong with the whole run.
+    async fn work_on(self: &Arc<Self>, due: Vec<StreamProgress>) -> Option<Failure> {
         let mut streams = JoinSet::new();
         let mut names = HashMap::new();
-        for progress in self.writer.due(self.cx.now()).await {
+        for progress in due {
             let stream = progress.stream;
             let engine = Arc::clone(self);
             let work = async move { engine.stream(progress).await };
@@ -153,12 +170,7 @@ impl Engine {
                 self.halt.cancel();
             }
         }
-        match failure {
-            // The process stops and the vendor is slow: the rest is for another worker.
-            Some(Failure::Interrupted) if self.is_out_of_patience() => Ok(Ended::Paused),
-            Some(failure) => Err(failure),
-            None => Ok(self.writer.ended(self.cx.now()).await),
-        }
+        failure
     }
 
     /// A run that waits for a reconnect goes on waiting, while this looks whether there is a credential again.

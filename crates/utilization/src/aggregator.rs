@@ -216,6 +216,7 @@ fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
     let (word, lag) = match outcome {
         Outcome::Written { .. } => ("written", lag),
         Outcome::NothingCovered => ("nothing", None),
+        Outcome::NoRoster { .. } => ("no_roster", lag),
         Outcome::Superseded { .. } => ("superseded", None),
         Outcome::Duplicate => ("duplicate", None),
     };
@@ -226,6 +227,9 @@ fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
         }
         Outcome::NothingCovered => {
             tracing::info!(%connection, "no day is covered yet: no utilization to tell");
+        }
+        Outcome::NoRoster { reason } => {
+            tracing::warn!(%connection, reason, "no utilization to tell: the list of members is not known");
         }
         Outcome::Superseded { as_of } => {
             tracing::info!(%connection, %as_of, "a newer rollup stands already and stays");

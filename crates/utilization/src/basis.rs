@@ -1,9 +1,11 @@
 //! What the numbers of an answer stand on, and whether they are older than they should be.
 
 use chrono::NaiveDate;
-use tidemark_domain::{alert::STALE_DAYS, connection::State, id::ConnectionId, rollup::Flag};
+use tidemark_domain::{
+    alert::STALE_DAYS, connection::State, id::ConnectionId, quality::ROSTER_UNREAD, rollup::Flag,
+};
 use tidemark_rpc::{timestamp, utilization as wire};
-use tidemark_store::{Result, RollupHead, Store};
+use tidemark_store::{DataFlag, Result, RollupHead, Store};
 
 /// The newest rollup of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub(crate) struct Ground {
     pub(crate) head: RollupHead,
     stale: Option<String>,
     pending: bool,
+    /// What syncs and rollups found odd about the data.
+    quality: Vec<DataFlag>,
 }
 
 impl Ground {
@@ -20,11 +24,21 @@ impl Ground {
         connection: &ConnectionId,
         today: NaiveDate,
     ) -> Result<Option<Self>> {
-        let Some(head) = store.rollup_head(connection).await? else { return Ok(None) };
+        let head = store.rollup_head(connection).await?;
+        // Of nobody, there are no numbers: a version before this one wrote them where no list of members was read.
+        let Some(head) = head.filter(|head| head.members > 0) else { return Ok(None) };
         let state = store.connection(connection).await?.map(|connection| connection.state);
         let pending = store.rollup_mark(connection).await?.revision > head.revision;
-        let stale = stale(state, head.as_of, today);
-        Ok(Some(Self { connection: connection.clone(), head, stale, pending }))
+        let quality = store.data_flags(connection).await?;
+        let no_roster = quality.iter().find(|it| it.flag == ROSTER_UNREAD).map(|it| it.detail.clone());
+        let stale = stale(state, head.as_of, today).or(no_roster);
+        Ok(Some(Self { connection: connection.clone(), head, stale, pending, quality }))
+    }
+
+    /// Why there is no rollup although days are covered, where it is for want of a list of members.
+    pub(crate) async fn missing(store: &Store, connection: &ConnectionId) -> Result<Option<String>> {
+        let flags = store.data_flags(connection).await?;
+        Ok(flags.into_iter().find(|it| it.flag == ROSTER_UNREAD).map(|it| it.detail))
     }
 
     /// Features per seat say nothing where every row carries the workspace's totals.
@@ -48,9 +62,14 @@ impl Ground {
             stale_reason: self.stale.clone().unwrap_or_default(),
             computed_at: Some(timestamp(head.computed_at)),
             pending_changes: self.pending,
-            flags: head.flags.iter().map(|flag| flag.as_str().to_owned()).collect(),
+            flags: self.quality.iter().map(|it| it.flag.clone()).collect(),
+            quality: self.quality.iter().map(flag).collect(),
         }
     }
+}
+
+fn flag(found: &DataFlag) -> wire::QualityFlag {
+    wire::QualityFlag { flag: found.flag.clone(), detail: found.detail.clone() }
 }
 
 fn stale(state: Option<State>, as_of: NaiveDate, today: NaiveDate) -> Option<String> {

@@ -22,7 +22,7 @@ use tidemark_ports::topology::UTILIZATION_SYNCS;
 use tidemark_store::{Error, NewRollup, Packed, Rest, RollupHead, Store, TeamNumbers};
 use tokio::try_join;
 
-use plan::{Plan, Span};
+use plan::{Base, Plan, Span};
 
 /// Why a connection is looked at.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub(crate) enum Outcome {
     Written { as_of: NaiveDate, members: u64, rows: u64 },
     /// No day was fetched whole: there is nothing to say yet.
     NothingCovered,
+    /// Nobody knows who the members are: no seat is counted, and what was computed before stands.
+    NoRoster { reason: String },
     /// Another aggregator was there with the rollup of a newer day or of later facts, which stays.
     Superseded { as_of: NaiveDate },
     /// The event had its effect before.
@@ -129,8 +131,10 @@ pub(crate) async fn recompute(
 ) -> Result<Outcome, Error> {
     let mut is_enough = true;
     loop {
-        let Some(prepared) = prepare(store, cause.connection(), is_enough).await? else {
-            return Ok(Outcome::NothingCovered);
+        let prepared = match prepare(store, cause.connection(), is_enough).await? {
+            Ok(prepared) => prepared,
+            Err(Base::NoRoster(reason)) => return withhold(store, clock, cause, reason).await,
+            Err(_) => return Ok(Outcome::NothingCovered),
         };
         match carry_out(store, clock, entropy, cause, prepared).await? {
             Attempt::Ended(outcome) => return Ok(outcome),
@@ -144,20 +148,37 @@ pub(crate) async fn recompute(
     }
 }
 
-/// None where nothing is covered.
+/// Tells why there is no rollup.
+async fn withhold(store: &Store, clock: &dyn Clock, cause: &Cause, reason: String) -> Result<Outcome, Error> {
+    let (connection, now) = (cause.connection(), clock.now());
+    let tx = store.begin().await?;
+    if let Cause::Sync(event) = cause
+        && !tx.first_time(UTILIZATION_SYNCS.name, event.id.as_str(), now).await?
+    {
+        return Ok(Outcome::Duplicate);
+    }
+    tx.withhold_rollup(connection, &reason, now).await?;
+    tx.commit().await?;
+    Ok(Outcome::NoRoster { reason })
+}
+
+/// What is computed, or else what there is instead of something to compute from.
 async fn prepare(
     store: &Store,
     connection: &ConnectionId,
     is_enough: bool,
-) -> Result<Option<Prepared>, Error> {
+) -> Result<Result<Prepared, Base>, Error> {
     // The mark before the facts: what is added meanwhile stays marked.
     let mark = store.rollup_mark(connection).await?;
-    let (span, before, exemptions) = try_join!(
-        Span::read(store, connection),
+    let (base, before, exemptions) = try_join!(
+        Base::read(store, connection),
         store.rollup_head(connection),
         store.exemptions(connection),
     )?;
-    let Some(span) = span else { return Ok(None) };
+    let span = match base {
+        Base::Read(span) => span,
+        base => return Ok(Err(base)),
+    };
     let plan = match Plan::new(&span, &mark, before.as_ref()) {
         Plan::Recent { .. } if !is_enough => Plan::Whole,
         plan => plan,
@@ -172,7 +193,7 @@ async fn prepare(
     let source = Source::read(store, connection, &span, plan, before);
     let (situation, source) = try_join!(situation, source)?;
     let revision = mark.revision;
-    Ok(Some(Prepared { span, revision, source, teams, exemptions, situation }))
+    Ok(Ok(Prepared { span, revision, source, teams, exemptions, situation }))
 }
 
 /// What stands already, where no facts changed: a turn of the day, a new contract.
@@ -237,7 +258,8 @@ async fn carry_out(
         flags: rollup.flags.clone(),
         kept_from,
     };
-    let recommendations = recommend(&rollup, &span.coverage, &exemptions);
+    let mut recommendations = recommend(&rollup, &span.coverage, &exemptions);
+    recommendations.retain(|it| span.unknown.allow(it, span.last));
     let new = NewRollup { head, rollup, teams, recommendations, rest };
     let (head, changed) = (&new.head, tx.write_rollup(connection, &new).await?);
     let Some(changed) = changed else {

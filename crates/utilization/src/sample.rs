@@ -52,8 +52,17 @@ impl Sample {
         Self::within(TestDatabase::sqlite_memory().await, covered).await
     }
 
+    /// The same without any list of members.
+    pub(crate) async fn unlisted(covered: impl IntoIterator<Item = u64>) -> Self {
+        Self::made(TestDatabase::sqlite_memory().await, covered, false).await
+    }
+
     /// Facts in that database, with those days covered.
     pub(crate) async fn within(database: TestDatabase, covered: impl IntoIterator<Item = u64>) -> Self {
+        Self::made(database, covered, true).await
+    }
+
+    async fn made(database: TestDatabase, covered: impl IntoIterator<Item = u64>, is_listed: bool) -> Self {
         let (clock, entropy) = (ManualClock::noon(at(DAYS)), SeededEntropy::new(7));
         let (rosters, days) = workspace(&entropy);
         let sample = Self {
@@ -66,7 +75,7 @@ impl Sample {
             rosters,
             days,
         };
-        sample.write().await;
+        sample.write(is_listed).await;
         sample
     }
 
@@ -74,10 +83,10 @@ impl Sample {
         self.database.store()
     }
 
-    async fn write(&self) {
+    async fn write(&self, is_listed: bool) {
         let tx = self.store().begin().await.unwrap();
         tx.insert_connection(&self.row()).await.unwrap();
-        for (roster, seen) in self.rosters.iter().zip(ROSTERS) {
+        for (roster, seen) in self.rosters.iter().zip(ROSTERS).filter(|_| is_listed) {
             let members: Vec<_> = roster.iter().map(|(id, standing)| entry(*id, standing)).collect();
             tx.apply_roster(&self.connection, &members, at(seen)).await.unwrap();
         }
@@ -163,7 +172,8 @@ impl Sample {
             self.replace_teams(&teams[..2 + usize::from(dice[3] % 2)]).await;
         }
         let tx = self.store().begin().await.unwrap();
-        tx.write_member_days(&self.connection, &rows).await.unwrap();
+        let now = tidemark_domain::Clock::now(&self.clock);
+        tx.write_member_days(&self.connection, &rows, &self.run, now).await.unwrap();
         if dice[5] % 3 == 0 {
             // Of one day, everybody but two is listed again.
             let day = at(last - u64::from(dice[5] % 12));
@@ -186,6 +196,44 @@ impl Sample {
         let listed: Vec<_> = listed.chain(others).collect();
         let tx = self.store().begin().await.unwrap();
         tx.apply_roster(&self.connection, &listed, at(offset)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Lists that member alone, as seen on that day.
+    pub(crate) async fn list_only(&self, member: u128, offset: u64) {
+        let maker = Standing { role: Role::Maker, disabled: false, pending: false };
+        let tx = self.store().begin().await.unwrap();
+        let listed = [entry(Uuid::from_u128(member), &maker)];
+        tx.apply_roster(&self.connection, &listed, at(offset)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Lists everybody who is on the list, one of them in another role, as seen on that day.
+    pub(crate) async fn list_as(&self, member: u128, role: &str, offset: u64) {
+        let other = Standing { role: role.into(), disabled: false, pending: false };
+        let listed = self.rosters[1].iter().filter(|(id, _)| **id != Uuid::from_u128(member));
+        let listed = listed.map(|(id, standing)| entry(*id, standing));
+        let listed: Vec<_> = listed.chain([entry(Uuid::from_u128(member), &other)]).collect();
+        let tx = self.store().begin().await.unwrap();
+        tx.apply_roster(&self.connection, &listed, at(offset)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// The rows of those days are of other ids.
+    pub(crate) async fn rename_active(&self, days: std::ops::Range<u64>) {
+        let days: BTreeSet<_> = days.map(at).collect();
+        let other = |id: Uuid| Uuid::from_u128(id.as_u128() + 1_000_000);
+        let rows = self.days.iter().filter(|row| days.contains(&row.day));
+        let rows: Vec<_> =
+            rows.map(|row| MemberDay { member_id: other(row.member_id), ..row.clone() }).collect();
+        let mut seen: BTreeMap<NaiveDate, BTreeSet<Uuid>> =
+            days.into_iter().map(|day| (day, BTreeSet::new())).collect();
+        for row in &rows {
+            seen.entry(row.day).or_default().insert(row.member_id);
+        }
+        let tx = self.store().begin().await.unwrap();
+        tx.upsert_member_days(&self.connection, &rows).await.unwrap();
+        tx.remove_vanished(&self.connection, &seen, true).await.unwrap();
         tx.commit().await.unwrap();
     }
 

@@ -9,7 +9,7 @@ use tidemark_rpc::{
     identity::Identity,
     parse,
     server::{RECEIVE_LIMIT, SEND_LIMIT},
-    status::Refusal,
+    status::{ROSTER_UNREAD, Refusal},
     utilization::{
         self as wire,
         utilization_service_server::{self as generated, UtilizationServiceServer},
@@ -135,7 +135,13 @@ impl Desk {
     /// What the newest numbers stand on. NOT_FOUND before the first rollup.
     pub(crate) async fn ground(&self) -> Result<Ground, Fault> {
         let found = Ground::read(&self.store, &self.connection, self.clock.today()).await?;
-        Ok(found.ok_or(Refusal::NotFound { what: NO_SUMMARY })?)
+        if let Some(ground) = found {
+            return Ok(ground);
+        }
+        Err(match Ground::missing(&self.store, &self.connection).await? {
+            Some(sentence) => Refusal::Absent { reason: ROSTER_UNREAD, sentence }.into(),
+            None => Refusal::NotFound { what: NO_SUMMARY }.into(),
+        })
     }
 
     /// Wakes the aggregator: somebody waits.

@@ -1,9 +1,11 @@
 //! The newest rollup of a connection as an answer.
 
+use std::collections::BTreeMap;
+
 use tidemark_domain::{
     contract::Contract,
     recommendation::Savings,
-    rollup::{Ratio, SHOWN_WINDOWS, Stickiness, WindowUse},
+    rollup::{Ratio, SHOWN_WINDOWS, SeatState, Stickiness, WindowUse},
 };
 use tidemark_rpc::utilization as wire;
 use tidemark_store::SeatCount;
@@ -23,6 +25,8 @@ struct Parts {
     windows: Vec<(u32, WindowUse)>,
     seats: Vec<SeatCount>,
     recommendations: [u32; 3],
+    unknown_roles: Vec<(String, u32)>,
+    unknown_seats: [BTreeMap<SeatState, u32>; 3],
     contract: Contract,
 }
 
@@ -35,11 +39,16 @@ pub(crate) async fn answer(desk: &Desk) -> Result<wire::Summary, Fault> {
         let windows = store.windows_on(connection, ground.head.as_of).await?;
         let seats = store.seat_counts(connection).await?;
         let recommendations = store.recommendation_counts(connection).await?;
+        let unknown_roles = store.unknown_roles(connection).await?;
+        let unknown_seats = store.unknown_seats(connection, ground.head.as_of).await?;
         let contract = store.contract(connection).await?;
         // These are not one snapshot: a rollup that was written meanwhile shows in its head.
         let newer = desk.ground().await?;
         if newer.head == ground.head || reads >= READS {
-            return Ok(summary(&Parts { ground: newer, windows, seats, recommendations, contract }));
+            let ground = newer;
+            let parts =
+                Parts { ground, windows, seats, recommendations, unknown_roles, unknown_seats, contract };
+            return Ok(summary(&parts));
         }
         ground = newer;
         reads += 1;
@@ -60,24 +69,34 @@ fn summary(parts: &Parts) -> wire::Summary {
         definition_version: head.definition_version,
         run_id: head.run_id.to_string(),
         members: u32::try_from(head.members).unwrap_or(u32::MAX),
-        windows: windows.iter().map(|(days, window)| window_use(*days, window, contract.purchased)).collect(),
+        windows: windows.iter().map(|(days, window)| window_of(parts, *days, window)).collect(),
         seat_states: states(seats, |count| count.seats),
         basis: Some(ground.wire()),
         allocation: Some(share(Ratio::of_known(assigned, contract.purchased))),
         stickiness: month.map(|window| share(Stickiness::of(window).ratio())),
         cost_per_active_seat: money(cost, contract.price),
-        idle: SHOWN_WINDOWS
-            .into_iter()
-            .enumerate()
-            .map(|(at, days)| idle(days, at, seats, contract))
-            .collect(),
+        idle: SHOWN_WINDOWS.into_iter().enumerate().map(|(at, days)| idle(days, at, parts)).collect(),
         savings: Some(savings(&Savings::of_counts(parts.recommendations, contract), contract.price)),
         price_per_seat_month: money(contract.price.map(|price| price.minor), contract.price),
+        unknown_roles: parts.unknown_roles.iter().map(role).collect(),
     }
 }
 
-fn idle(days: u32, at: usize, seats: &[SeatCount], contract: &Contract) -> wire::IdleSeats {
-    let states = states(seats, |count| count.idle[at]);
+fn role((role, members): &(String, u32)) -> wire::RoleCount {
+    wire::RoleCount { role: role.clone(), members: *members }
+}
+
+fn window_of(parts: &Parts, days: u32, window: &WindowUse) -> wire::WindowUse {
+    let at = SHOWN_WINDOWS.iter().position(|shown| *shown == days);
+    let unknown: u32 = at.map_or(0, |at| parts.unknown_seats[at].values().sum());
+    let told = window_use(days, window, parts.contract.purchased);
+    wire::WindowUse { idle_seats: told.idle_seats.saturating_sub(unknown), unknown_seats: unknown, ..told }
+}
+
+fn idle(days: u32, at: usize, parts: &Parts) -> wire::IdleSeats {
+    let contract = &parts.contract;
+    let unknown = |state| parts.unknown_seats[at].get(&state).copied().unwrap_or(0);
+    let states = states(&parts.seats, |count| count.idle[at].saturating_sub(unknown(count.state)));
     let count = states.iter().map(|state| u64::from(state.seats)).sum();
     let cost = contract.price.map(|price| price.times(count, 1));
     wire::IdleSeats { days, states, cost_per_month: money(cost, contract.price) }

@@ -35,6 +35,7 @@ pub(crate) fn window_use(days: u32, window: &WindowUse, purchased: Option<u32>) 
         seat_utilization: Some(share(Ratio::of(window.active_seats, window.assigned))),
         purchased_utilization: Some(share(Ratio::of_known(window.active_seats, purchased))),
         daily_actives: window.daily_actives,
+        unknown_seats: 0,
     }
 }
 

@@ -169,16 +169,16 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
 
 /// Syncs, and writes what was asked for.
 async fn make(args: &Args, caller: &Caller, cycle: &Cycle, connection: &Connection) -> Result<Sheet> {
-    let (run, mut summary) = cycle.sync_run(connection).await?;
-    if let (Some(contract), Some(_)) = (args.contract.wire(), &summary) {
+    let (run, mut numbers) = cycle.sync_run(connection).await?;
+    if let (Some(contract), Some(_)) = (args.contract.wire(), &numbers.summary) {
         let request = SetContractRequest { connection_id: connection.id.clone(), contract: Some(contract) };
         caller.utilization().set_contract(request).await.map_err(|status| sentence(&status))?;
         let request = GetSummaryRequest { connection_id: connection.id.clone() };
         let told = caller.utilization().get_summary(request).await.map_err(|status| sentence(&status))?;
-        summary = told.into_inner().summary;
+        numbers.summary = told.into_inner().summary;
     }
-    let workspace = name(connection);
-    let sheet = Sheet::new(workspace.clone(), &run, summary.clone());
+    let (workspace, summary) = (name(connection), numbers.summary.clone());
+    let sheet = Sheet::new(workspace.clone(), &run, numbers);
     if let Some(reason) = sheet.gap() {
         bail!("{reason}");
     }

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use askama::Template;
-use tidemark_domain::{contract::Currency, recommendation::Action, rollup::Flag};
-use tidemark_rpc::utilization::{Basis, Money, Savings, Seat, Share, Summary, WindowUse};
+use tidemark_domain::{contract::Currency, recommendation::Action};
+use tidemark_rpc::utilization::{Basis, Money, QualityFlag, Savings, Seat, Share, Summary, WindowUse};
 
 use super::{
     chart::{Month, Piece, Series, Trend, level, months, percent_of, stack},
@@ -74,7 +74,7 @@ struct TrendRow {
 /// Something wrong with the facts.
 struct Doubt {
     name: String,
-    sentence: &'static str,
+    sentence: String,
 }
 
 #[derive(Template)]
@@ -130,7 +130,7 @@ pub(crate) fn render(evidence: &Evidence) -> Result<String> {
         workspace: &evidence.workspace,
         summary,
         basis,
-        flags: basis.flags.iter().map(|flag| doubt(flag)).collect(),
+        flags: basis.quality.iter().map(doubt).collect(),
         paid: month.assigned_seats,
         used: month.active_seats,
         used_percent: percent(month.seat_utilization.as_ref()),
@@ -169,10 +169,8 @@ fn known(window: &WindowUse) -> String {
     if whole { String::new() } else { format!("{} known", window.covered_days) }
 }
 
-/// A flag of a newer service is told by its name.
-fn doubt(flag: &str) -> Doubt {
-    let known = Flag::ALL.into_iter().find(|known| known.as_str() == flag);
-    Doubt { name: flag.replace('_', " "), sentence: known.map(Flag::sentence).unwrap_or_default() }
+fn doubt(found: &QualityFlag) -> Doubt {
+    Doubt { name: found.flag.replace(['_', '.'], " "), sentence: found.detail.clone() }
 }
 
 fn window(summary: &Summary, days: u32) -> Option<&WindowUse> {

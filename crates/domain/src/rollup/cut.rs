@@ -51,7 +51,7 @@ impl Cut {
         Some(match kind {
             "all" if key.is_empty() => Self::All,
             "team" => Self::Team(Uuid::parse_str(key).ok()?),
-            "role" if !key.is_empty() => Self::Role(key.into()),
+            "role" => Self::Role(key.into()),
             "cohort" => Self::Cohort(NaiveDate::from_str(&format!("{key}-01")).ok()?),
             _ => return None,
         })
@@ -74,11 +74,12 @@ mod tests {
     #[test]
     fn a_cut_reads_back_as_written() {
         let day = NaiveDate::from_ymd_opt(2026, 3, 14).unwrap();
-        let cuts = [Cut::All, Cut::Team(Uuid::from_u128(7)), Cut::Role("steward".into()), Cut::cohort(day)];
+        let roles = ["steward", "", "Maker"].map(|name| Cut::Role(name.into()));
+        let cuts = [Cut::All, Cut::Team(Uuid::from_u128(7)), Cut::cohort(day)].into_iter().chain(roles);
         for cut in cuts {
             assert_eq!(Cut::parse(cut.kind(), &cut.key()), Some(cut));
         }
-        for (kind, key) in [("all", "x"), ("team", "x"), ("role", ""), ("cohort", "2026"), ("", "")] {
+        for (kind, key) in [("all", "x"), ("team", "x"), ("cohort", "2026"), ("", "")] {
             assert_eq!(Cut::parse(kind, key), None, "{kind}={key}");
         }
     }

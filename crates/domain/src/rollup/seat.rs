@@ -1,12 +1,12 @@
 //! One member's seat on the as-of day: its state and the evidence for it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Coverage, Rolling};
+use super::{Coverage, Rolling, UnknownDays};
 use crate::{
     activity::Area,
     member::{Standing, Version, standing_on},
@@ -27,7 +27,8 @@ pub enum SeatState {
     Disabled,
     /// The invitation waits.
     Pending,
-    /// The last 28 days are not covered whole.
+    /// The last 28 days are not covered whole; or a day of the member among them could not be read, and the others do not
+    /// make the seat engaged.
     Unknown,
     /// Seen for fewer than 30 days, and not active yet.
     New,
@@ -126,18 +127,24 @@ pub(super) fn first_seen(versions: &[Version], first_row: Option<NaiveDate>) -> 
 }
 
 /// Judges members by how their windows stand on one day.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Judge {
     as_of: NaiveDate,
     /// All days whose activity makes the verdict are covered.
     is_known: bool,
     roster_start: NaiveDate,
+    unknown: Arc<UnknownDays>,
 }
 
 impl Judge {
     /// Of that day, in a workspace whose members were first listed as of `roster_start`.
     pub fn new(as_of: NaiveDate, coverage: &Coverage, roster_start: NaiveDate) -> Self {
-        Self { as_of, is_known: coverage.is_full(as_of, JUDGED_DAYS), roster_start }
+        Self { as_of, is_known: coverage.is_full(as_of, JUDGED_DAYS), roster_start, unknown: Arc::default() }
+    }
+
+    /// The same, where the activity of some members on some days is unknown.
+    pub fn with_unknown(self, unknown: &Arc<UnknownDays>) -> Self {
+        Self { unknown: Arc::clone(unknown), ..self }
     }
 
     /// The seat of a member with that history; nothing where the member was not on the list on that day.
@@ -147,20 +154,27 @@ impl Judge {
         let first_seen_day = member.first_seen(versions, as_of)?;
         let last_active_day = member.last_active(as_of);
         let active_days = member.active_days(JUDGED_DAYS);
+        let is_engaged = active_days >= ENGAGED_DAYS;
+        let (id, unknown) = (member.member_id, &*self.unknown);
         let state = if standing.disabled {
             SeatState::Disabled
         } else if standing.pending {
             SeatState::Pending
-        } else if !self.is_known {
+        } else if !self.is_known || (!is_engaged && unknown.any_within(id, as_of, JUDGED_DAYS)) {
             SeatState::Unknown
         } else if last_active_day.is_none() {
             let newcomer = first_seen_day > as_of - Days::new(GRACE_DAYS);
-            if newcomer { SeatState::New } else { SeatState::NeverSeen }
+            match newcomer {
+                true => SeatState::New,
+                // What could not be read may have been activity.
+                false if unknown.any(id, as_of) => SeatState::Dormant,
+                false => SeatState::NeverSeen,
+            }
         } else {
             match active_days {
                 0 => SeatState::Dormant,
-                1..ENGAGED_DAYS => SeatState::Occasional,
-                _ => SeatState::Engaged,
+                _ if is_engaged => SeatState::Engaged,
+                _ => SeatState::Occasional,
             }
         };
         Some(Seat {
@@ -182,4 +196,68 @@ fn pending_since(versions: &[Version], as_of: NaiveDate) -> Option<NaiveDate> {
     let waits = |version: &&Version| version.standing.as_ref().is_some_and(|standing| standing.pending);
     let spell = versions.get(..present)?.iter().rev().take_while(waits);
     spell.last().map(|version| version.valid_from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        member::Role,
+        recommendation::{Action, Recommendation, Tier},
+        rollup::{DayUse, MemberFacts},
+    };
+
+    const MEMBER: Uuid = Uuid::from_u128(1);
+
+    fn day(back: u64) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 6, 30).unwrap() - Days::new(back)
+    }
+
+    /// The state of a maker who was active so many days ago, with a day of so many days ago unread.
+    fn state(active: &[u64], unread: Option<u64>) -> SeatState {
+        let standing = Standing { role: Role::Maker, disabled: false, pending: false };
+        let versions = [Version { valid_from: day(300), standing: Some(standing) }];
+        let mut days: Vec<_> =
+            active.iter().map(|back| DayUse { active: true, ..DayUse::blank(day(*back)) }).collect();
+        days.sort_by_key(|one| one.day);
+        let facts = MemberFacts {
+            member_id: MEMBER,
+            versions: &versions,
+            days: &days,
+            teams: &[],
+            first_row: None,
+            active_before: None,
+        };
+        let coverage: Coverage = (0..200).map(day).collect();
+        let unknown = unread.map(|back| (MEMBER, [day(back)].into()));
+        let unknown = Arc::new(UnknownDays::new(unknown.into_iter().collect::<BTreeMap<_, _>>()));
+        let judge = Judge::new(day(0), &coverage, day(300)).with_unknown(&unknown);
+        judge.seat(&Rolling::new(&facts, day(0)), &versions).unwrap().state
+    }
+
+    #[test]
+    fn a_day_that_could_not_be_read_is_not_inactive() {
+        assert_eq!(state(&[], None), SeatState::NeverSeen);
+        assert_eq!(state(&[], Some(3)), SeatState::Unknown);
+        assert_eq!(state(&[], Some(27)), SeatState::Unknown, "the first of the 28 days");
+        assert_eq!(state(&[], Some(28)), SeatState::Dormant, "not seen lately, and not sure before");
+        assert_eq!(state(&[1, 2], None), SeatState::Occasional);
+        assert_eq!(state(&[1, 2], Some(3)), SeatState::Unknown, "it may be engaged");
+        assert_eq!(state(&[1, 2, 4, 5], Some(3)), SeatState::Engaged, "whatever the unread day had");
+        assert_eq!(state(&[60], Some(30)), SeatState::Dormant);
+    }
+
+    #[test]
+    fn nothing_is_recommended_by_days_that_could_not_be_read() {
+        let unknown = UnknownDays::new([(MEMBER, [day(40)].into())].into());
+        let of = |member_id, tier| Recommendation { member_id, tier, action: Action::Reassign };
+        assert!(!unknown.allow(&of(MEMBER, Tier::Probable), day(0)));
+        assert!(!unknown.allow(&of(MEMBER, Tier::Review), day(0)));
+        assert!(unknown.allow(&of(MEMBER, Tier::Certain), day(0)));
+        assert!(unknown.allow(&of(Uuid::from_u128(2), Tier::Probable), day(0)));
+        let old = UnknownDays::new([(MEMBER, [day(90)].into())].into());
+        assert!(old.allow(&of(MEMBER, Tier::Probable), day(0)));
+    }
 }

@@ -35,6 +35,7 @@ fn page(call: &Call, uri: &Uri) -> Result<Body, ApiError> {
     let workspace: &Workspace = &call.workspace;
     let (from, to) = if call.faults.window_ignored { (None, None) } else { (from, to) };
     let from = from.or_else(|| default_from(workspace, to, call.faults.default_window_days?));
+    let to = to.map(|to| if call.faults.date_to_exclusive { to - Days::new(1) } else { to });
     let to = settled(workspace, call.faults.late_days, to);
     let window = &workspace.activities[workspace.window(from, to)];
     let mut rows = Rows::new(call);

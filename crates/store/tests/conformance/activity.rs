@@ -87,7 +87,7 @@ async fn coverage_remembers_the_latest_fetch(database: &TestDatabase) {
 
 async fn write(store: &Store, days: &[MemberDay]) -> Effect {
     let tx = store.begin().await.unwrap();
-    let effect = tx.write_member_days(&connection_id(1), days).await.unwrap();
+    let effect = tx.write_member_days(&connection_id(1), days, &run_id(1), now()).await.unwrap();
     tx.commit().await.unwrap();
     effect
 }

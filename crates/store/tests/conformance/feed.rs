@@ -263,7 +263,7 @@ async fn a_purge_takes_the_copies_of_events_along(database: &TestDatabase) {
     let endpoint = receive(&store, &number(&store).await).await;
     let asked = Connection { purge: Some(Purge::Asked), state: State::Disconnected, ..old.clone() };
     let tx = store.begin().await.unwrap();
-    tx.accept_shrink(&id, Stream::Notes).await.unwrap();
+    tx.accept_shrink(&id, Stream::Notes, now()).await.unwrap();
     tx.put_sync_options(&id, &Options::default(), now()).await.unwrap();
     assert!(tx.update_connection(&asked, &old).await.unwrap());
     tx.commit().await.unwrap();

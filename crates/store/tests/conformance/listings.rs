@@ -12,6 +12,7 @@ on_both_databases! {
     what_was_listed_is_kept_once,
     a_mark_reads_back,
     a_shrink_is_accepted_once,
+    what_is_accepted_while_a_list_is_read_is_for_the_next_one,
 }
 
 fn listing(part: &str) -> Listing {
@@ -82,6 +83,7 @@ async fn a_mark_reads_back(database: &TestDatabase) {
         swept_at: Some(now() - TimeDelta::days(3)),
         capture: Capture::Full,
         accepts_shrink: false,
+        accepted_at: None,
     };
     let tx = store.begin().await.unwrap();
     tx.put_mark(&id, Stream::Notes, &mark).await.unwrap();
@@ -94,13 +96,35 @@ async fn a_shrink_is_accepted_once(database: &TestDatabase) {
     let (store, id) = (database.store(), connection_id(1));
     for _ in 0..2 {
         let tx = store.begin().await.unwrap();
-        tx.forget_acceptance(&id, Stream::Members).await.unwrap();
-        tx.accept_shrink(&id, Stream::Members).await.unwrap();
+        tx.forget_acceptance(&id, Stream::Members, now()).await.unwrap();
+        tx.accept_shrink(&id, Stream::Members, now()).await.unwrap();
         tx.commit().await.unwrap();
         assert!(store.mark(&id, Stream::Members).await.unwrap().accepts_shrink);
     }
     let tx = store.begin().await.unwrap();
-    tx.forget_acceptance(&id, Stream::Members).await.unwrap();
+    tx.forget_acceptance(&id, Stream::Members, now()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(store.mark(&id, Stream::Members).await.unwrap(), Mark::default());
+}
+
+async fn what_is_accepted_while_a_list_is_read_is_for_the_next_one(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let begun_at = now();
+    let accepted_at = begun_at + TimeDelta::seconds(1);
+    let tx = store.begin().await.unwrap();
+    tx.accept_shrink(&id, Stream::Notes, accepted_at).await.unwrap();
+    tx.commit().await.unwrap();
+    // The list that was under way ends.
+    let tx = store.begin().await.unwrap();
+    tx.put_mark(&id, Stream::Notes, &Mark { watermark: Some(begun_at), ..Mark::default() }).await.unwrap();
+    tx.forget_acceptance(&id, Stream::Notes, begun_at).await.unwrap();
+    tx.commit().await.unwrap();
+    let mark = store.mark(&id, Stream::Notes).await.unwrap();
+    assert_eq!((mark.accepted_at, mark.watermark), (Some(accepted_at), Some(begun_at)));
+    assert!(!mark.accepts(begun_at) && mark.accepts(accepted_at));
+    // And so does the next one.
+    let tx = store.begin().await.unwrap();
+    tx.forget_acceptance(&id, Stream::Notes, accepted_at).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(!store.mark(&id, Stream::Notes).await.unwrap().accepts_shrink);
 }

@@ -33,6 +33,7 @@ mod listings;
 mod messages;
 mod plans;
 mod quality;
+mod quarantine;
 mod resources;
 mod rollups;
 mod roster;

@@ -38,7 +38,7 @@ fn resource(number: u128) -> Resource {
 
 async fn put(store: &Store, stream: Stream, resources: &[Resource]) -> Effect {
     let tx = store.begin().await.unwrap();
-    let effect = tx.upsert_resources(&connection_id(1), stream, resources).await.unwrap();
+    let effect = tx.upsert_resources(&connection_id(1), stream, resources, &run_id(1), now()).await.unwrap();
     tx.commit().await.unwrap();
     effect
 }
@@ -166,7 +166,7 @@ async fn configurations_are_replaced(database: &TestDatabase) {
     };
     let replace = async |all: &[Configuration]| {
         let tx = store.begin().await.unwrap();
-        let effect = tx.replace_configurations(&id, all).await.unwrap();
+        let effect = tx.replace_configurations(&id, all, true).await.unwrap();
         tx.commit().await.unwrap();
         (effect.written, effect.unchanged, effect.removed)
     };

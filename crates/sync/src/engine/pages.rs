@@ -1,20 +1,28 @@
 //! Whole lists in one piece.
 
+use std::collections::BTreeSet;
+
 use futures::TryStreamExt;
-use tidemark_productboard::{Error, Pages};
+use tidemark_productboard::{Error, Pages, UnreadableRow};
 
 /// A whole list.
 pub(super) struct Listing<T> {
     pub(super) rows: Vec<T>,
     pub(super) pages: u64,
+    /// Rows that cannot be read.
+    pub(super) bad: Vec<UnreadableRow>,
+    /// What is odd about the list.
+    pub(super) flags: BTreeSet<&'static str>,
 }
 
 /// All pages of a list, or none of them. For lists that are small in every workspace.
 pub(super) async fn collect<T>(mut pages: Pages<T>) -> Result<Listing<T>, Error> {
-    let mut listing = Listing { rows: Vec::new(), pages: 0 };
+    let mut listing = Listing { rows: Vec::new(), pages: 0, bad: Vec::new(), flags: BTreeSet::new() };
     while let Some(page) = pages.try_next().await? {
         listing.rows.extend(page.items);
         listing.pages += 1;
+        listing.bad.extend(page.unreadable);
+        listing.flags.extend(page.flags.iter().map(|flag| flag.as_str()));
     }
     Ok(listing)
 }

@@ -13,16 +13,22 @@ use std::{
     sync::Arc,
 };
 
-use tidemark_domain::stream::{self, Capture};
-use tidemark_productboard::{Client, Error};
-use tidemark_store::{Listing, Mark, Resource, StreamProgress};
+use tidemark_domain::{
+    quality,
+    stream::{self, Capture, Stream},
+};
+use tidemark_productboard::{Client, Error, ListFlag, UnreadableRow};
+use tidemark_store::{Listing, Mark, Resource, StreamProgress, Tx};
 
 use self::{
     readers::{Part, Readers},
     row::Received,
     source::Source,
 };
-use super::{Engine, Step};
+use super::{
+    Engine, Step,
+    quarantine::{self, Bad},
+};
 use crate::decision::Failure;
 
 /// An answer that cannot be used is believed when it comes so often.
@@ -39,7 +45,12 @@ pub(super) async fn sync(
     loop {
         let mut lists = open(engine, progress).await?;
         match read(engine, &source, progress, &mut lists).await? {
-            Read::Whole => {}
+            Read::Whole => {
+                if let Some(detail) = unreadable(engine, progress).await? {
+                    engine.settle_suspect(progress, detail, None).await?;
+                    return Ok(Step::Settled);
+                }
+            }
             Read::Paused => return Ok(Step::Paused),
             Read::Unusable(detail) => {
                 engine.settle_suspect(progress, detail, None).await?;
@@ -133,6 +144,7 @@ async fn write(
     parts: Vec<Part>,
 ) -> Result<(), Failure> {
     let (mut received, mut touched, mut rooms) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let (mut bad, mut flags) = (Vec::new(), BTreeSet::new());
     for part in parts {
         let list = &mut lists[part.list];
         list.newest = part.rows.iter().filter_map(|row| row.resource.updated_at).chain(list.newest).max();
@@ -141,6 +153,8 @@ async fn write(
         touched.insert(part.list);
         progress.pages += 1;
         received.extend(part.rows);
+        bad.extend(part.bad);
+        flags.extend(part.flags.into_iter().map(ListFlag::as_str));
         rooms.push(part.room);
     }
     progress.done = lists.iter().filter(|list| list.is_done).count() as u64;
@@ -149,10 +163,15 @@ async fn write(
     let write = engine.begin().await?;
     let (resources, unknown) = split(received);
     progress.rows += resources.len() as u64;
-    progress.effect += write.upsert_resources(connection, stream, &resources).await?;
+    progress.effect +=
+        write.upsert_resources(connection, stream, &resources, &engine.run, engine.cx.now()).await?;
     write.add_drift(connection, stream, &unknown, engine.cx.now()).await?;
+    keep_bad(engine, &write, stream, &resources, bad).await?;
     if is_whole {
         write.add_listed(connection, stream, resources.iter().map(|it| (it.id, None))).await?;
+    }
+    if !flags.is_empty() {
+        quarantine::put_flags(&write, connection, stream, &flags, engine.cx.now()).await?;
     }
     for list in touched {
         write.put_listing(connection, stream, &lists[list]).await?;
@@ -161,6 +180,40 @@ async fn write(
     let written = engine.commit(write, progress).await;
     drop(rooms);
     written
+}
+
+/// Puts rows that cannot be read into quarantine, and lets those go that can be read now.
+async fn keep_bad(
+    engine: &Engine,
+    write: &Tx,
+    stream: Stream,
+    resources: &[Resource],
+    bad: Vec<UnreadableRow>,
+) -> Result<(), Failure> {
+    let (connection, now) = (&engine.connection, engine.cx.now());
+    let ids: Vec<_> = resources.iter().map(|it| it.id).collect();
+    write.end_quarantine_of(connection, stream, &ids, now).await?;
+    if bad.is_empty() {
+        return Ok(());
+    }
+    // They are there, whatever they say: not among what is gone.
+    let listed: Vec<_> = bad.iter().filter_map(|row| Some((row.key.id?, None))).collect();
+    let bad: Vec<_> = bad.into_iter().map(|row| quarantine::row(row, None)).collect();
+    write.quarantine(connection, stream, &bad, &engine.run, now).await?;
+    Ok(write.add_listed(connection, stream, listed).await?)
+}
+
+/// Why the lists are of no use, if so many of their rows cannot be read.
+async fn unreadable(engine: &Engine, progress: &StreamProgress) -> Result<Option<String>, Failure> {
+    let (store, connection, stream) = (&engine.cx.store, &engine.connection, progress.stream);
+    let bad = store.quarantined_by(connection, stream, &engine.run).await?.len() as u64;
+    let rows = Bad { bad, rows: progress.rows + bad };
+    if !rows.is_too_much() && (bad == 0 || progress.rows > 0) {
+        return Ok(None);
+    }
+    let one = store.quarantined_rows(connection, stream, 1).await?.pop();
+    let problem = one.map(|row| row.problem).unwrap_or_default();
+    Ok(Some(rows.sentence(quality::rows_of(stream), &problem)))
 }
 
 /// The rows, and how many of them have each field that is not known.

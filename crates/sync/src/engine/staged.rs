@@ -1,16 +1,19 @@
 //! Lists that are applied in one piece. Their rows are held until the last one is there; of a long list they are put
 //! aside now and then, with the place in the list, so that a redelivery goes on from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use tidemark_domain::stream::{Capture, Stream};
-use tidemark_productboard::{Cursor, Document, Error, Schema};
-use tidemark_store::{Listing, StreamProgress};
+use tidemark_productboard::{Cursor, Document, Error, ListFlag, Schema, UnreadableRow};
+use tidemark_store::{Listing, QuarantinedRow, StreamProgress, Tx, Unread};
 use uuid::Uuid;
 
-use super::Engine;
+use super::{
+    Engine,
+    quarantine::{self, Bad},
+};
 use crate::decision::Failure;
 
 /// A list that can be read in so many steps is read again from its start.
@@ -32,6 +35,14 @@ pub(super) struct Staged<T> {
     /// Whether anything is put aside.
     is_kept: bool,
     unknown: BTreeMap<String, u64>,
+    /// Rows that cannot be read and are not put aside yet.
+    bad: Vec<QuarantinedRow>,
+    /// The ids of all that the list has had, as far as they can be told.
+    bad_ids: Vec<Option<Uuid>>,
+    problem: String,
+    flags: BTreeSet<&'static str>,
+    /// Whether a part was read in an earlier delivery, with what was odd about it.
+    is_resumed: bool,
 }
 
 impl<T: Serialize + DeserializeOwned> Staged<T> {
@@ -45,13 +56,19 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
         let mut staged = Self {
             stream,
             is_kept: list.is_some(),
+            is_resumed: list.is_some(),
             list: list.unwrap_or_else(|| fresh(engine)),
             rows: BTreeMap::new(),
             fresh: Vec::new(),
             steps: 0,
             unknown: BTreeMap::new(),
+            bad: Vec::new(),
+            bad_ids: Vec::new(),
+            problem: String::new(),
+            flags: BTreeSet::new(),
         };
         if staged.is_kept {
+            staged.bad_ids = store.quarantined_by(connection, stream, &engine.run).await?;
             let kept = store.listed(connection, stream).await?.into_iter();
             // What this version cannot read is fetched again with the rest.
             let read = |text: Option<String>| serde_json::from_str(&text?).ok();
@@ -63,6 +80,11 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
     /// Where to go on.
     pub(super) fn start(&self) -> Option<Cursor> {
         self.list.next_cursor.as_deref().map(Cursor::new)
+    }
+
+    /// When its first page was asked for.
+    pub(super) fn begun_at(&self) -> DateTime<Utc> {
+        self.list.begun_at
     }
 
     /// Whether the list is in whole.
@@ -92,6 +114,39 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
         self.fresh.push(id);
     }
 
+    /// Notes rows that cannot be read, and what is odd about their list.
+    pub(super) fn note_bad(
+        &mut self,
+        bad: impl IntoIterator<Item = UnreadableRow>,
+        flags: impl IntoIterator<Item = ListFlag>,
+    ) {
+        for row in bad {
+            self.bad_ids.push(row.key.id);
+            self.problem = row.to_string();
+            self.bad.push(quarantine::row(row, None));
+        }
+        self.flags.extend(flags.into_iter().map(ListFlag::as_str));
+    }
+
+    /// How many of the rows cannot be read.
+    pub(super) fn bad(&self) -> Bad {
+        let bad = self.bad_ids.len() as u64;
+        Bad { bad, rows: self.rows.len() as u64 + bad }
+    }
+
+    /// Why the list is of no use, if it is not: too many rows cannot be read, or all.
+    pub(super) fn unreadable(&self, what: &str) -> Option<String> {
+        let bad = self.bad();
+        (bad.is_too_much() || (bad.bad > 0 && self.rows.is_empty()))
+            .then(|| bad.sentence(what, &self.problem))
+    }
+
+    /// What the list does not say.
+    pub(super) fn unread(&self) -> Unread {
+        let ids = self.bad_ids.iter().flatten().copied().collect();
+        Unread { ids, is_nameless: self.bad_ids.contains(&None) }
+    }
+
     /// Notes the fields of a document that are not known.
     pub(super) fn note<D: Schema>(&mut self, document: &Document<D>) {
         document.unknown().for_each(|path| *self.unknown.entry(path).or_default() += 1);
@@ -119,21 +174,35 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
         }
         write.put_listing(connection, stream, &self.list).await?;
         write.add_listed(connection, stream, rows).await?;
+        self.keep_bad(engine, &write).await?;
+        if !self.flags.is_empty() {
+            quarantine::put_flags(&write, connection, stream, &self.flags, engine.cx.now()).await?;
+        }
         write.add_drift(connection, stream, &std::mem::take(&mut self.unknown), engine.cx.now()).await?;
         engine.commit(write, progress).await?;
         (self.is_kept, self.steps) = (true, 0);
         Ok(())
     }
 
+    async fn keep_bad(&mut self, engine: &Engine, write: &Tx) -> Result<(), Failure> {
+        let bad = std::mem::take(&mut self.bad);
+        if !bad.is_empty() {
+            write.quarantine(&engine.connection, self.stream, &bad, &engine.run, engine.cx.now()).await?;
+        }
+        Ok(())
+    }
+
     /// Ends the list in the transaction that applies it.
-    pub(super) async fn finish(
-        &mut self,
-        engine: &Engine,
-        write: &tidemark_store::Tx,
-    ) -> Result<(), Failure> {
+    pub(super) async fn finish(&mut self, engine: &Engine, write: &Tx) -> Result<(), Failure> {
+        let (connection, now) = (&engine.connection, engine.cx.now());
+        self.keep_bad(engine, write).await?;
+        write.end_quarantine(connection, self.stream, &engine.run, now).await?;
+        if !self.is_resumed || !self.flags.is_empty() {
+            quarantine::put_flags(write, connection, self.stream, &self.flags, now).await?;
+        }
         write.end_listings(&engine.connection, self.stream).await?;
         write.add_drift(&engine.connection, self.stream, &self.unknown, engine.cx.now()).await?;
-        write.forget_acceptance(&engine.connection, self.stream).await?;
+        write.forget_acceptance(&engine.connection, self.stream, self.list.begun_at).await?;
         Ok(())
     }
 

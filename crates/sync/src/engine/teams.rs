@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, TryStreamExt, stream as flow};
 use serde::{Deserialize, Serialize};
 use tidemark_domain::{listing::Listing, stream};
-use tidemark_productboard::{Client, Error, Team, TeamsQuery};
-use tidemark_store::{StreamProgress, TeamRoster};
+use tidemark_productboard::{Client, Error, Team, TeamMember, TeamsQuery};
+use tidemark_store::{StreamProgress, TeamRoster, Unread};
 use uuid::Uuid;
 
-use super::{Engine, Step, collect, staged::Staged};
+use super::{Engine, Step, collect, pages, staged::Staged};
 use crate::decision::Failure;
 
 /// A team, before and after its members were listed.
@@ -18,6 +18,9 @@ struct StagedTeam {
     name: String,
     handle: String,
     members: Option<Vec<Uuid>>,
+    /// Somebody in it cannot be told: who was in it before stays.
+    #[serde(default)]
+    keeps_others: bool,
 }
 
 pub(super) async fn sync(
@@ -33,6 +36,7 @@ pub(super) async fn sync(
                 progress.rows += page.items.len() as u64;
                 progress.pages += 1;
                 page.items.iter().for_each(|document| staged.note(document));
+                staged.note_bad(page.unreadable, page.flags);
                 staged.take(page.items.into_iter().map(|document| team(document.row)), page.next);
             }
             Ok(None) => staged.end(),
@@ -47,10 +51,14 @@ pub(super) async fn sync(
     let mut rosters = rosters.buffer_unordered(engine.fetches_at_once());
     while let Some(roster) = engine.fetch(rosters.next()).await? {
         match roster {
-            Ok((id, Some((members, pages)))) => {
-                progress.pages += pages;
+            Ok((id, Some(listing))) => {
+                progress.pages += listing.pages;
                 let team = staged.rows.get(&id).cloned().expect("its members were asked for");
-                staged.take([(id, StagedTeam { members: Some(members), ..team })], None);
+                // Whoever's id is legible is in the team, whatever else is not.
+                let legible = listing.bad.iter().filter_map(|row| row.key.id);
+                let members: Vec<_> = listing.rows.iter().map(|member| member.id).chain(legible).collect();
+                let keeps_others = listing.bad.iter().any(|row| row.key.id.is_none());
+                staged.take([(id, StagedTeam { members: Some(members), keeps_others, ..team })], None);
             }
             Ok((id, None)) => drop(staged.rows.remove(&id)),
             Err(error) => return refused(engine, progress, &mut staged, error).await,
@@ -89,16 +97,21 @@ async fn paused(
 
 fn team(team: Team) -> (Uuid, StagedTeam) {
     // Nothing needs the handle.
-    (team.id, StagedTeam { name: team.name, handle: team.handle.unwrap_or_default(), members: None })
+    (
+        team.id,
+        StagedTeam {
+            name: team.name,
+            handle: team.handle.unwrap_or_default(),
+            members: None,
+            keeps_others: false,
+        },
+    )
 }
 
-/// A team's members, and how many pages that took; nothing where the team has gone since it was listed.
-async fn members(client: &Client, team: Uuid) -> Result<(Uuid, Option<(Vec<Uuid>, u64)>), Error> {
+/// A team's members; nothing where the team has gone since it was listed.
+async fn members(client: &Client, team: Uuid) -> Result<(Uuid, Option<pages::Listing<TeamMember>>), Error> {
     match collect(client.team_members(team, None)).await {
-        Ok(listing) => {
-            let members = listing.rows.into_iter().map(|member| member.id).collect();
-            Ok((team, Some((members, listing.pages))))
-        }
+        Ok(listing) => Ok((team, Some(listing))),
         Err(Error::Invalid { status: 404, .. }) => Ok((team, None)),
         Err(error) => Err(error),
     }
@@ -110,28 +123,35 @@ async fn apply(
     mut staged: Staged<StagedTeam>,
 ) -> Result<(), Failure> {
     let (store, connection) = (&engine.cx.store, &engine.connection);
+    if let Some(unreadable) = staged.unreadable("teams") {
+        staged.put_aside(engine, progress).await?;
+        return engine.settle_suspect(progress, unreadable, None).await;
+    }
+    let unread = staged.unread();
+    let keeping = staged.rows.iter().filter(|(_, team)| team.keeps_others).map(|(id, _)| *id);
+    let keeping: BTreeSet<_> = keeping.chain(unread.ids.iter().copied()).collect();
     let teams = std::mem::take(&mut staged.rows).into_iter().map(|(team_id, team)| {
-        let StagedTeam { name, handle, members } = team;
+        let StagedTeam { name, handle, members, .. } = team;
         TeamRoster { team_id, name, handle, members: members.unwrap_or_default() }
     });
     let teams: Vec<_> = teams.collect();
-    let listed: BTreeSet<_> = teams.iter().map(|team| team.team_id).collect();
-    let memberships: BTreeSet<_> =
-        teams.iter().flat_map(|team| team.members.iter().map(|member| (team.team_id, *member))).collect();
-    let doubt = compared(&store.team_ids(connection).await?, &listed).doubt("teams").or(compared(
-        &store.memberships(connection).await?,
-        &memberships,
-    )
-    .doubt("memberships of teams"));
+    let listed = teams.iter().map(|team| team.team_id).chain(unread.ids.iter().copied()).collect();
+    let known = store.memberships(connection).await?;
+    let kept = known.iter().filter(|(team, _)| keeping.contains(team)).copied();
+    let memberships = teams.iter().flat_map(|team| team.members.iter().map(|member| (team.team_id, *member)));
+    let memberships = memberships.chain(kept).collect();
+    let doubt = compared(&store.team_ids(connection).await?, &listed).doubt("teams");
+    let doubt = doubt.or_else(|| compared(&known, &memberships).doubt("memberships of teams"));
     if let Some(doubt) = doubt
-        && !store.mark(connection, progress.stream).await?.accepts_shrink
+        && !store.mark(connection, progress.stream).await?.accepts(staged.begun_at())
     {
         return engine.settle_suspect(progress, doubt, None).await;
     }
     (progress.done, progress.total, progress.state) = (1, 1, stream::State::Complete);
     progress.detail = None;
     let write = engine.begin().await?;
-    progress.effect += write.replace_teams(connection, &teams).await?;
+    progress.effect +=
+        write.replace_legible_teams(connection, &teams, &Unread { ids: keeping, ..unread }).await?;
     staged.finish(engine, &write).await?;
     engine.commit(write, progress).await?;
     tracing::debug!(run = %engine.run, teams = teams.len(), "teams replaced");

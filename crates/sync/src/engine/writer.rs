@@ -39,6 +39,26 @@ struct Written {
     streams: BTreeMap<Stream, StreamProgress>,
 }
 
+impl Written {
+    /// The streams that are not settled and wait for no other one.
+    fn open(&self) -> impl Iterator<Item = &StreamProgress> {
+        let awaits_activity = |progress: &StreamProgress| {
+            has_roster_read(progress) && !self.is_settled(Stream::MemberActivities)
+        };
+        let open = self.streams.values().filter(|progress| !progress.state.is_settled());
+        open.filter(move |progress| !awaits_activity(progress))
+    }
+
+    fn is_settled(&self, stream: Stream) -> bool {
+        self.streams.get(&stream).is_none_or(|progress| progress.state.is_settled())
+    }
+}
+
+/// Whether that is a list of members which was read and is not judged.
+fn has_roster_read(progress: &StreamProgress) -> bool {
+    progress.stream == Stream::Members && progress.done > 0 && !progress.state.is_settled()
+}
+
 /// A transaction that only the present holder of the workspace gets. Dropped without [`Engine::commit`], it never
 /// happened.
 #[derive(Debug)]
@@ -105,8 +125,20 @@ impl Writer {
     /// The streams that have something to do now.
     pub(super) async fn due(&self, now: DateTime<Utc>) -> Vec<StreamProgress> {
         let written = self.written.lock().await;
-        let open = written.streams.values().filter(|progress| !progress.state.is_settled());
+        let open = written.open();
         open.filter(|progress| progress.retry_at.is_none_or(|at| at <= now)).cloned().collect()
+    }
+
+    /// The roster that waited for the activity of the run, once that is settled.
+    pub(super) async fn judgeable_roster(&self) -> Option<StreamProgress> {
+        let written = self.written.lock().await;
+        let read = |progress: &&StreamProgress| has_roster_read(progress) && progress.retry_at.is_none();
+        written.open().find(read).cloned()
+    }
+
+    /// Whether the run has nothing more to do for a stream.
+    pub(super) async fn is_settled(&self, stream: Stream) -> bool {
+        self.written.lock().await.is_settled(stream)
     }
 
     /// The first stream that is not settled, where the run waits for a reconnect.
@@ -115,6 +147,11 @@ impl Writer {
         let is_waiting = written.run.state == run::State::ReconnectRequired;
         let open = written.streams.values().find(|progress| !progress.state.is_settled());
         open.filter(|_| is_waiting).map(|progress| progress.stream)
+    }
+
+    /// When the run began its work.
+    pub(super) async fn begun_at(&self) -> DateTime<Utc> {
+        self.written.lock().await.run.started_at.unwrap_or_else(|| self.cx.now())
     }
 
     /// How the stream stands in the database.
@@ -132,7 +169,7 @@ impl Writer {
     /// How a delivery ended in which nothing stopped the whole run.
     pub(super) async fn ended(&self, now: DateTime<Utc>) -> Ended {
         let written = self.written.lock().await;
-        let open: Vec<_> = written.streams.values().filter(|progress| !progress.state.is_settled()).collect();
+        let open: Vec<_> = written.open().collect();
         if open.is_empty() {
             return Ended::Settled;
         }

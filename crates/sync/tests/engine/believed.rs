@@ -1,15 +1,19 @@
 //! What is believed and what is not: refused streams, shrunken lists, days that vanish.
 
+use std::{sync::Arc, time::Duration};
+
 use chrono::{Days, TimeDelta};
-use tidemark_domain::{Clock, event::Data, run};
+use tidemark_domain::{Clock, event::Data, run, stream::Stream};
+use tidemark_inproc::InprocLeases;
 use tidemark_productboard_sim::{Route, Workspace};
 use tidemark_rpc::{
     connections::Capability,
     syncs::{AcceptShrinkRequest, RunState, StreamState},
 };
 use tidemark_store::OwnedMemberFacts;
+use tidemark_sync::Settings;
 
-use crate::support::{Harness, TOKEN, today};
+use crate::support::{Harness, TOKEN, settings, today};
 
 /// The workspace gets other data.
 fn change(harness: &Harness, change: impl FnOnce(&mut Workspace)) {
@@ -157,5 +161,171 @@ async fn a_workspace_without_activity_is_covered() {
     let run = harness.sync().await;
     assert_eq!(run.state(), RunState::Succeeded);
     harness.assert_facts().await;
+    harness.finish().await;
+}
+
+/// Rows of activity prove members, and each workspace has one at least.
+#[tokio::test]
+async fn a_first_list_that_lacks_the_active_members_is_not_believed() {
+    for (left, with_activity) in [(0, true), (1, true), (20, true), (0, false)] {
+        let harness = Harness::start().await;
+        let whole = harness.simulator.workspace("acme").unwrap();
+        change(&harness, |workspace| {
+            workspace.members.truncate(left);
+            if !with_activity {
+                workspace.activities.clear();
+            }
+        });
+        let run = harness.sync().await;
+        assert_eq!(run.state(), RunState::Partial, "{left} listed");
+        assert_eq!(run.streams[0].state(), StreamState::Suspect, "{left} listed: {:?}", run.streams[0]);
+        assert_eq!(run.streams[2].state(), StreamState::Complete);
+        assert!(
+            run.reason.contains(&format!(
+                "members: Productboard listed {}",
+                if left == 0 { "no".to_owned() } else { left.to_string() }
+            )),
+            "{}",
+            run.reason
+        );
+        assert_eq!(run.reason.contains("in paid roles"), with_activity, "{}", run.reason);
+        assert_eq!(
+            harness.store.roster_start(&harness.connection).await.unwrap(),
+            None,
+            "nothing was applied"
+        );
+        if left == 0 {
+            // A list without anybody is not even believed where somebody accepts it.
+            let connection_id = harness.connection.to_string();
+            let request = AcceptShrinkRequest { connection_id, stream: "members".to_owned() };
+            harness.syncs.syncs().accept_shrink(request).await.unwrap();
+            harness.clock.advance(TimeDelta::minutes(1));
+            assert_eq!(harness.sync().await.streams[0].state(), StreamState::Suspect);
+        }
+        harness.clock.advance(TimeDelta::minutes(1));
+        change(&harness, |workspace| workspace.members.clone_from(&whole.members));
+        assert_eq!(harness.sync().await.state(), RunState::Succeeded, "the next run heals it");
+        assert_eq!(harness.store.member_count(&harness.connection).await.unwrap(), 60);
+        harness.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_few_rows_of_strangers_are_no_reason_to_doubt_the_first_list() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| faults.unknown_member_ids = true);
+    let run = harness.sync().await;
+    assert_eq!(run.state(), RunState::Succeeded, "{}", run.reason);
+    assert_eq!(harness.store.member_count(&harness.connection).await.unwrap(), 60);
+    harness.finish().await;
+}
+
+/// The list was read in a delivery before the one in which the activity came.
+#[tokio::test]
+async fn a_resumed_run_judges_its_first_list_too() {
+    for is_empty in [true, false] {
+        let settings = Settings { delivery_budget: Duration::ZERO, ..settings() };
+        let harness = Harness::with(settings, Arc::new(InprocLeases::new())).await;
+        if is_empty {
+            change(&harness, |workspace| workspace.members.clear());
+        }
+        let run = harness.sync().await;
+        let expected = if is_empty { StreamState::Suspect } else { StreamState::Complete };
+        assert_eq!(run.streams[0].state(), expected, "{}", run.reason);
+        let known = harness.store.member_count(&harness.connection).await.unwrap();
+        assert_eq!(known, if is_empty { 0 } else { 60 });
+        harness.finish().await;
+    }
+}
+
+/// What cannot be judged by activity is judged by what it is.
+#[tokio::test]
+async fn a_first_list_does_not_wait_for_activity_that_never_comes() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| {
+        faults.forbidden.insert(Route::MemberActivities);
+    });
+    let run = harness.sync().await;
+    assert_eq!(
+        (run.streams[0].state(), run.streams[2].state()),
+        (StreamState::Complete, StreamState::Unavailable)
+    );
+    assert_eq!(harness.store.member_count(&harness.connection).await.unwrap(), 60);
+    harness.finish().await;
+}
+
+/// A list of one that was believed as nothing spoke against it, and later rows that do.
+#[tokio::test]
+async fn a_later_list_is_judged_by_activity_too() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| {
+        faults.forbidden.insert(Route::MemberActivities);
+    });
+    change(&harness, |workspace| workspace.members.truncate(1));
+    assert_eq!(harness.sync().await.streams[0].state(), StreamState::Complete);
+    harness.simulator.faults(TOKEN, |faults| faults.forbidden.clear());
+    harness.clock.advance(TimeDelta::minutes(1));
+    harness.sync().await;
+    harness.clock.advance(TimeDelta::minutes(1));
+    let run = harness.sync().await;
+    assert_eq!(run.streams[0].state(), StreamState::Suspect, "{}", run.reason);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn members_in_unknown_roles_are_flagged_by_name() {
+    let harness = Harness::start().await;
+    change(&harness, |workspace| {
+        for member in workspace.members.iter_mut().take(10) {
+            member.role = "owner".into();
+        }
+        for (member, role) in workspace.members[11..].iter_mut().zip(["Maker", "ADMIN", " maker ", "EDITOR"])
+        {
+            member.role = role.into();
+        }
+    });
+    assert_eq!(harness.sync().await.state(), RunState::Succeeded);
+    let flags = harness.store.data_flags(&harness.connection).await.unwrap();
+    let [flag] = flags.as_slice() else { panic!("{flags:?}") };
+    assert_eq!(flag.flag, "unknown_role");
+    assert!(flag.detail.contains("`owner` ("), "{}", flag.detail);
+    let roster = roster(&harness).await;
+    let makers =
+        roster.iter().filter_map(|it| it.versions.last()?.standing.as_ref()).filter(|it| it.role.is_paid());
+    let workspace = harness.simulator.workspace("acme").unwrap();
+    let paid = ["admin", "maker", "editor"];
+    let expected =
+        workspace.members.iter().filter(|it| paid.contains(&it.role.trim().to_lowercase().as_str()));
+    assert_eq!(makers.count(), expected.count());
+    // The flag goes with the role.
+    let spec = tidemark_productboard_sim::WorkspaceSpec::new("acme", 60, today());
+    change(&harness, |workspace| workspace.members = Workspace::generate(&spec).members);
+    harness.clock.advance(TimeDelta::days(1));
+    harness.sync().await;
+    assert!(harness.store.data_flags(&harness.connection).await.unwrap().is_empty());
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_while_a_sync_is_under_way_is_for_the_next_one() {
+    let harness = Harness::start().await;
+    harness.sync().await;
+    harness.clock.advance(TimeDelta::minutes(1));
+    change(&harness, |workspace| workspace.members.truncate(20));
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::from_millis(300));
+    let (run, _) = harness.start_sync().await;
+    harness.wait_for_state(&run.id, RunState::Running).await;
+    harness.clock.advance(TimeDelta::minutes(1));
+    let connection_id = harness.connection.to_string();
+    let request = AcceptShrinkRequest { connection_id, stream: "members".to_owned() };
+    harness.syncs.syncs().accept_shrink(request).await.unwrap();
+    let run = harness.wait_for_end(&run.id).await;
+    let mark = harness.store.mark(&harness.connection, Stream::Members).await.unwrap();
+    let was_next = run.streams[0].state() == StreamState::Complete;
+    assert!(was_next || mark.accepts_shrink, "an acceptance is used or kept, and never lost: {run:?}");
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    harness.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(harness.sync().await.streams[0].state(), StreamState::Complete);
+    assert_eq!(harness.store.member_count(&harness.connection).await.unwrap(), 20);
     harness.finish().await;
 }

@@ -183,7 +183,9 @@ async fn step(harness: &mut Harness, dice: &Dice, seed: u64) {
 async fn accept_doubts(harness: &Harness, run: &Run) {
     let tx = harness.store.begin().await.unwrap();
     for stream in run.streams.iter().filter(|stream| stream.state() == StreamState::Suspect) {
-        tx.accept_shrink(&harness.connection, Stream::parse(&stream.stream).unwrap()).await.unwrap();
+        tx.accept_shrink(&harness.connection, Stream::parse(&stream.stream).unwrap(), harness.clock.now())
+            .await
+            .unwrap();
     }
     tx.commit().await.unwrap();
     harness.clock.advance(TimeDelta::minutes(1));

@@ -6,6 +6,7 @@ mod believed;
 mod clock;
 mod faults;
 mod histories;
+mod odd;
 mod planned;
 mod recovery;
 mod streams;

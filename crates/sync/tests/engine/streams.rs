@@ -178,7 +178,7 @@ async fn a_shrunken_list_is_told_and_a_real_one_can_be_accepted() {
         assert_eq!(of(&harness.sync().await, stream).state(), StreamState::Suspect);
         let tx = harness.store.begin().await.unwrap();
         for stream in [Stream::Entities, Stream::Notes] {
-            tx.accept_shrink(&harness.connection, stream).await.unwrap();
+            tx.accept_shrink(&harness.connection, stream, harness.clock.now()).await.unwrap();
         }
         tx.commit().await.unwrap();
         harness.clock.advance(TimeDelta::minutes(1));

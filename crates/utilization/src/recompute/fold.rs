@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use tidemark_domain::{
     id::ConnectionId,
-    rollup::{Cut, DayUse, Fold, Rolling, Rollup, horizon, kept_from},
+    rollup::{Cut, DayUse, Rolling, Rollup, horizon, kept_from},
 };
 use tidemark_store::{BLOCK, Error, KeptBlock, Packed, PackedBlock, SeatDigest, Store, TeamNumbers};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ type Result<T> = std::result::Result<T, Error>;
 
 /// All days. Member by member and page by page, so that memory does not grow with the history.
 pub(super) async fn whole(store: &Store, connection: &ConnectionId, span: &Span) -> Result<(Rollup, Packed)> {
-    let mut fold = Fold::new(span.first, span.last, &span.coverage, span.roster_start);
+    let mut fold = span.fold();
     let mut keeping = Keeping::new(span);
     let days = (horizon(span.first).min(keeping.from), span.last);
     let mut after = None;
@@ -42,7 +42,7 @@ pub(super) async fn teams(
     span: &Span,
     teams: BTreeSet<Uuid>,
 ) -> Result<TeamNumbers> {
-    let mut fold = Fold::new(span.first, span.last, &span.coverage, span.roster_start);
+    let mut fold = span.fold();
     let ids: Vec<_> = store.members_of_teams(connection, &teams).await?.into_iter().collect();
     for page in ids.chunks(PAGE as usize) {
         for member in store.fold_these(connection, page, (horizon(span.first), span.last)).await? {

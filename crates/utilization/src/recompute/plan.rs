@@ -1,11 +1,17 @@
-//! Which days are to be computed: those whose facts changed, and the 89 days after each.
+//! Which days are to be computed: those whose facts changed, and the 89 days after each. And whether any are: a number
+//! whose base was not read is not a number.
+
+use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
 use tidemark_domain::{
     id::{ConnectionId, RunId},
-    rollup::{Coverage, DEFINITION_VERSION, reach},
+    listing::{Proof, proof_from},
+    quality::NO_ROSTER,
+    rollup::{Coverage, DEFINITION_VERSION, Fold, UnknownDays, reach},
 };
 use tidemark_store::{Error, RollupHead, RollupMark, Store};
+use tokio::try_join;
 
 /// Days that are read at once, of everybody. Of more, members are read page by page.
 const MOST_DAYS: i64 = 15;
@@ -18,17 +24,54 @@ pub(super) struct Span {
     pub(super) last: NaiveDate,
     pub(super) roster_start: NaiveDate,
     pub(super) run_id: RunId,
+    pub(super) unknown: Arc<UnknownDays>,
+}
+
+/// What there is to compute from.
+#[derive(Debug)]
+pub(super) enum Base {
+    Read(Span),
+    /// No day was fetched whole: unknown is not inactive.
+    NothingCovered,
+    /// No list of members was believed, or activity contradicts it, for this reason: no seat is counted.
+    NoRoster(String),
+}
+
+impl Base {
+    pub(super) async fn read(store: &Store, connection: &ConnectionId) -> Result<Self, Error> {
+        let Some(span) = Span::read(store, connection).await? else { return Ok(Self::NothingCovered) };
+        if store.roster_start(connection).await?.is_none() {
+            return Ok(Self::NoRoster(NO_ROSTER.to_owned()));
+        }
+        let (rows, known) = try_join!(
+            store.maker_rows(connection, (proof_from(span.last), span.last)),
+            store.known_member_ids(connection),
+        )?;
+        let proof = Proof::of(rows, |member| known.contains(member));
+        Ok(match proof.doubt(known.len() as u64) {
+            Some(doubt) => {
+                Self::NoRoster(format!("{doubt}, and without a complete one no seat can be counted"))
+            }
+            None => Self::Read(span),
+        })
+    }
 }
 
 impl Span {
-    /// Where nothing is covered, there is no rollup: unknown is not inactive.
+    /// A fold of all its days.
+    pub(super) fn fold(&self) -> Fold {
+        Fold::new(self.first, self.last, &self.coverage, self.roster_start).with_unknown(&self.unknown)
+    }
+
+    /// None where nothing is covered.
     pub(super) async fn read(store: &Store, connection: &ConnectionId) -> Result<Option<Self>, Error> {
         let days = store.coverage(connection).await?;
         let coverage: Coverage = days.iter().map(|covered| covered.day).collect();
         let (Some(first), Some(last)) = (coverage.history_start(), coverage.as_of()) else { return Ok(None) };
         let roster_start = store.roster_start(connection).await?.unwrap_or(last);
         let run_id = days.into_iter().find(|covered| covered.day == last).map(|covered| covered.run_id);
-        Ok(run_id.map(|run_id| Self { coverage, first, last, roster_start, run_id }))
+        let unknown = Arc::new(UnknownDays::new(store.unknown_days(connection).await?));
+        Ok(run_id.map(|run_id| Self { coverage, first, last, roster_start, run_id, unknown }))
     }
 }
 
@@ -86,8 +129,14 @@ mod tests {
     fn plan(dirty: Option<(u64, u64)>, before: Option<u64>, kept: Option<u64>) -> Plan {
         let run_id: RunId = "run_01jd0000000000000000000000".parse().unwrap();
         let coverage = (0..=300).map(day).collect();
-        let span =
-            Span { coverage, first: day(0), last: day(300), roster_start: day(0), run_id: run_id.clone() };
+        let span = Span {
+            coverage,
+            first: day(0),
+            last: day(300),
+            roster_start: day(0),
+            run_id: run_id.clone(),
+            unknown: Arc::default(),
+        };
         let head = before.map(|as_of| RollupHead {
             as_of: day(as_of),
             history_start: day(0),

@@ -11,7 +11,7 @@ use tidemark_domain::{
     id::ConnectionId,
     rollup::{
         Block, Coverage, Cut, DayUse, Ending, Flag, Fold, Judge, Key, Pages, Rolling, Rollup, Seat, Stood,
-        Uniformity, WindowUse, kept_from,
+        Uniformity, UnknownDays, WindowUse, kept_from,
     },
 };
 use tidemark_store::{
@@ -39,6 +39,7 @@ pub(super) struct Facts {
     last: NaiveDate,
     coverage: Coverage,
     roster_start: NaiveDate,
+    unknown: Arc<UnknownDays>,
     /// The days whose facts were read again.
     read: (NaiveDate, NaiveDate),
     /// The rollup that what is kept belongs to, and on whose day it stands.
@@ -69,6 +70,7 @@ impl Facts {
             last: span.last,
             coverage: span.coverage.clone(),
             roster_start: span.roster_start,
+            unknown: Arc::clone(&span.unknown),
             read,
             before,
             fresh,
@@ -78,7 +80,7 @@ impl Facts {
     }
 
     fn fold(&self) -> Fold {
-        Fold::new(self.first, self.last, &self.coverage, self.roster_start)
+        Fold::new(self.first, self.last, &self.coverage, self.roster_start).with_unknown(&self.unknown)
     }
 
     fn history(&self, member: Uuid) -> &MemberHistory {
@@ -144,7 +146,7 @@ impl Facts {
         if self.cohorts(block) != cohorts {
             return None;
         }
-        let judge = Judge::new(self.last, &self.coverage, self.roster_start);
+        let judge = Judge::new(self.last, &self.coverage, self.roster_start).with_unknown(&self.unknown);
         let members = block.members.iter().zip(&histories);
         let seats: Vec<_> = members.map(|(member, history)| judge.seat(member, &history.versions)).collect();
         let (from, to) = self.read;

@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tidemark_domain::{
     contract::Contract,
-    rollup::{Cut, Rolling, WindowUse},
+    rollup::{Cut, Rolling, SeatState, WindowUse},
 };
 use tidemark_rpc::{identity::Identity, utilization as wire};
-use tidemark_store::{KeptBlock, PackedBlock, SeatDigest};
+use tidemark_store::{KeptBlock, PackedBlock, QuarantinedRow, SeatDigest};
 use tidemark_testkit::{ManualClock, TestDatabase};
 use uuid::Uuid;
 
@@ -95,6 +95,7 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
         last: at(DAYS - 2),
         roster_start: at(40),
         run_id: sample.run.clone(),
+        unknown: Arc::default(),
     };
     let late = async || {
         let (rollup, packed) = fold::whole(&store, connection, &span).await.unwrap();
@@ -568,4 +569,125 @@ async fn repeated_totals_are_flagged_until_they_end() {
     assert_eq!(updated.changed.as_ref().unwrap().first_day, Some(at(DAYS - 3)), "not everything was read");
     sample.add_notes(1, DAYS - 2, 5_000).await;
     assert_eq!(flags().await, [], "one day tells");
+}
+
+/// Activity proves that there are members, and nobody has read who they are.
+#[tokio::test]
+async fn without_a_list_of_members_no_seat_is_counted_and_the_reason_is_told() {
+    let sample = Sample::unlisted(0..DAYS).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let outcome = recomputed(&sample, &sample.completed()).await;
+    let Outcome::NoRoster { reason } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("no seat can be counted"), "{reason}");
+    assert_eq!(store.rollup_head(connection).await.unwrap(), None);
+    assert!(store.seats(connection).await.unwrap().is_empty());
+    assert_eq!(sample.announced("utilization.updated").await, 0, "no numbers in events");
+    assert_eq!(store.data_flags(connection).await.unwrap()[0].flag, "roster_unread");
+    let desk = Desk::of(&sample);
+    let refused = [
+        summary::answer(&desk).await.unwrap_err(),
+        crate::seats::list(&desk, wire::ListSeatsRequest::default()).await.unwrap_err(),
+        crate::seats::recommendations(&desk, wire::ListRecommendationsRequest::default()).await.unwrap_err(),
+        crate::trend::trend(&desk, wire::GetTrendRequest::default()).await.unwrap_err(),
+        crate::contract::preview(&desk, wire::PreviewRenewalRequest::default()).await.unwrap_err(),
+    ];
+    for fault in refused {
+        let status = fault.into_status(connection.as_str());
+        assert_eq!(tidemark_rpc::status::reason(&status).as_deref(), Some("ROSTER_UNREAD"), "{status}");
+        assert_eq!(status.code(), tonic::Code::NotFound);
+    }
+
+    // A list that lacks the active members is no base either, and one that has them is.
+    sample.list_also([9_999], DAYS - 1).await;
+    let outcome = recomputed(&sample, &sample.completed()).await;
+    let Outcome::Written { members, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(members > 1);
+    assert!(store.data_flags(connection).await.unwrap().is_empty(), "the reason is gone");
+}
+
+#[tokio::test]
+async fn a_list_that_activity_contradicts_is_no_base_and_earlier_numbers_stand() {
+    let sample = Sample::unlisted(0..DAYS).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    sample.list_only(9_999, DAYS - 1).await;
+    let outcome = recomputed(&sample, &sample.completed()).await;
+    let Outcome::NoRoster { reason } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("listed 1 member"), "{reason}");
+    assert_eq!(store.rollup_head(connection).await.unwrap(), None);
+
+    // The vendor gives everybody another id.
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let before = summary::answer(&Desk::of(&sample)).await.unwrap();
+    sample.rename_active(DAYS - 20..DAYS).await;
+    let outcome = recomputed(&sample, &sample.completed()).await;
+    assert!(matches!(outcome, Outcome::NoRoster { .. }), "{outcome:?}");
+    let after = summary::answer(&Desk::of(&sample)).await.unwrap();
+    assert_eq!(bare(after.clone()), bare(before));
+    let basis = after.basis.unwrap();
+    assert!(basis.stale && basis.flags == ["roster_unread"], "{basis:?}");
+    assert!(basis.stale_reason.contains("in paid roles"), "{}", basis.stale_reason);
+}
+
+/// A row that could not be read.
+#[tokio::test]
+async fn nobody_is_idle_by_a_day_that_could_not_be_read() {
+    let sample = Sample::new(0..DAYS).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    recomputed(&sample, &sample.completed()).await;
+    let dormant = store.seats(connection).await.unwrap();
+    let dormant =
+        dormant.iter().find(|it| it.state == SeatState::Dormant && it.standing.is_paid_seat()).unwrap();
+    let before = summary::answer(&Desk::of(&sample)).await.unwrap();
+    let row = QuarantinedRow {
+        id: Some(dormant.member_id),
+        days: Some((at(DAYS - 3), at(DAYS - 3))),
+        problem: "expected a number at noteCreatedCount".to_owned(),
+        raw: "{}".to_owned(),
+    };
+    let stream = tidemark_domain::stream::Stream::MemberActivities;
+    let tx = store.begin().await.unwrap();
+    tx.quarantine(connection, stream, &[row], &sample.run, sample.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    recomputed(&sample, &sample.completed()).await;
+    let seats = store.seats(connection).await.unwrap();
+    let seat = seats.iter().find(|it| it.member_id == dormant.member_id).unwrap();
+    assert_eq!(seat.state, SeatState::Unknown);
+    let recommended = store.recommendations(connection).await.unwrap();
+    assert!(recommended.iter().all(|it| it.member_id != dormant.member_id));
+    let after = summary::answer(&Desk::of(&sample)).await.unwrap();
+    let month = |summary: &wire::Summary| summary.windows.iter().find(|it| it.days == 28).cloned().unwrap();
+    let (was, is) = (month(&before), month(&after));
+    assert_eq!((is.idle_seats, is.unknown_seats, is.active_seats), (was.idle_seats - 1, 1, was.active_seats));
+    let idle: u32 = after.idle[1].states.iter().map(|it| it.seats).sum();
+    assert_eq!(idle, is.idle_seats, "the states come to the idle seats");
+    assert_eq!(after.basis.unwrap().flags, ["quarantined_rows.member_activities"]);
+
+    // It could be read.
+    let later = "run_01jd0000000000000000000000".parse().unwrap();
+    let tx = store.begin().await.unwrap();
+    tx.end_quarantine_of_days(connection, &[at(DAYS - 3)], &later, sample.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    recomputed(&sample, &sample.completed()).await;
+    assert_eq!(month(&summary::answer(&Desk::of(&sample)).await.unwrap()), was);
+    let seats = store.seats(connection).await.unwrap();
+    assert!(seats.contains(dormant));
+}
+
+#[tokio::test]
+async fn any_role_and_team_that_is_written_can_be_read_back() {
+    for role in ["", "owner", "Ünïcødé 🦀", "role 'quoted'", "%_\\", &"r".repeat(3_000)] {
+        let sample = Sample::new(0..DAYS).await;
+        sample.list_as(7, role, DAYS - 1).await;
+        let outcome = recomputed(&sample, &sample.completed()).await;
+        assert!(matches!(outcome, Outcome::Written { .. }), "{role}: {outcome:?}");
+        sample.mark_everything().await;
+        let again = recomputed(&sample, &sample.completed()).await;
+        assert!(matches!(again, Outcome::Written { .. }), "{role}: {again:?}");
+        let summary = summary::answer(&Desk::of(&sample)).await.unwrap();
+        let expected = tidemark_domain::member::Role::from(role).to_string();
+        assert!(summary.unknown_roles.contains(&wire::RoleCount { role: expected, members: 1 }));
+        let cuts = crate::trend::cuts(&Desk::of(&sample), wire::ListCutsRequest::default()).await.unwrap();
+        assert!(!cuts.cuts.is_empty());
+    }
 }

@@ -35,6 +35,7 @@ impl Sample {
             stickiness: Some(self.stickiness(as_of)),
             cost_per_active_seat: None,
             price_per_seat_month: None,
+            unknown_roles: self.unknown_roles(),
             idle: [7, 28, 90]
                 .map(|days| wire::IdleSeats {
                     days,
@@ -43,6 +44,13 @@ impl Sample {
                 })
                 .to_vec(),
         }
+    }
+
+    /// The only role that is not known, of those who are not disabled.
+    fn unknown_roles(&self) -> Vec<wire::RoleCount> {
+        let stewards = self.rosters[1].values().filter(|it| it.role.as_str() == "steward" && !it.disabled);
+        let members = u32::try_from(stewards.count()).unwrap();
+        vec![wire::RoleCount { role: "steward".to_owned(), members }]
     }
 
     /// How a member stood on a day, by the two rosters.

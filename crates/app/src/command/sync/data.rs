@@ -112,7 +112,14 @@ fn print_quality(quality: &GetDataQualityResponse, as_json: bool) {
         let seen = time(field.last_seen_at.as_ref()).unwrap_or_default();
         println!("unknown field {}.{}: {} rows, last seen {seen}", field.stream, field.path, field.rows);
     }
-    if quality.flags.is_empty() && quality.unknown_fields.is_empty() {
+    for rows in &quality.quarantine {
+        let seen = time(rows.last_seen_at.as_ref()).unwrap_or_default();
+        println!(
+            "in quarantine of {}: {} rows, last seen {seen}, for example: {}",
+            rows.stream, rows.rows, rows.problem
+        );
+    }
+    if quality.flags.is_empty() && quality.unknown_fields.is_empty() && quality.quarantine.is_empty() {
         println!("nothing is odd");
     }
 }
@@ -131,7 +138,20 @@ fn described(quality: &GetDataQualityResponse) -> Value {
             "last_seen_at": time(it.last_seen_at.as_ref()),
         })
     });
-    json!({ "flags": flags.collect::<Vec<_>>(), "unknown_fields": fields.collect::<Vec<_>>() })
+    let quarantine = quality.quarantine.iter().map(|it| {
+        json!({
+            "stream": it.stream,
+            "rows": it.rows,
+            "problem": it.problem,
+            "first_seen_at": time(it.first_seen_at.as_ref()),
+            "last_seen_at": time(it.last_seen_at.as_ref()),
+        })
+    });
+    json!({
+        "flags": flags.collect::<Vec<_>>(),
+        "unknown_fields": fields.collect::<Vec<_>>(),
+        "quarantine": quarantine.collect::<Vec<_>>(),
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "what was done is the command's output")]

@@ -27,6 +27,12 @@ pub(super) async fn read(store: &Store, seed: u64) {
         store.resources(&id, stream, page.last().map(|it| it.id), 100).await.unwrap();
     }
     store.listings(&id, Stream::Notes).await.unwrap();
+    store.quarantine(&id).await.unwrap();
+    store.unknown_days(&id).await.unwrap();
+    store.maker_rows(&id, (day(0), day(28))).await.unwrap();
+    store.known_member_ids(&id).await.unwrap();
+    store.unknown_seats(&id, day(28)).await.unwrap();
+    store.unknown_roles(&id).await.unwrap();
     store.facts_digest(&id).await.unwrap();
     let filter = AlertFilter { open_only: true, ..AlertFilter::default() };
     let page = store.alerts_of(&organization_id(seed), &filter, None, 100).await.unwrap();
@@ -139,7 +145,7 @@ async fn lists(store: &Store, id: &ConnectionId) {
     store.missing_ids(id, Stream::Notes, page.last().map(|it| it.0), 100).await.unwrap();
     let known: Vec<Resource> = store.resources(id, Stream::Notes, None, 1_000).await.unwrap();
     let tx = store.begin().await.unwrap();
-    tx.upsert_resources(id, Stream::Notes, &known).await.unwrap();
+    tx.upsert_resources(id, Stream::Notes, &known, &run_id(1), now()).await.unwrap();
     tx.add_listed(id, Stream::Notes, known.iter().map(|it| (it.id, None))).await.unwrap();
     tx.bury_missing(id, Stream::Notes, now()).await.unwrap();
     // Nothing of this stream is listed: everything goes.
@@ -165,7 +171,7 @@ async fn store_days(
     tx: &tidemark_store::Tx,
 ) -> BTreeMap<chrono::NaiveDate, BTreeSet<uuid::Uuid>> {
     let rows: Vec<_> = (0..1_000).map(|number| member_day(number, 0, 3)).collect();
-    tx.write_member_days(id, &rows).await.unwrap();
+    tx.write_member_days(id, &rows, &run_id(1), now()).await.unwrap();
     let members: BTreeSet<_> = rows.iter().map(|row| row.member_id).collect();
     BTreeMap::from([(day(0), members.clone()), (day(1), members)])
 }

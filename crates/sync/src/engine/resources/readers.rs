@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use futures::TryStreamExt;
-use tidemark_productboard::Error;
+use tidemark_productboard::{Error, ListFlag, UnreadableRow};
 use tidemark_store::Listing;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -31,6 +31,10 @@ pub(super) struct Part {
     /// Which list.
     pub(super) list: usize,
     pub(super) rows: Vec<Received>,
+    /// Rows that cannot be read.
+    pub(super) bad: Vec<UnreadableRow>,
+    /// What is odd about the list.
+    pub(super) flags: Vec<ListFlag>,
     /// The next page's cursor.
     pub(super) next: Option<String>,
     /// Whether the list is in whole with it.
@@ -148,7 +152,8 @@ impl Reader {
             let next = page.next.map(|cursor| cursor.as_str().to_owned());
             let is_last = matches!(end, Some(Ok(_)));
             let room = self.room(&page.items).await;
-            self.give(Answer::Part(Part { list: self.list, rows: page.items, next, is_last, room })).await;
+            let (list, bad, flags) = (self.list, page.unreadable, page.flags);
+            self.give(Answer::Part(Part { list, rows: page.items, bad, flags, next, is_last, room })).await;
             match end {
                 Some(Err(error)) => return self.give(Answer::Failed(self.list, error)).await,
                 Some(Ok(_)) => return,

@@ -6,8 +6,8 @@ use futures::{
 };
 use tidemark_domain::stream::{Capture, Stream};
 use tidemark_productboard::{
-    Client, Cursor, Document, EntitiesQuery, Entity, EntitySearch, EntityType, Error, FieldSelection, Note,
-    NoteSearch, NotesQuery, Page, Period,
+    Client, Cursor, Document, EntitiesQuery, Entity, EntitySearch, EntityType, Error, FieldSelection,
+    ListFlag, Note, NoteSearch, NotesQuery, Page, Period, UnreadableRow,
 };
 use tidemark_store::Listing;
 use uuid::Uuid;
@@ -76,15 +76,16 @@ impl Source {
         &self,
         missing: &[(Uuid, String)],
         capture: Capture,
-    ) -> Result<Vec<Received>, Error> {
+    ) -> Result<Page<Received>, Error> {
         let (alone, ids): (Vec<_>, Vec<_>) =
             missing.iter().partition(|(_, kind)| self.stream == Stream::Entities && kind == plan::OBJECTIVE);
         let ids: Vec<Uuid> = ids.iter().map(|(id, _)| *id).collect();
-        let mut found = Vec::new();
+        let mut found = Page::default();
         if !ids.is_empty() {
             let mut rows = self.search(ids, capture);
             while let Some(page) = rows.try_next().await? {
-                found.extend(page.items);
+                found.items.extend(page.items);
+                found.unreadable.extend(page.unreadable);
             }
         }
         // Searches do not find these.
@@ -92,7 +93,9 @@ impl Source {
             match self.client.entity_document(*id, &FieldSelection::Filled).await {
                 Ok(document) => {
                     let page = Page { items: vec![document], ..Page::default() };
-                    found.extend(entity_page(self.client.clone(), page, capture).await?.items);
+                    let page = entity_page(self.client.clone(), page, capture).await?;
+                    found.items.extend(page.items);
+                    found.unreadable.extend(page.unreadable);
                 }
                 Err(Error::Invalid { status: 404, .. }) => {}
                 Err(error) => return Err(error),
@@ -123,10 +126,26 @@ async fn entity_page(
             related::complete_entity(&client, &mut document).await?;
         }
         let parent = related::parent(&client, &document.row, capture).await?;
-        row::entity(&document, parent, capture)
+        Ok(row::entity(&document, parent, capture)
+            .map_err(|error| UnreadableRow::of_document(&document, &error)))
     };
-    let items = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
-    Ok(Page { items, next: page.next, unreadable: page.unreadable, flags: page.flags })
+    let rows = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
+    Ok(sorted(rows, (page.next, page.unreadable, page.flags)))
+}
+
+/// A page of rows, of which some turned out to be unreadable.
+fn sorted(
+    rows: Vec<Result<Received, UnreadableRow>>,
+    (next, mut unreadable, flags): (Option<Cursor>, Vec<UnreadableRow>, Vec<ListFlag>),
+) -> Page<Received> {
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row {
+            Ok(row) => items.push(row),
+            Err(bad) => unreadable.push(bad),
+        }
+    }
+    Page { items, next, unreadable, flags }
 }
 
 async fn note_page(
@@ -138,8 +157,8 @@ async fn note_page(
         if capture == Capture::Full {
             related::complete_note(&client, &mut document).await?;
         }
-        row::note(&document, capture)
+        Ok(row::note(&document, capture).map_err(|error| UnreadableRow::of_document(&document, &error)))
     };
-    let items = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
-    Ok(Page { items, next: page.next, unreadable: page.unreadable, flags: page.flags })
+    let rows = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
+    Ok(sorted(rows, (page.next, page.unreadable, page.flags)))
 }

@@ -3,7 +3,7 @@
 use tidemark_domain::{listing, stream};
 use tidemark_store::{Listing, Mark, Missing, StreamProgress};
 
-use super::{super::Engine, source::Source, split, watermark};
+use super::{super::Engine, keep_bad, source::Source, split, watermark};
 use crate::decision::Failure;
 
 /// Ids per question, as many as a page has rows.
@@ -21,19 +21,26 @@ pub(super) async fn close(
     let mark = store.mark(connection, stream).await?;
     let begun_at = lists[0].begun_at;
     let seen = Mark { watermark: watermark(lists).or(Some(begun_at)), ..mark };
-    if !seen.accepts_shrink
+    if !seen.accepts(begun_at)
         && let Some(doubt) = doubt(stream.as_str(), &store.missing(connection, stream).await?)
     {
         // What was received is in, so that changes may be asked for from here; but the lists are read again.
         return engine.settle_suspect(progress, doubt, Some(&seen)).await;
     }
     keep_found(engine, source, progress, lists).await?;
-    let mark = Mark { swept_at: Some(begun_at), capture: lists[0].capture, accepts_shrink: false, ..seen };
+    // What is missing may be the row that does not say which it is.
+    let is_nameless = store.quarantined_by(connection, stream, &engine.run).await?.contains(&None);
+    let mark = Mark { swept_at: Some(begun_at), capture: lists[0].capture, ..seen };
     progress.state = stream::State::Complete;
     let write = engine.begin().await?;
-    progress.effect.removed += write.bury_missing(connection, stream, engine.cx.now()).await?;
+    let now = engine.cx.now();
+    write.end_quarantine(connection, stream, &engine.run, now).await?;
+    if !is_nameless {
+        progress.effect.removed += write.bury_missing(connection, stream, now).await?;
+    }
     write.end_listings(connection, stream).await?;
     write.put_mark(connection, stream, &mark).await?;
+    write.forget_acceptance(connection, stream, begun_at).await?;
     engine.commit(write, progress).await
 }
 
@@ -64,13 +71,15 @@ async fn keep_found(
         after = Some(*last);
         let found = engine.fetch(source.find(&missing, lists[0].capture)).await??;
         progress.pages += 1;
-        if found.is_empty() {
+        if found.items.is_empty() && found.unreadable.is_empty() {
             continue;
         }
-        progress.rows += found.len() as u64;
-        let (resources, unknown) = split(found);
+        progress.rows += found.items.len() as u64;
+        let (resources, unknown) = split(found.items);
         let write = engine.begin().await?;
-        progress.effect += write.upsert_resources(connection, stream, &resources).await?;
+        keep_bad(engine, &write, stream, &resources, found.unreadable).await?;
+        let now = engine.cx.now();
+        progress.effect += write.upsert_resources(connection, stream, &resources, &engine.run, now).await?;
         write.add_drift(connection, stream, &unknown, engine.cx.now()).await?;
         write.add_listed(connection, stream, resources.iter().map(|it| (it.id, None))).await?;
         engine.commit(write, progress).await?;
