@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     contract::Contract,
+    event::Data,
     rollup::{Ratio, Seat, SeatState},
 };
 
@@ -18,6 +19,8 @@ use crate::{
 pub const RENEWAL_DAYS: [u32; 3] = [120, 90, 60];
 /// The names of the kinds of alerts.
 pub const KINDS: [&str; 5] = ["below_target", "seat_idle", "over_allocated", "renewal_near", "data_stale"];
+/// Seats that one event lists.
+pub const LISTED_SEATS: usize = 100;
 /// Days the data may lag behind before that is told.
 pub const STALE_DAYS: i64 = 3;
 
@@ -39,6 +42,29 @@ pub struct BelowTarget {
 pub struct SeatIdle {
     /// The day it is judged by.
     pub as_of: NaiveDate,
+    /// The member.
+    pub member_id: Uuid,
+    /// `dormant` or `never_seen`.
+    pub state: SeatState,
+    /// The last active day, where there was one.
+    pub last_active_day: Option<NaiveDate>,
+}
+
+/// Paid seats that were used, or new, and are not used any more: all that went idle at one look, in one event. Each is an
+/// alert of its own, so that `UtilizationService.ListAlerts` has those that are not listed here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatsIdle {
+    /// The day they are judged by.
+    pub as_of: NaiveDate,
+    /// How many there are.
+    pub total: u64,
+    /// The first of them by member, at most [`LISTED_SEATS`].
+    pub seats: Vec<IdleSeat>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleSeat {
     /// The member.
     pub member_id: Uuid,
     /// `dormant` or `never_seen`.
@@ -218,6 +244,28 @@ pub struct Turn {
     pub ended: Vec<Told>,
 }
 
+impl Turn {
+    /// What is announced of those that have begun: each, but for seats that went idle, which leave together.
+    pub fn announcements(&self) -> Vec<Data> {
+        let mut idle: Option<SeatsIdle> = None;
+        let mut all = Vec::new();
+        for alert in &self.begun {
+            let Alert::SeatIdle(SeatIdle { as_of, member_id, state, last_active_day }) = alert else {
+                all.push(alert.clone().into());
+                continue;
+            };
+            let seats = idle.get_or_insert(SeatsIdle { as_of: *as_of, total: 0, seats: Vec::new() });
+            seats.total += 1;
+            if seats.seats.len() < LISTED_SEATS {
+                let (member_id, state, last_active_day) = (*member_id, *state, *last_active_day);
+                seats.seats.push(IdleSeat { member_id, state, last_active_day });
+            }
+        }
+        all.extend(idle.map(Data::SeatsIdle));
+        all
+    }
+}
+
 impl Situation<'_> {
     /// Compares what holds with what was told. The first look at a connection's seats tells nothing of them: which of them
     /// were idle before is in the summary.
@@ -225,10 +273,10 @@ impl Situation<'_> {
         let holding = self.holding();
         let known = |alert: &Alert| (alert.kind().to_owned(), alert.subject());
         let all: BTreeMap<Told, Alert> = holding.into_iter().map(|alert| (known(&alert), alert)).collect();
-        let mut turn = Turn {
-            ended: told.iter().filter(|one| !all.contains_key(*one) && self.can_tell(one)).cloned().collect(),
-            ..Turn::default()
-        };
+        let unknown = self.seats.iter().filter(|seat| seat.state == SeatState::Unknown);
+        let unknown: BTreeSet<_> = unknown.map(|seat| seat.member_id.to_string()).collect();
+        let ended = told.iter().filter(|one| !all.contains_key(*one) && self.can_tell(one, &unknown));
+        let mut turn = Turn { ended: ended.cloned().collect(), ..Turn::default() };
         let nearest = self.nearest();
         for (key, alert) in all.into_iter().filter(|(key, _)| !told.contains(key)) {
             let silent = match &alert {
@@ -241,16 +289,14 @@ impl Situation<'_> {
         turn
     }
 
-    /// Whether the end of an alert can be seen: a seat that is not covered is neither idle nor in use, and old numbers
-    /// end nothing.
-    fn can_tell(&self, (kind, subject): &Told) -> bool {
+    /// Whether the end of an alert can be seen: a seat that is not covered is neither idle nor in use, old numbers end
+    /// nothing, and of a kind that this version does not know, another one sees the end. `unknown` has the members whose
+    /// seats are not covered.
+    fn can_tell(&self, (kind, subject): &Told, unknown: &BTreeSet<String>) -> bool {
         match kind.as_str() {
-            "seat_idle" => !self
-                .seats
-                .iter()
-                .any(|seat| seat.state == SeatState::Unknown && seat.member_id.to_string() == *subject),
+            "seat_idle" => !unknown.contains(subject),
             "below_target" => self.utilization.is_some() || self.contract.target_percent.is_none(),
-            _ => true,
+            known => KINDS.contains(&known),
         }
     }
 

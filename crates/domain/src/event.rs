@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Clock, Entropy,
-    alert::{Alert, BelowTarget, DataStale, OverAllocated, RenewalNear, SeatIdle},
+    alert::{Alert, BelowTarget, DataStale, OverAllocated, RenewalNear, SeatIdle, SeatsIdle},
     capability::Capability,
     connection::{CredentialKind, Reason, State},
     id::{ConnectionId, EventId, OrganizationId, RunId},
@@ -173,8 +173,10 @@ pub enum Data {
     UtilizationUpdated(UtilizationUpdated),
     /// `utilization.below_target`
     BelowTarget(BelowTarget),
-    /// `utilization.seat_idle`
+    /// `utilization.seat_idle` in version 1, one event per seat: not sent any more.
     SeatIdle(SeatIdle),
+    /// `utilization.seat_idle` in version 2, one event for all seats of a day.
+    SeatsIdle(SeatsIdle),
     /// `utilization.over_allocated`
     OverAllocated(OverAllocated),
     /// `utilization.renewal_near`
@@ -198,7 +200,7 @@ impl Data {
             Self::SyncFailed(_) => "sync.failed",
             Self::UtilizationUpdated(_) => "utilization.updated",
             Self::BelowTarget(_) => "utilization.below_target",
-            Self::SeatIdle(_) => "utilization.seat_idle",
+            Self::SeatIdle(_) | Self::SeatsIdle(_) => "utilization.seat_idle",
             Self::OverAllocated(_) => "utilization.over_allocated",
             Self::RenewalNear(_) => "utilization.renewal_near",
             Self::DataStale(_) => "utilization.data_stale",
@@ -218,6 +220,7 @@ impl Data {
             Self::UtilizationUpdated(_)
             | Self::BelowTarget(_)
             | Self::SeatIdle(_)
+            | Self::SeatsIdle(_)
             | Self::OverAllocated(_)
             | Self::RenewalNear(_)
             | Self::DataStale(_) => "/tidemark/utilization",
@@ -238,15 +241,25 @@ impl Data {
             Self::UtilizationUpdated(data) => serde_json::to_value(data),
             Self::BelowTarget(data) => serde_json::to_value(data),
             Self::SeatIdle(data) => serde_json::to_value(data),
+            Self::SeatsIdle(data) => serde_json::to_value(data),
             Self::OverAllocated(data) => serde_json::to_value(data),
             Self::RenewalNear(data) => serde_json::to_value(data),
             Self::DataStale(data) => serde_json::to_value(data),
         }
     }
 
-    fn from_value(kind: &str, value: Value) -> Result<Self, DecodeError> {
+    /// The version of what it carries: another one where a field is gone or has another meaning.
+    fn version(&self) -> u32 {
+        if matches!(self, Self::SeatsIdle(_)) { 2 } else { 1 }
+    }
+
+    fn from_value(kind: &str, version: u32, value: Value) -> Result<Self, DecodeError> {
         fn read<T: DeserializeOwned>(value: Value) -> Result<T, DecodeError> {
-            serde_json::from_value(value).map_err(DecodeError::Malformed)
+            serde_json::from_value(value).map_err(DecodeError::UnknownData)
+        }
+        let newest = if kind == "utilization.seat_idle" { 2 } else { 1 };
+        if version > newest {
+            return Err(DecodeError::UnknownVersion { kind: kind.to_owned(), version });
         }
         Ok(match kind {
             "connection.connected" => Self::Connected(read(value)?),
@@ -260,7 +273,8 @@ impl Data {
             "sync.failed" => Self::SyncFailed(read(value)?),
             "utilization.updated" => Self::UtilizationUpdated(read(value)?),
             "utilization.below_target" => Self::BelowTarget(read(value)?),
-            "utilization.seat_idle" => Self::SeatIdle(read(value)?),
+            "utilization.seat_idle" if version == 1 => Self::SeatIdle(read(value)?),
+            "utilization.seat_idle" => Self::SeatsIdle(read(value)?),
             "utilization.over_allocated" => Self::OverAllocated(read(value)?),
             "utilization.renewal_near" => Self::RenewalNear(read(value)?),
             "utilization.data_stale" => Self::DataStale(read(value)?),
@@ -270,6 +284,7 @@ impl Data {
 }
 
 impl From<Alert> for Data {
+    /// Seats that went idle leave together, see [`SeatsIdle`].
     fn from(alert: Alert) -> Self {
         match alert {
             Alert::BelowTarget(data) => Self::BelowTarget(data),
@@ -294,7 +309,7 @@ pub struct Event {
     pub data: Data,
 }
 
-/// Why bytes are not an event.
+/// Why bytes are not an event, or not one for this version.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not CloudEvents JSON of the expected shape.
@@ -303,6 +318,25 @@ pub enum DecodeError {
     /// A type that this version does not know; a consumer may skip it.
     #[error("unknown event type `{0}`")]
     UnknownType(String),
+    /// A version of a known type that this version of the program does not know.
+    #[error("version {version} of the event `{kind}` is newer than this program")]
+    UnknownVersion {
+        /// The type.
+        kind: String,
+        /// The version of its data.
+        version: u32,
+    },
+    /// An event whose data holds a value that this version does not know.
+    #[error("the event's data holds what this version does not know")]
+    UnknownData(#[source] serde_json::Error),
+}
+
+impl DecodeError {
+    /// Whether it is an event all the same, of another version of the program: what it tells stands in the database, too, so
+    /// that a consumer whose queue is a doorbell acknowledges it.
+    pub fn is_unknown(&self) -> bool {
+        !matches!(self, Self::Malformed(_))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -315,7 +349,7 @@ struct Wire {
     time: DateTime<Utc>,
     subject: ConnectionId,
     datacontenttype: String,
-    /// `v1` until a field changes its meaning.
+    /// Ends with the version of the data.
     dataschema: String,
     data: Value,
 }
@@ -336,7 +370,7 @@ impl Event {
             time: self.time,
             subject: self.connection_id.clone(),
             datacontenttype: "application/json".to_owned(),
-            dataschema: format!("tidemark:{}:v1", self.data.kind()),
+            dataschema: format!("tidemark:{}:v{}", self.data.kind(), self.data.version()),
             data: self.data.to_value().expect("event data has string keys only"),
         };
         serde_json::to_vec(&wire).expect("an event has string keys only")
@@ -345,7 +379,9 @@ impl Event {
     /// Reads CloudEvents JSON; unknown attributes and fields are ignored.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let wire: Wire = serde_json::from_slice(bytes).map_err(DecodeError::Malformed)?;
-        let data = Data::from_value(&wire.kind, wire.data)?;
+        // One that says nothing of its version is of the first.
+        let version = wire.dataschema.rsplit_once(":v").and_then(|(_, version)| version.parse().ok());
+        let data = Data::from_value(&wire.kind, version.unwrap_or(1), wire.data)?;
         Ok(Self { id: wire.id, time: wire.time, connection_id: wire.subject, data })
     }
 }

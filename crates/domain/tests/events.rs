@@ -49,3 +49,33 @@ fn an_unknown_type_is_told_from_a_malformed_event() {
     );
     assert!(matches!(Event::decode(b"{}"), Err(DecodeError::Malformed(_))));
 }
+
+/// What a later version of the program sends is an event all the same, and no broken message.
+#[test]
+fn what_a_later_version_sends_is_unknown_and_not_malformed() {
+    let golden = include_str!("../../../tests/fixtures/events/sync.completed.v1.json");
+    let decoded = |from: &str, to: &str| {
+        assert!(golden.contains(from), "{from}");
+        Event::decode(golden.replace(from, to).as_bytes()).unwrap_err()
+    };
+    assert!(matches!(
+        decoded(":v1", ":v2"),
+        DecodeError::UnknownVersion { kind, version: 2 } if kind == "sync.completed"
+    ));
+    assert!(matches!(decoded("\"succeeded\"", "\"paused\""), DecodeError::UnknownData(_)));
+    for error in [
+        decoded(":v1", ":v4294967295"),
+        decoded("\"succeeded\"", "7"),
+        decoded("\"sync.completed\"", "\"sync.imagined\""),
+    ] {
+        assert!(error.is_unknown(), "{error}");
+    }
+    for nothing in [&b"{}"[..], b"", b"[1]", b"\xff", b"{\"type\":\"sync.completed\"}"] {
+        assert!(!Event::decode(nothing).unwrap_err().is_unknown());
+    }
+    let burst = include_str!("../../../tests/fixtures/events/utilization.seat_idle.v2.json");
+    assert!(matches!(
+        Event::decode(burst.replace(":v2", ":v3").as_bytes()),
+        Err(DecodeError::UnknownVersion { version: 3, .. })
+    ));
+}

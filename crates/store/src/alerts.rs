@@ -1,13 +1,16 @@
 //! Alerts that hold, and the last time of those that have ended. Written under the lock of the rollup's head, so that of
 //! two aggregators one tells.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use serde::{Deserialize, Serialize};
 use tidemark_domain::{
-    alert::{Alert, Told, Turn},
+    alert::{Alert, KINDS, Told, Turn},
     id::{ConnectionId, OrganizationId},
     rollup::DEFINITION_VERSION,
 };
@@ -17,6 +20,9 @@ use crate::{
     statement::{Row, Table, execute, int, placeholders, row, rows},
     store::{Store, Tx},
 };
+
+/// Alerts that one statement ends.
+const ENDED_AT_ONCE: usize = 1_000;
 
 const ALERTS: Table<'static> = Table {
     name: "alerts",
@@ -121,11 +127,14 @@ impl AlertFilter {
             values.push(connection.as_str().into());
             sql.push_str(" and c.id = $2");
         }
-        if !self.kinds.is_empty() {
-            let names = placeholders(values.len() + 1, self.kinds.len());
-            sql.push_str(&format!(" and a.kind in ({names})"));
-            values.extend(self.kinds.iter().map(|kind| Value::from(kind.as_str())));
-        }
+        // Those of other kinds were written by a later version, which can read them.
+        let kinds: Vec<_> = match self.kinds.len() {
+            0 => KINDS.to_vec(),
+            _ => self.kinds.iter().map(String::as_str).collect(),
+        };
+        let names = placeholders(values.len() + 1, kinds.len());
+        sql.push_str(&format!(" and a.kind in ({names})"));
+        values.extend(kinds.into_iter().map(Value::from));
         if self.open_only {
             sql.push_str(" and a.ended_at is null");
         }
@@ -210,12 +219,20 @@ impl Tx {
         let begun = turn.begun.iter().map(|alert| row(alert.kind(), &alert.subject(), Some(alert)));
         let silent = turn.silent.iter().map(|(kind, subject)| row(kind, subject, None));
         ALERTS.put(&self.tx, "write alerts", begun.chain(silent)).await?;
+        let mut ended: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (kind, subject) in &turn.ended {
-            let sql =
-                "update alerts set ended_at = $4 where connection_id = $1 and kind = $2 and subject = $3";
-            let values =
-                [connection.as_str().into(), kind.as_str().into(), subject.as_str().into(), now.into()];
-            execute(&self.tx, "end an alert", sql, values).await?;
+            ended.entry(kind).or_default().push(subject);
+        }
+        for (kind, subjects) in ended {
+            for some in subjects.chunks(ENDED_AT_ONCE) {
+                let these = placeholders(4, some.len());
+                let sql = format!(
+                    "update alerts set ended_at = $2 where connection_id = $1 and kind = $3 and subject in ({these})"
+                );
+                let of = [connection.as_str().into(), now.into(), kind.into()];
+                let values = of.into_iter().chain(some.iter().map(|subject| Value::from(*subject)));
+                execute(&self.tx, "end alerts", sql, values).await?;
+            }
         }
         Ok(())
     }

@@ -18,7 +18,9 @@ use crate::{
     vitals::Pool,
 };
 
-pub(crate) use bulk::{delete_some, few_rows, insert, insert_size, tuple, update, update_size, upsert_size};
+pub(crate) use bulk::{
+    delete, delete_size, delete_some, few_rows, insert, insert_size, tuple, update, update_size, upsert_size,
+};
 pub(crate) use codes::kind;
 pub use sqlite::url as sqlite_url;
 
@@ -183,6 +185,11 @@ pub(crate) fn lock(backend: DbBackend) -> &'static str {
 /// How a `select` keeps its rows from being deleted until the end of the transaction.
 pub(crate) fn hold(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Postgres { "for key share" } else { "" }
+}
+
+/// How a `select` keeps its rows from being changed by others until the end of the transaction.
+pub(crate) fn share(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Postgres { "for share" } else { "" }
 }
 
 /// The connections of a pool.

@@ -51,18 +51,6 @@ impl Store {
             revision: row.count("revision")?,
         })
     }
-
-    /// Connections whose rollup somebody waits for, or that have not had their turn today.
-    pub async fn rollups_due(&self, today: NaiveDate, limit: u64) -> Result<Vec<ConnectionId>> {
-        let sql = "select h.connection_id from rollup_heads h
-            join connections c on c.id = h.connection_id
-            left join rollup_marks m on m.connection_id = h.connection_id
-            where c.state <> 'disconnected'
-                and (h.looked_on is null or h.looked_on < $1 or m.asked_revision > h.revision)
-            order by h.connection_id limit $2";
-        let rows = rows(&self.db, "list due rollups", sql, [today.into(), int(limit)]).await?;
-        rows.iter().map(|row| row.parsed("connection_id", |text| text.parse().ok())).collect()
-    }
 }
 
 impl Tx {

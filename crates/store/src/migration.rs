@@ -78,6 +78,10 @@ impl MigratorTrait for Migrator {
                 name: "0024_quarantine",
                 ddl: &[include_str!("migration/0024_quarantine.sql")],
             }),
+            Box::new(Migration {
+                name: "0027_rollup_turns",
+                ddl: &[include_str!("migration/0027_rollup_turns.sql")],
+            }),
             Box::new(Migration { name: "0030_outbox", ddl: &[include_str!("migration/0030_outbox.sql")] }),
             Box::new(Migration {
                 name: "0031_retention",

@@ -7,19 +7,23 @@ use std::{
 };
 
 use chrono::{Days, NaiveDate};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait as _, Value};
 use tidemark_domain::{
     activity::Area,
     id::ConnectionId,
-    rollup::{AreaUse, Cut, Key, WindowUse},
+    rollup::{AreaUse, Cut, Key, WINDOWS, WindowUse},
 };
 use uuid::Uuid;
 
 use crate::{
+    dialect,
     error::Result,
     statement::{Row, Table, corrupt, execute, int, placeholders, rows},
     store::{Store, Tx},
 };
+
+/// What makes a row one of a kind within a connection.
+const KEY: [&str; 4] = ["cut_kind", "cut_key", "window_days", "day"];
 
 /// Days whose rows are compared at once: what is in memory does not grow with the history.
 const BLOCK: u64 = 14;
@@ -50,9 +54,17 @@ fn columns() -> String {
     NUMBERS.columns[1..].join(", ")
 }
 
-fn read(row: &Row) -> Result<(Key, WindowUse)> {
+/// What this version computes: rows of other kinds of cuts and of other windows belong to a later one.
+fn known() -> String {
+    let kinds = Cut::KINDS.map(|kind| format!("'{kind}'")).join(", ");
+    let windows = WINDOWS.map(|window| window.to_string()).join(", ");
+    format!("cut_kind in ({kinds}) and window_days in ({windows})")
+}
+
+/// Reads a row of a known kind; none where its cut cannot be what is written now.
+fn read(row: &Row) -> Result<Option<(Key, WindowUse)>> {
     let (kind, key): (String, String) = (row.at(0)?, row.at(1)?);
-    let cut = Cut::parse(&kind, &key).ok_or_else(|| corrupt("cut_key"))?;
+    let Some(cut) = Cut::parse(&kind, &key) else { return Ok(None) };
     let number = |place: usize| -> Result<u64> {
         u64::try_from(row.at::<i64>(place)?).map_err(|_| corrupt(NUMBERS.columns[place + 1]))
     };
@@ -78,7 +90,13 @@ fn read(row: &Row) -> Result<(Key, WindowUse)> {
         daily_actives: count(9)?,
         areas,
     };
-    Ok(((cut, row.at(3)?, count(2)?), numbers))
+    Ok(Some(((cut, row.at(3)?, count(2)?), numbers)))
+}
+
+/// The columns of the key behind the connection, as they stand.
+fn raw_key(row: &Row) -> Result<Vec<Value>> {
+    let (kind, key): (String, String) = (row.at(0)?, row.at(1)?);
+    Ok(vec![kind.into(), key.into(), row.at::<i64>(2)?.into(), row.at::<NaiveDate>(3)?.into()])
 }
 
 fn values(connection: &ConnectionId, (cut, day, window): &Key, numbers: &WindowUse) -> Vec<Value> {
@@ -122,12 +140,13 @@ impl Store {
     ) -> Result<BTreeMap<Key, WindowUse>> {
         let only = if kind.is_some() { "and cut_kind = $4" } else { "" };
         let sql = format!(
-            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 {only}",
-            columns()
+            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 and {} {only}",
+            columns(),
+            known()
         );
         let mut values: Vec<Value> = vec![connection.as_str().into(), from.into(), to.into()];
         values.extend(kind.map(Value::from));
-        rows(&self.db, "read numbers", sql, values).await?.iter().map(read).collect()
+        rows(&self.db, "read numbers", sql, values).await?.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// The numbers of one cut and window length on those days, oldest first.
@@ -147,14 +166,15 @@ impl Store {
         let values =
             [connection.as_str().into(), kind.into(), key.into(), int(window), from.into(), to.into()];
         let rows = rows(&self.db, "read a trend", sql, values).await?;
-        rows.iter().map(|row| read(row).map(|((_, day, _), numbers)| (day, numbers))).collect()
+        let known = rows.iter().filter_map(|row| read(row).transpose());
+        known.map(|row| row.map(|((_, day, _), numbers)| (day, numbers))).collect()
     }
 }
 
 impl Tx {
     /// Makes the rows of those days what the rollup says, of all cuts or of these teams; gives how many were not so
-    /// already.
-    pub(crate) async fn put_numbers(
+    /// already. To be called under the lock of the head.
+    pub async fn put_numbers(
         &self,
         connection: &ConnectionId,
         (first, last): (NaiveDate, NaiveDate),
@@ -189,13 +209,19 @@ impl Tx {
             String::new()
         };
         let sql = format!(
-            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 {only}",
-            columns()
+            "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 and {} {only}",
+            columns(),
+            known()
         );
         let mut of: Vec<Value> = vec![connection.as_str().into(), from.into(), to.into()];
         of.extend(keys.into_iter().map(Value::from));
-        let there = rows(&self.tx, "read numbers", sql, of);
-        let there = there.await?.iter().map(read).collect::<Result<BTreeMap<Key, WindowUse>>>()?;
+        let (mut there, mut gone) = (BTreeMap::new(), Vec::new());
+        for row in rows(&self.tx, "read numbers", sql, of).await? {
+            match read(&row)? {
+                Some((key, numbers)) if wanted.contains_key(&key) => drop(there.insert(key, numbers)),
+                _ => gone.push(raw_key(&row)?),
+            }
+        }
         let (mut fresh, mut other) = (Vec::new(), Vec::new());
         for (key, numbers) in wanted {
             match there.get(*key) {
@@ -204,20 +230,21 @@ impl Tx {
                 Some(_) => {}
             }
         }
-        let gone: Vec<_> = there.keys().filter(|key| !wanted.contains_key(key)).collect();
         let changed = fresh.len() + other.len() + gone.len();
         NUMBERS.insert(&self.tx, "write numbers", fresh).await?;
         NUMBERS.put(&self.tx, "write numbers", other).await?;
-        for (cut, day, window) in gone {
-            let sql = "delete from rollup_numbers where connection_id = $1 and cut_kind = $2 and cut_key = $3
-                and window_days = $4 and day = $5";
-            let values = [
-                connection.as_str().into(),
-                cut.kind().into(),
-                cut.key().into(),
-                int(*window),
-                (*day).into(),
-            ];
+        let backend = self.tx.get_database_backend();
+        for some in gone.chunks(dialect::delete_size(backend, KEY.len())) {
+            let of = [connection.as_str().into(), from.into(), to.into()];
+            let table = ("connection_id", "day", &KEY[..]);
+            let (sql, values) = dialect::delete(
+                backend,
+                NUMBERS.name,
+                table,
+                some.len(),
+                of,
+                some.iter().cloned(),
+            );
             execute(&self.tx, "delete numbers", sql, values).await?;
         }
         Ok(changed as u64)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, Value};
-use tidemark_domain::{event::Event, id::ConnectionId};
+use tidemark_domain::{event::{Data, Event}, id::ConnectionId};
 use tidemark_runtime::trace;
 
 use crate::{
@@ -261,8 +261,12 @@ impl Store {
 }
 
 impl Tx {
-    /// Announces an event, if this transaction commits: on the bus, and in the feed.
+    /// Announces an event, if this transaction commits: on the bus, and in the feed. The end of a sync makes the rollup due,
+    /// so that one is made although the event is lost.
     pub async fn emit(&self, event: &Event) -> Result<()> {
+        if matches!(event.data, Data::SyncCompleted(_)) {
+            self.ask_for_rollup(&event.connection_id).await?;
+        }
         let (id, key) = (event.id.as_str(), event.connection_id.as_str());
         self.enqueue(OutgoingKind::Event, id, key, event.data.kind(), event.encode(), event.time).await?;
         // Afterwards: while the key is held, the feed has the events of a connection in the same order.

@@ -152,12 +152,16 @@ impl Tx {
         let rows =
             filled.map(|(day, uses)| vec![id(), int(block.number), (*day).into(), uses.clone().into()]);
         PAGES.put(&self.tx, "write recent activity", rows).await?;
-        for (day, _) in block.pages.iter().filter(|(_, uses)| uses.is_empty()) {
-            let sql = "delete from activity_pages where connection_id = $1 and block = $2 and day = $3";
-            let values = [id(), int(block.number), (*day).into()];
-            execute(&self.tx, "delete recent activity", sql, values).await?;
+        // A block has no more pages than days are kept.
+        let empty: Vec<_> = block.pages.iter().filter(|(_, uses)| uses.is_empty()).collect();
+        if empty.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let days = placeholders(3, empty.len());
+        let sql =
+            format!("delete from activity_pages where connection_id = $1 and block = $2 and day in ({days})");
+        let values = [id(), int(block.number)].into_iter().chain(empty.iter().map(|(day, _)| (*day).into()));
+        execute(&self.tx, "delete recent activity", sql, values).await.map(drop)
     }
 
     /// Deletes the pages of the days before that one.

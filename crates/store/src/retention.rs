@@ -89,6 +89,7 @@ pub(crate) const TABLES: &[Table] = &[
     facts("rollup_numbers"),
     facts("rollup_marks"),
     facts("rollup_team_marks"),
+    facts("rollup_turns"),
     facts("seats"),
     facts("activity_pages"),
     facts("activity_windows"),

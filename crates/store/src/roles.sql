@@ -44,8 +44,8 @@ grant select, delete on
     runs, run_streams, schedules,
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
     stream_marks, listings, listed, schema_drift, data_flags, quarantined_rows, sync_options, rollup_marks,
-    rollup_team_marks, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats, recommendations, acceptances,
-    contracts, exemptions, alerts
+    rollup_team_marks, rollup_turns, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats,
+    recommendations, acceptances, contracts, exemptions, alerts
     to tidemark_credentials;
 
 -- Workers: runs and facts.
@@ -61,6 +61,8 @@ grant select on
     run_streams, quarantined_rows
     to tidemark_aggregator;
 grant select, insert, update, delete on
-    rollup_marks, rollup_team_marks, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages,
-    data_flags, seats, recommendations, acceptances, contracts, exemptions, alerts
+    rollup_marks, rollup_team_marks, rollup_turns, rollup_heads, rollup_numbers, activity_windows, activity_blocks,
+    activity_pages, data_flags, seats, recommendations, acceptances, contracts, exemptions, alerts
     to tidemark_aggregator;
+-- It keeps a connection from being disconnected while it commits: PostgreSQL takes the right to change some column for that.
+grant update (id) on connections to tidemark_aggregator;

@@ -126,7 +126,7 @@ impl Store {
             members: row.count("members")?,
             computed_at,
             revision: row.count("revision")?,
-            flags: row.json("flags")?,
+            flags: row.known("flags")?,
             // Another version, which packs in another way, may have written the head meanwhile.
             kept_from: rolled_from.filter(|_| packed_at == Some(computed_at)),
         }))
@@ -146,21 +146,28 @@ impl Tx {
         Ok(newest == (head.as_of, head.revision, head.computed_at))
     }
 
+    /// Writes the head, and locks it until the end of the transaction; `false`, with nothing written, where a rollup of a
+    /// newer day, of later facts or of later definitions stands already.
+    pub async fn write_head(&self, connection: &ConnectionId, head: &RollupHead) -> Result<bool> {
+        let upsert = HEADS.upsert(self.tx.get_database_backend());
+        let newest = format!(
+            "{upsert} where rollup_heads.as_of <= excluded.as_of and rollup_heads.revision <= excluded.revision
+                and rollup_heads.definition_version <= excluded.definition_version"
+        );
+        let values = head_values(connection, head);
+        Ok(execute(&self.tx, "write a rollup's head", newest, values).await? == 1)
+    }
+
     /// Writes the rollup's numbers of its days over those that are there, and its seats and recommendations in the place
     /// of the old ones, and what is kept for the next one; equal rows are left alone. Numbers of other days stay, but for
     /// those of teams that were computed again. Takes away the mark that it has seen.
     ///
-    /// None, with nothing written, where a rollup of a newer day or of later facts stands already: the head goes first,
-    /// so that of two writers the second waits for the first and then sees its day. Who writes seats before, has to look
-    /// at the head before that.
+    /// None, with nothing written, where a rollup of a newer day, of later facts or of later definitions stands already:
+    /// the head goes first, so that of two writers the second waits for the first and then sees its day. Who writes seats
+    /// or numbers before, has to look at the head before that.
     pub async fn write_rollup(&self, connection: &ConnectionId, new: &NewRollup) -> Result<Option<Changed>> {
         let NewRollup { head, rollup, teams, recommendations, rest } = new;
-        let upsert = HEADS.upsert(self.tx.get_database_backend());
-        let newest = format!(
-            "{upsert} where rollup_heads.as_of <= excluded.as_of and rollup_heads.revision <= excluded.revision"
-        );
-        let values = head_values(connection, head);
-        if execute(&self.tx, "write a rollup's head", newest, values).await? == 0 {
+        if !self.write_head(connection, head).await? {
             return Ok(None);
         }
         let mut numbers = 0;

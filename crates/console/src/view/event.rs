@@ -24,6 +24,8 @@ struct Data {
     reason: String,
     run_id: String,
     as_of: Option<String>,
+    /// Of seats that went idle, since these are announced together.
+    total: Option<u64>,
 }
 
 impl From<&CloudEvent> for Happened {
@@ -37,9 +39,13 @@ impl From<&CloudEvent> for Happened {
             _ if data.reason.contains(' ') => data.reason,
             _ => data.reason.replace('_', " "),
         };
+        let what = match data.total.filter(|_| event.r#type == "utilization.seat_idle") {
+            Some(total) if total > 1 => format!("{total} paid seats went idle"),
+            _ => what.map_or_else(|| sentence(&event.r#type.replace('.', " ")), str::to_owned),
+        };
         Self {
             at: moment!(event.time),
-            what: what.map_or_else(|| sentence(&event.r#type.replace('.', " ")), str::to_owned),
+            what,
             tone,
             detail,
             run: data.run_id,

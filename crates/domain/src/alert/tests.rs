@@ -145,3 +145,36 @@ fn a_share_is_told_with_both_its_halves_and_every_number_with_its_day() {
         assert_eq!((alert.share(), alert.as_of()), (share, Some(as_of)), "{}", alert.kind());
     }
 }
+
+/// A whole cohort passes the threshold on one day.
+#[test]
+fn seats_that_go_idle_together_are_one_announcement() {
+    let idle = |number: u128| {
+        let last_active_day = (number % 2 == 0).then(|| day(3));
+        let (as_of, state) = (day(100), SeatState::Dormant);
+        Alert::SeatIdle(SeatIdle { as_of, member_id: Uuid::from_u128(number), state, last_active_day })
+    };
+    let stale = Alert::DataStale(DataStale { as_of: day(100), reconnect_required: false });
+    let turn = |seats: u128| Turn {
+        begun: std::iter::once(stale.clone()).chain((1..=seats).map(idle)).collect(),
+        ..Turn::default()
+    };
+    assert_eq!(turn(0).announcements(), [Data::from(stale.clone())]);
+    for (seats, listed) in [(1, 1), (100, 100), (101, 100), (5_000, 100)] {
+        let announced = turn(seats).announcements();
+        let [Data::DataStale(_), Data::SeatsIdle(burst)] = &announced[..] else { panic!("{announced:?}") };
+        assert_eq!((burst.as_of, u128::from(burst.total), burst.seats.len()), (day(100), seats, listed));
+        let first = &burst.seats[0];
+        assert_eq!((first.member_id, first.last_active_day), (Uuid::from_u128(1), None));
+    }
+}
+
+/// A later version announces what this one does not know.
+#[test]
+fn alerts_of_a_later_version_are_left_alone() {
+    let mut watch = Watch::default();
+    let later = ("seat_shared".to_owned(), Uuid::from_u128(1).to_string());
+    watch.told.extend([later.clone(), ("seat_idle".to_owned(), Uuid::from_u128(1).to_string())]);
+    watch.look(101, 100, &[seat(SeatState::Engaged)], [90, 90]);
+    assert_eq!(watch.told, BTreeSet::from([later]));
+}

@@ -21,6 +21,9 @@ pub enum Cut {
 }
 
 impl Cut {
+    /// The kinds.
+    pub const KINDS: [&'static str; 4] = ["all", "team", "role", "cohort"];
+
     /// The cohort of a member first seen on that day.
     pub fn cohort(first_seen: NaiveDate) -> Self {
         Self::Cohort(first_seen.with_day(1).expect("every month has a first day"))

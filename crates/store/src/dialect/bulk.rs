@@ -108,6 +108,39 @@ pub(crate) fn update(
     (sql, lists)
 }
 
+/// How many rows with keys of that many columns a delete takes.
+pub(crate) fn delete_size(backend: DbBackend, columns: usize) -> usize {
+    match backend {
+        DbBackend::Postgres => LONGEST_LIST,
+        _ => 30_000 / columns,
+    }
+}
+
+/// A delete of the rows with those keys, among those of one owner whose `ordered` column lies between two values: of a
+/// table without statistics, too, PostgreSQL looks at no others.
+pub(crate) fn delete(
+    backend: DbBackend,
+    table: &str,
+    (owner, ordered, key): (&str, &str, &[&str]),
+    size: usize,
+    [of, from, to]: [Value; 3],
+    rows: impl Iterator<Item = Vec<Value>>,
+) -> Bulk {
+    let names = key.join(", ");
+    if backend != DbBackend::Postgres {
+        let tuples = vec![tuple(backend, 1, key.len()); size].join(", ");
+        let sql = format!(
+            "delete from {table} where {owner} = ? and {ordered} between ? and ? and ({names}) in (values {tuples})"
+        );
+        return (sql, [of, from, to].into_iter().chain(rows.flatten()).collect());
+    }
+    let (rows, lists) = unnested(key, size, rows, 4);
+    let sql = format!(
+        "delete from {table} where {owner} = $1 and {ordered} between $2 and $3 and ({names}) in ({rows})"
+    );
+    (sql, [of, from, to].into_iter().chain(lists).collect())
+}
+
 /// A `select` that gives the rows, from lists of parameters of which the first has that number.
 ///
 /// Only lists of texts and the like, which are of any length, are unnested: of all others, PostgreSQL finds the nth value
