@@ -127,7 +127,7 @@ pub struct UtilizationUpdated {
 }
 
 /// What of a connection's rollups changed: rows that are equal are not written again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// The first day whose numbers were computed again.
     pub first_day: Option<NaiveDate>,

@@ -2,7 +2,8 @@
 //!
 //! # How it is computed
 //! A pure function of facts and days: computing any range again gives the same rows. One member at a time goes through
-//! [`Fold::member`], so that memory does not grow with the workspace. Days are added up once, as [`DayUse`]; activity is
+//! [`Fold::member`], so that memory grows with cuts times days and not with members; of many, a fold takes a part of the
+//! days, and [`Fold::member_of`] the others. Days are added up once, as [`DayUse`]; activity is
 //! held as bits, so that a window is a mask and a count. Where the windows of all members stand on a day, added up, a
 //! [`Block`] of them goes on to the next without older facts, and an [`Ending`] adds up what ends there. An equal, naive
 //! computation in the tests keeps both honest.
@@ -262,6 +263,20 @@ impl Fold {
         self
     }
 
+    /// How many days count for windows that end on a range of days: those before it, too.
+    pub fn length(days: (NaiveDate, NaiveDate)) -> u64 {
+        u64::try_from((days.1 - horizon(days.0)).num_days() + 1).unwrap_or(0)
+    }
+
+    /// Adds one member to numbers of days before the last one that anything is known of: by then the member is in that
+    /// cohort, whatever these days say.
+    pub fn member_of(&mut self, facts: MemberFacts<'_>, cohort: Option<Cut>) {
+        if !facts.versions.is_empty() {
+            self.tracks.fill(self.origin, self.length, facts.days);
+            self.count_everywhere(&facts, cohort);
+        }
+    }
+
     /// Adds one member; gives how the member's windows stand on the last day, and the seat. Ids that the member list never
     /// had hold no seat and count nowhere.
     pub fn member(&mut self, facts: MemberFacts<'_>) -> (Rolling, Option<&Seat>) {
@@ -269,15 +284,27 @@ impl Fold {
         if facts.versions.is_empty() {
             return (rolling, None);
         }
-        let (origin, length) = (self.origin, self.length);
-        let recent = self.tracks.fill(origin, length, facts.days);
-        let spells: Vec<_> = spells(facts.versions, self.roster_start, origin, length).collect();
+        let length = self.length;
+        let recent = self.tracks.fill(self.origin, length, facts.days);
+        self.count_everywhere(&facts, rolling.cohort(facts.versions, self.last));
+        for (age, row) in self.tracks.ages(length).zip(recent) {
+            self.uniformity.add(age, row);
+        }
+        let seat = self.judge.seat(&rolling, facts.versions);
+        let has_seat = seat.is_some();
+        self.seats.extend(seat);
+        (rolling, self.seats.last().filter(|_| has_seat))
+    }
+
+    /// Counts the member in hand in each cut.
+    fn count_everywhere(&mut self, facts: &MemberFacts<'_>, cohort: Option<Cut>) {
+        let spells: Vec<_> = spells(facts.versions, self.roster_start, self.origin, self.length).collect();
         // Most members have one role all the time, and count in its cut as they do everywhere.
         let only = spells.first().map(|spell| spell.role);
         let only = only.filter(|role| spells.iter().all(|spell| spell.role == *role));
         let everywhere = std::iter::once(Cut::All)
             .chain(facts.teams.iter().copied().map(Cut::Team))
-            .chain(rolling.cohort(facts.versions, self.last))
+            .chain(cohort)
             .chain(only.cloned().map(Cut::Role));
         self.count(&spells, everywhere);
         if only.is_none() {
@@ -287,13 +314,6 @@ impl Fold {
                 self.count(&own, std::iter::once(Cut::Role(role.clone())));
             }
         }
-        for (age, row) in self.tracks.ages(length).zip(recent) {
-            self.uniformity.add(age, row);
-        }
-        let seat = self.judge.seat(&rolling, facts.versions);
-        let has_seat = seat.is_some();
-        self.seats.extend(seat);
-        (rolling, self.seats.last().filter(|_| has_seat))
     }
 
     /// Counts the member's spells in those cuts.
@@ -320,16 +340,17 @@ impl Fold {
     }
 
     /// The result.
-    pub fn finish(mut self) -> Rollup {
+    pub fn finish(self) -> Rollup {
         let mut windows = BTreeMap::new();
         let days: Vec<_> = self.first.iter_days().take_while(|day| *day <= self.last).collect();
-        for (cut, sums) in &mut self.sums {
+        // One after the other: its sums go as its rows come.
+        for (cut, mut sums) in self.sums {
             sums.accumulate();
             for (place, day) in days.iter().enumerate() {
                 for (at, window) in WINDOWS.into_iter().enumerate() {
                     let covered_days = self.coverage.covered(*day, window);
                     let row = WindowUse { covered_days, ..sums.window(at, place + LONGEST as usize - 1) };
-                    if *cut == Cut::All || !row.is_blank() {
+                    if cut == Cut::All || !row.is_blank() {
                         windows.insert((cut.clone(), *day, window), row);
                     }
                 }

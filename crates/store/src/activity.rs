@@ -236,15 +236,7 @@ impl Store {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<Uuid>> {
-        let start = if after.is_some() { "and member_id > $3" } else { "" };
-        let sql = format!(
-            "select distinct member_id from member_versions where connection_id = $1 {start}
-            order by member_id limit $2"
-        );
-        let values = [connection.as_str().into(), crate::statement::int(limit)];
-        let values = values.into_iter().chain(after.map(Value::from));
-        let rows = rows(&self.db, "list members", sql, values).await?;
-        rows.iter().map(|row| row.get("member_id")).collect()
+        crate::fold_facts::member_page(&self.db, connection, after, limit).await
     }
 
     async fn days_between(

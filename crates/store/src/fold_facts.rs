@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::NaiveDate;
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, StreamTrait, Value};
 use tidemark_domain::{
     activity::{COUNTER_TABLE, Counters, Kind},
     id::ConnectionId,
@@ -20,7 +20,7 @@ use crate::{
     dialect,
     error::Result,
     roster::{self, read_standing},
-    statement::{Row, corrupt, each_row, placeholders, rows},
+    statement::{Row, corrupt, count, each_row, int, placeholders, rows},
     store::{Store, Tx},
 };
 
@@ -127,9 +127,16 @@ impl Store {
         limit: u64,
         days: (NaiveDate, NaiveDate),
     ) -> Result<Vec<FoldMember>> {
-        let ids = self.member_page(connection, after, limit).await?;
-        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
-        facts_of(&self.db, connection, &Whose::Between(*first, *last), &ids, days).await
+        page_of(&self.db, connection, after, limit, days).await
+    }
+
+    /// How many cuts the numbers may have: one per team, per role that was ever seen, and per month.
+    pub async fn cut_count(&self, connection: &ConnectionId, days: (NaiveDate, NaiveDate)) -> Result<u64> {
+        let sql = "select (select count(*) from teams where connection_id = $1)
+                + (select count(distinct role) from member_versions where connection_id = $1) as count";
+        let counted = count(&self.db, "count cuts", sql, [connection.as_str().into()]).await?;
+        let months = u64::try_from((days.1 - days.0).num_days()).unwrap_or(0) / 28 + 2;
+        Ok(counted + months + 1)
     }
 
     /// These members, in the same way.
@@ -185,6 +192,17 @@ impl Store {
 }
 
 impl Tx {
+    /// A page of members by id, as [`Store::fold_members`] has it.
+    pub async fn fold_members(
+        &self,
+        connection: &ConnectionId,
+        after: Option<Uuid>,
+        limit: u64,
+        days: (NaiveDate, NaiveDate),
+    ) -> Result<Vec<FoldMember>> {
+        page_of(&self.tx, connection, after, limit, days).await
+    }
+
     /// These members, as [`Store::fold_these`] has them.
     pub async fn fold_these(
         &self,
@@ -196,8 +214,38 @@ impl Tx {
     }
 }
 
-async fn these(
+/// A page of ids that the member list ever had.
+pub(crate) async fn member_page(
     db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Uuid>> {
+    let start = if after.is_some() { "and member_id > $3" } else { "" };
+    let sql = format!(
+        "select distinct member_id from member_versions where connection_id = $1 {start}
+        order by member_id limit $2"
+    );
+    let values = [connection.as_str().into(), int(limit)];
+    let values = values.into_iter().chain(after.map(Value::from));
+    let rows = rows(db, "list members", sql, values).await?;
+    rows.iter().map(|row| row.get("member_id")).collect()
+}
+
+async fn page_of(
+    db: &(impl ConnectionTrait + StreamTrait),
+    connection: &ConnectionId,
+    after: Option<Uuid>,
+    limit: u64,
+    days: (NaiveDate, NaiveDate),
+) -> Result<Vec<FoldMember>> {
+    let ids = member_page(db, connection, after, limit).await?;
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+    facts_of(db, connection, &Whose::Between(*first, *last), &ids, days).await
+}
+
+async fn these(
+    db: &(impl ConnectionTrait + StreamTrait),
     connection: &ConnectionId,
     ids: &[Uuid],
     days: (NaiveDate, NaiveDate),
@@ -209,7 +257,7 @@ async fn these(
 }
 
 async fn facts_of(
-    db: &impl ConnectionTrait,
+    db: &(impl ConnectionTrait + StreamTrait),
     connection: &ConnectionId,
     whose: &Whose<'_>,
     ids: &[Uuid],
@@ -256,7 +304,7 @@ pub(crate) async fn histories_of(
 }
 
 async fn uses_of(
-    db: &impl ConnectionTrait,
+    db: &(impl ConnectionTrait + StreamTrait),
     connection: &ConnectionId,
     whose: &Whose<'_>,
     (from, to): (NaiveDate, NaiveDate),
@@ -269,10 +317,13 @@ async fn uses_of(
     );
     let values = [connection.as_str().into(), from.into(), to.into()].into_iter().chain(of);
     let mut days: HashMap<Uuid, Vec<DayUse>> = HashMap::new();
-    for row in rows(db, "read activity of members", sql, values).await? {
-        let (member, day) = read_use(&row)?;
+    let keep = |row: &Row| {
+        let (member, day) = read_use(row)?;
         days.entry(member).or_default().push(day);
-    }
+        Ok(())
+    };
+    // A row as it comes is many times as large as what is kept of it.
+    each_row(db, "read activity of members", sql, values, keep).await?;
     Ok(days)
 }
 

@@ -146,7 +146,11 @@ impl Store {
         );
         let mut values: Vec<Value> = vec![connection.as_str().into(), from.into(), to.into()];
         values.extend(kind.map(Value::from));
-        rows(&self.db, "read numbers", sql, values).await?.iter().filter_map(|row| read(row).transpose()).collect()
+        rows(&self.db, "read numbers", sql, values)
+            .await?
+            .iter()
+            .filter_map(|row| read(row).transpose())
+            .collect()
     }
 
     /// The numbers of one cut and window length on those days, oldest first.
@@ -237,14 +241,8 @@ impl Tx {
         for some in gone.chunks(dialect::delete_size(backend, KEY.len())) {
             let of = [connection.as_str().into(), from.into(), to.into()];
             let table = ("connection_id", "day", &KEY[..]);
-            let (sql, values) = dialect::delete(
-                backend,
-                NUMBERS.name,
-                table,
-                some.len(),
-                of,
-                some.iter().cloned(),
-            );
+            let (sql, values) =
+                dialect::delete(backend, NUMBERS.name, table, some.len(), of, some.iter().cloned());
             execute(&self.tx, "delete numbers", sql, values).await?;
         }
         Ok(changed as u64)

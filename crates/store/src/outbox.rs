@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, Value};
-use tidemark_domain::{event::{Data, Event}, id::ConnectionId};
+use tidemark_domain::{
+    event::{Data, Event},
+    id::ConnectionId,
+};
 use tidemark_runtime::trace;
 
 use crate::{

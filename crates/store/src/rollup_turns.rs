@@ -84,7 +84,8 @@ impl Store {
         Ok(row(&self.db, "look for a due rollup", sql, values).await?.is_some())
     }
 
-    /// Takes the workspace for a while; none where somebody has it, or where it waits after a failure.
+    /// Takes the workspace for a while; none where somebody has it, where it waits after a failure, or where it is
+    /// disconnected or was never there.
     pub async fn claim_rollup(
         &self,
         connection: &ConnectionId,
@@ -94,7 +95,7 @@ impl Store {
         // Before the claim: what is added after it makes the workspace due again.
         let revision = self.rollup_mark(connection).await?.revision;
         let sql = "insert into rollup_turns (connection_id, claim, claimed_at, claimed_until, failures)
-            values ($1, 1, $2, $3, 0)
+            select id, 1, $2, $3, 0 from connections where id = $1 and state <> 'disconnected' and purge is null
             on conflict (connection_id) do update set claim = rollup_turns.claim + 1,
                 claimed_at = excluded.claimed_at, claimed_until = excluded.claimed_until
             where (rollup_turns.claimed_until is null or rollup_turns.claimed_until <= $2)
@@ -133,9 +134,12 @@ impl Store {
         execute(&self.db, "settle a claim", sql, values).await.map(drop)
     }
 
-    /// Makes the connection due, without any changed facts.
+    /// Makes the connection due, without any changed facts, where it is there.
     pub async fn ask_for_rollup(&self, connection: &ConnectionId) -> Result<()> {
         let tx = self.begin().await?;
+        if !tx.may_have_rollup(connection).await? {
+            return Ok(());
+        }
         tx.ask_for_rollup(connection).await?;
         tx.commit().await
     }
@@ -143,7 +147,7 @@ impl Store {
 
 impl Tx {
     /// Whether the connection is there and may have numbers; until the end of the transaction nobody disconnects it. To be
-    /// asked last: whoever changes the connection waits for this transaction.
+    /// asked late, before the first event: whoever changes the connection waits for this transaction.
     pub async fn may_have_rollup(&self, connection: &ConnectionId) -> Result<bool> {
         let share = dialect::share(self.tx.get_database_backend());
         let sql = format!(

@@ -249,7 +249,7 @@ mod tests {
     use chrono::{Days, TimeDelta};
     use tidemark_domain::{
         member::{Role, Standing},
-        rollup::{DEFINITION_VERSION, Seat, SeatState},
+        rollup::{Cut, DEFINITION_VERSION, Seat, SeatState},
     };
     use tidemark_runtime::config::Database;
 
@@ -311,6 +311,52 @@ mod tests {
         execute(&store.db, "a test", sql, [later.into()]).await.unwrap();
         let expected = RollupHead { computed_at: later, kept_from: None, ..head };
         assert_eq!(store.rollup_head(&connection()).await.unwrap(), Some(expected));
+    }
+
+    /// Cuts, windows and flags that a later version writes beside ours, and a key that no version could read.
+    #[tokio::test]
+    async fn what_a_later_version_keeps_is_left_alone_and_what_none_can_read_goes() {
+        let store = store().await;
+        write(&store, &[], Rest::Written { seats: 0 }).await;
+        let columns: Vec<_> = (0..26).map(|_| "1").collect();
+        let row_of = |kind: &str, key: &str, window: u32| {
+            format!(
+                "insert into rollup_numbers values ('{}', '{kind}', '{key}', {window}, '{}', {})",
+                connection(),
+                as_of(),
+                columns.join(", ")
+            )
+        };
+        let later = [("region", "eu", 28), ("all", "", 365), ("team", &*Uuid::nil().to_string(), 14)];
+        for (kind, key, window) in later {
+            execute(&store.db, "a test", row_of(kind, key, window), []).await.unwrap();
+        }
+        for (kind, key) in [("role", ""), ("team", "x"), ("cohort", "soon")] {
+            execute(&store.db, "a test", row_of(kind, key, 28), []).await.unwrap();
+        }
+        execute(
+            &store.db,
+            "a test",
+            "update rollup_heads set flags = '[\"dusty\", \"repeated_totals\"]'",
+            [],
+        )
+        .await
+        .unwrap();
+        assert_eq!(store.rollup_head(&connection()).await.unwrap().unwrap().flags, [Flag::RepeatedTotals]);
+        let read = store.numbers_between(&connection(), as_of(), as_of(), None).await.unwrap();
+        assert_eq!(read, BTreeMap::new());
+        let tx = store.begin().await.unwrap();
+        let window = WindowUse { assigned: 7, ..WindowUse::default() };
+        let wanted = BTreeMap::from([((Cut::All, as_of(), 28), window)]);
+        assert_eq!(tx.put_numbers(&connection(), (as_of(), as_of()), None, &wanted).await.unwrap(), 4);
+        tx.commit().await.unwrap();
+        assert_eq!(store.numbers_between(&connection(), as_of(), as_of(), None).await.unwrap(), wanted);
+        let sql = "select cut_kind, window_days from rollup_numbers order by cut_kind, window_days";
+        let kept = crate::statement::rows(&store.db, "a test", sql, []).await.unwrap();
+        let kept: Vec<(String, i64)> =
+            kept.iter().map(|row| (row.at(0).unwrap(), row.at(1).unwrap())).collect();
+        let expected = [("all", 28), ("all", 365), ("region", 28), ("team", 14)];
+        assert_eq!(kept, expected.map(|(kind, window)| (kind.to_owned(), window)));
     }
 
     /// A later version has a state that this one does not know, and then this one is back.

@@ -1,7 +1,8 @@
 //! A full rebuild and a one-day increment of a large workspace, beside the same numbers by plain SQL in PostgreSQL and by
 //! DuckDB on the same rows in the same run; and how long pages of seats take of it.
 //!
-//! `cargo bench -p tidemark-utilization --bench rollup -- 50000 200` (seats, days). Needs PostgreSQL and `psql`; DuckDB is
+//! `cargo bench -p tidemark-utilization --bench rollup -- 50000 200` (seats, days; behind them teams, and `rebuild` for no
+//! more than a rebuild and its memory). Needs PostgreSQL and `psql`; DuckDB is
 //! asked through `python3` where its module is installed (`pip install duckdb`), and is no part of this workspace.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
@@ -43,7 +44,7 @@ use uuid::Uuid;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const PAGE: u64 = 2_000;
-const TEAMS: u128 = 50;
+const TEAMS: u64 = 50;
 /// Days of which the median is told.
 const INCREMENTS: u64 = 9;
 
@@ -54,6 +55,7 @@ struct Bench {
     bus: InprocBus,
     seats: u128,
     days: u64,
+    teams: u128,
 }
 
 fn day(offset: u64) -> NaiveDate {
@@ -64,6 +66,8 @@ fn day(offset: u64) -> NaiveDate {
 async fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
     let (seats, days) = (numbers.next().unwrap_or(2_000), numbers.next().unwrap_or(200));
+    let teams = numbers.next().unwrap_or(TEAMS);
+    let rebuild_only = std::env::args().any(|argument| argument == "rebuild");
     let rows = seats * days;
     let database = TestDatabase::postgres().await;
     let bench = Bench {
@@ -73,8 +77,9 @@ async fn main() {
         bus: InprocBus::new(),
         seats: seats.into(),
         days,
+        teams: teams.into(),
     };
-    println!("{seats} seats x {days} days = {rows} member days");
+    println!("{seats} seats x {days} days = {rows} member days, {teams} teams");
     bench.make().await;
 
     let service = UtilizationService::new(
@@ -90,6 +95,11 @@ async fn main() {
     let rebuild = bench.sync(days - 1).await;
     tell("rebuild, PostgreSQL to PostgreSQL", rebuild, rows);
     println!("  peak memory of this process {} MiB", peak_mib());
+    if rebuild_only {
+        shutdown.stop();
+        aggregator.await.unwrap();
+        return;
+    }
     let checksum = bench.checksum();
     let mut next = days;
     for (what, rests) in [("one day after the other", false), ("after a checkpoint and vacuum each", true)] {
@@ -150,12 +160,15 @@ impl Bench {
         };
         let roster: Vec<_> = (1..=self.seats).map(member).collect();
         tx.apply_roster(&self.connection, &roster, day(0)).await.unwrap();
-        let teams: Vec<_> = (0..TEAMS)
+        let teams: Vec<_> = (0..self.teams)
             .map(|team| TeamRoster {
                 team_id: Uuid::from_u128(team),
                 name: team.to_string(),
                 handle: team.to_string(),
-                members: (1..=self.seats).filter(|seat| seat % TEAMS == team).map(Uuid::from_u128).collect(),
+                members: (1..=self.seats)
+                    .filter(|seat| seat % self.teams == team)
+                    .map(Uuid::from_u128)
+                    .collect(),
             })
             .collect();
         tx.replace_teams(&self.connection, &teams).await.unwrap();

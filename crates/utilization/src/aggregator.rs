@@ -1,5 +1,11 @@
 //! What wakes the aggregator: finished syncs, changed contracts and exemptions, and each day's turn. Decides what becomes
-//! of a delivery, and waits for the database where it must. What a cause means is up to `recompute`.
+//! of a delivery. What a cause means is up to `recompute`.
+//!
+//! The queue is a doorbell: what is due stands in the database, where the sweep finds it. So a delivery that cannot be
+//! followed at once is settled all the same, and no slot sleeps.
+
+mod turns;
+mod waiting;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,38 +16,26 @@ use tidemark_domain::{
 };
 use tidemark_ports::{Bus, Delivery, Verdict, topology::UTILIZATION_SYNCS};
 use tidemark_runtime::{Shutdown, metrics::utilization as metrics, trace};
-use tidemark_store::{Error, Store};
+use tidemark_store::Store;
 use tokio::{
-    runtime::Handle,
     sync::Notify,
-    task::{JoinError, JoinSet, spawn_blocking},
+    task::{JoinError, JoinSet},
 };
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use crate::recompute::{Cause, Outcome, recompute};
+use crate::recompute::{Cause, Outcome};
+use turns::Attempt;
+pub(crate) use waiting::Waiting;
 
 /// Workspaces folded at once: each takes a thread for its computation.
 const CONCURRENCY: u16 = 2;
-/// Pauses between attempts within one delivery, in all well under a minute. Each is longer than the one before.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-    Duration::from_secs(8),
-    Duration::from_secs(20),
-];
-
-/// How often the database is asked who is due. Somebody who changes a contract in this process does not wait for it.
-const SWEEP: Duration = Duration::from_secs(30);
-/// Connections looked at between two questions.
-const DUE: u64 = 20;
 
 #[derive(Clone)]
 pub(crate) struct Aggregator {
     pub(crate) store: Store,
     /// Rung when somebody waits for a rollup.
     pub(crate) bell: Arc<Notify>,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -78,71 +72,15 @@ impl Aggregator {
         shutdown.hard().run_until_cancelled(finished).await;
     }
 
-    /// Looks at the connections that are due, one after the other: any number of processes may do so, and what one has
-    /// done the others do not find.
-    async fn sweep(&self, shutdown: &Shutdown) {
-        loop {
-            match self.store.rollups_due(self.clock.today(), DUE).await {
-                Ok(due) => {
-                    let more = due.len() as u64 == DUE;
-                    if self.look_at(due, shutdown).await && more {
-                        continue;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = chain(&error), "due rollups not listed; asking again later");
-                }
-            }
-            let wait = async { tokio::time::timeout(SWEEP, self.bell.notified()).await };
-            if shutdown.soft().run_until_cancelled(wait).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Whether some of them were brought up to date. What cannot be read of one holds up no other.
-    async fn look_at(&self, due: Vec<ConnectionId>, shutdown: &Shutdown) -> bool {
-        let mut some = false;
-        for connection in due {
-            if shutdown.soft().is_cancelled() {
-                return false;
-            }
-            match self.on_own_thread(&Cause::Turn(connection.clone()), shutdown).await {
-                Some(Ok(outcome)) => {
-                    tell(&connection, &outcome, None);
-                    some = true;
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(%connection, error = chain(&error), "rollup not written; its turn comes again");
-                    if !matches!(error, Error::Corrupt { .. }) {
-                        return false;
-                    }
-                }
-                None => return false,
-            }
-        }
-        some
-    }
-
     async fn handle(&self, delivery: Delivery, shutdown: &Shutdown) {
         let verdict = match Event::decode(&delivery.message.body) {
-            Ok(event) if matches!(event.data, Data::SyncCompleted(_)) => self.follow(&event, shutdown).await,
-            Ok(event) => {
-                let (message, kind) = (&delivery.message.id, event.data.kind());
-                tracing::error!(
-                    message,
-                    kind,
-                    "given up: this queue takes `sync.completed` only, see its bindings"
-                );
-                Verdict::DeadLetter
-            }
+            Ok(event) if matches!(event.data, Data::SyncCompleted(_)) => self.follow(event, shutdown).await,
+            Ok(event) => unknown(&delivery.message.id, &format!("`{}` is for others", event.data.kind())),
+            // The database has what a later version tells, and the sweep finds it there.
+            Err(error) if error.is_unknown() => unknown(&delivery.message.id, &chain(&error)),
             Err(error) => {
                 let message = &delivery.message.id;
-                tracing::error!(
-                    message,
-                    error = chain(&error),
-                    "given up: this is not an event of a known version"
-                );
+                tracing::error!(message, error = chain(&error), "given up: this is no event");
                 Verdict::DeadLetter
             }
         };
@@ -151,53 +89,22 @@ impl Aggregator {
         }
     }
 
-    /// Brings the connection's rollup up to date, with patience for a database that is away for a moment.
-    async fn follow(&self, event: &Event, shutdown: &Shutdown) -> Verdict {
-        let (connection, cause) = (&event.connection_id, Cause::Sync(event.clone()));
-        let mut pauses = PAUSES.into_iter();
-        loop {
-            let error = match self.on_own_thread(&cause, shutdown).await {
-                None => return Verdict::Release,
-                Some(Ok(outcome)) => {
-                    let lag = self.clock.now() - event.time;
-                    tell(connection, &outcome, Some(lag.num_milliseconds()));
-                    return Verdict::Ack;
-                }
-                Some(Err(error)) => error,
-            };
-            if matches!(error, Error::Corrupt { .. }) {
-                let error = chain(&error);
-                tracing::error!(%connection, error, "given up: the facts cannot be read, and trying again mends nothing");
-                return Verdict::DeadLetter;
+    /// Brings the connection's rollup up to date, or leaves it to the sweep.
+    async fn follow(&self, event: Event, shutdown: &Shutdown) -> Verdict {
+        let connection = event.connection_id.clone();
+        match self.attempt(Cause::Sync(event), shutdown).await {
+            Attempt::Done => Verdict::Ack,
+            Attempt::Stopped => Verdict::Release,
+            Attempt::Away => {
+                self.waiting.ask(connection);
+                Verdict::Ack
             }
-            let Some(pause) = pauses.next() else {
-                // The broker counts deliveries: what fails for ever ends among the dead letters.
-                metrics::computed("failed", None);
-                tracing::error!(%connection, error = chain(&error), "rollup not written; put back to the queue");
-                return Verdict::Requeue;
-            };
-            tracing::warn!(%connection, error = chain(&error), ?pause, "rollup not written; trying again");
-            if !shutdown.pause(pause).await {
-                return Verdict::Release;
+            Attempt::NotNow | Attempt::Failed => {
+                self.postpone(&connection).await;
+                self.bell.notify_one();
+                Verdict::Ack
             }
         }
-    }
-
-    /// From the first read to the commit on one thread of its own: the fold of a large workspace computes for seconds
-    /// and would hold up whoever shares its thread. Nothing where the hard shutdown came first; that rolls back.
-    async fn on_own_thread(&self, cause: &Cause, shutdown: &Shutdown) -> Option<Result<Outcome, Error>> {
-        let (aggregator, cause, hard) = (self.clone(), cause.clone(), shutdown.hard().clone());
-        let (runtime, span) = (Handle::current(), Span::current());
-        let thread = spawn_blocking(move || {
-            let Self { store, clock, entropy, .. } = &aggregator;
-            let work = recompute(store, &**clock, &**entropy, &cause).instrument(span);
-            runtime.block_on(hard.run_until_cancelled(work))
-        });
-        thread.await.unwrap_or_else(|broken| match broken.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends.
-            Err(_) => None,
-        })
     }
 }
 
@@ -219,6 +126,8 @@ fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
         Outcome::NoRoster { .. } => ("no_roster", lag),
         Outcome::Superseded { .. } => ("superseded", None),
         Outcome::Duplicate => ("duplicate", None),
+        Outcome::Disconnected => ("disconnected", None),
+        Outcome::LeftToNewer { .. } => ("newer", None),
     };
     metrics::computed(word, lag);
     match outcome {
@@ -235,7 +144,18 @@ fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
             tracing::info!(%connection, %as_of, "a newer rollup stands already and stays");
         }
         Outcome::Duplicate => tracing::debug!(%connection, "this sync was seen before"),
+        Outcome::Disconnected => tracing::info!(%connection, "disconnected: it has no numbers any more"),
+        Outcome::LeftToNewer { definition_version } => {
+            tracing::info!(%connection, definition_version, "computed by a later version, and left to it");
+        }
     }
+}
+
+/// An event that is not for this version, or not for this queue.
+fn unknown(message: &str, why: &str) -> Verdict {
+    metrics::computed("unknown", None);
+    tracing::warn!(message, why, "an event that is unknown here is acknowledged");
+    Verdict::Ack
 }
 
 fn note(ended: Result<(), JoinError>) {

@@ -7,21 +7,23 @@ mod fold;
 mod plan;
 mod recent;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use tidemark_domain::{
     Clock, Entropy,
-    event::{Data, Event, UtilizationUpdated},
+    event::{Changed, Data, Event, UtilizationUpdated},
     exemption::Exemption,
     id::ConnectionId,
     recommendation::recommend,
-    rollup::{self, DEFINITION_VERSION, Rollup},
+    rollup::{self, Cut, DEFINITION_VERSION, Rollup},
 };
 use tidemark_ports::topology::UTILIZATION_SYNCS;
-use tidemark_store::{Error, NewRollup, Packed, Rest, RollupHead, Store, TeamNumbers};
+use tidemark_store::{Error, NewRollup, Rest, RollupHead, Store, TeamNumbers, Tx};
 use tokio::try_join;
+use uuid::Uuid;
 
+use fold::Whole;
 use plan::{Base, Plan, Span};
 
 /// Why a connection is looked at.
@@ -55,6 +57,10 @@ pub(crate) enum Outcome {
     Superseded { as_of: NaiveDate },
     /// The event had its effect before.
     Duplicate,
+    /// Somebody disconnected the workspace, which has no numbers any more.
+    Disconnected,
+    /// It was computed by later definitions, and is left to a process that knows them.
+    LeftToNewer { definition_version: u32 },
 }
 
 /// What is read before anything is written.
@@ -71,8 +77,8 @@ struct Prepared {
 
 /// Where a rollup comes from.
 enum Source {
-    /// All facts, of which something is to be kept.
-    Made(Rollup, Packed),
+    /// All facts, of which something is to be kept, so many days at once.
+    Made { whole: Whole, room: u64 },
     /// What is kept beside the rollup before.
     Kept(Box<recent::Facts>),
     /// The rollup before, with its seats: no facts changed.
@@ -96,8 +102,8 @@ impl Source {
                 Self::Kept(Box::new(facts))
             }
             _ => {
-                let (rollup, packed) = fold::whole(store, connection, span).await?;
-                Self::Made(rollup, packed)
+                let room = fold::room(store, connection, span).await?;
+                Self::Made { whole: fold::whole(store, connection, span, room).await?, room }
             }
         })
     }
@@ -105,7 +111,7 @@ impl Source {
     /// The rollup that it goes on from.
     fn before(&self) -> Option<&RollupHead> {
         match self {
-            Self::Made(..) => None,
+            Self::Made { .. } => None,
             Self::Kept(facts) => Some(&facts.before),
             Self::Standing(_, before) => Some(before),
         }
@@ -129,6 +135,11 @@ pub(crate) async fn recompute(
     entropy: &dyn Entropy,
     cause: &Cause,
 ) -> Result<Outcome, Error> {
+    let head = store.rollup_head(cause.connection()).await?;
+    let newer = head.map(|head| head.definition_version).filter(|version| *version > DEFINITION_VERSION);
+    if let Some(definition_version) = newer {
+        return Ok(Outcome::LeftToNewer { definition_version });
+    }
     let mut is_enough = true;
     loop {
         let prepared = match prepare(store, cause.connection(), is_enough).await? {
@@ -181,6 +192,7 @@ async fn prepare(
     };
     let plan = match Plan::new(&span, &mark, before.as_ref()) {
         Plan::Recent { .. } if !is_enough => Plan::Whole,
+        _ if !fold::fit(mark.teams.len(), &span) => Plan::Whole,
         plan => plan,
     };
     // A rebuild has them.
@@ -234,8 +246,11 @@ async fn carry_out(
             return Ok(superseded);
         }
     }
+    let mut others = None;
     let (rollup, rest, kept_from) = match source {
-        Source::Made(rollup, packed) => {
+        Source::Made { whole, room } => {
+            let (rollup, packed, cohorts) = whole.apart();
+            others = (rollup.days.0 > span.first).then_some((cohorts, room));
             let kept_from = Some(packed.from);
             (rollup, Rest::Put(packed), kept_from)
         }
@@ -251,7 +266,7 @@ async fn carry_out(
         as_of: span.last,
         history_start: span.first,
         definition_version: DEFINITION_VERSION,
-        run_id: span.run_id,
+        run_id: span.run_id.clone(),
         members: rollup.seats.len() as u64,
         computed_at,
         revision,
@@ -261,28 +276,70 @@ async fn carry_out(
     let mut recommendations = recommend(&rollup, &span.coverage, &exemptions);
     recommendations.retain(|it| span.unknown.allow(it, span.last));
     let new = NewRollup { head, rollup, teams, recommendations, rest };
-    let (head, changed) = (&new.head, tx.write_rollup(connection, &new).await?);
-    let Some(changed) = changed else {
+    let Some(changed) = write(&tx, connection, &span, &new, others).await? else {
         tx.commit().await?;
         return Ok(superseded);
     };
-    let rows = changed.numbers + changed.seats + changed.recommendations;
-    if matches!(cause, Cause::Sync(_)) || changed.is_anything() {
-        let updated = Data::UtilizationUpdated(UtilizationUpdated {
-            as_of: head.as_of,
-            definition_version: head.definition_version,
-            changed: Some(changed),
-        });
-        tx.emit(&Event::new(clock, entropy, connection.clone(), updated)).await?;
+    // Read before somebody disconnected it, it must not come after the deletion of its facts. Before the first event, in
+    // the order in which a disconnect locks the connection and its events.
+    if !tx.may_have_rollup(connection).await? {
+        return Ok(Attempt::Ended(Outcome::Disconnected));
     }
+    announce(&tx, clock, entropy, cause, &new, changed).await?;
     // Under the head's lock: of two aggregators one tells.
     let turn = situation.turn(clock, &new, &exemptions, &tx.told_alerts(connection).await?);
     tx.turn_alerts(connection, &turn, computed_at).await?;
-    for alert in turn.begun {
-        tx.emit(&Event::new(clock, entropy, connection.clone(), alert.into())).await?;
+    for announcement in turn.announcements() {
+        tx.emit(&Event::new(clock, entropy, connection.clone(), announcement)).await?;
     }
     tx.commit().await?;
+    let (head, rows) = (new.head, changed.numbers + changed.seats + changed.recommendations);
     Ok(Attempt::Ended(Outcome::Written { as_of: head.as_of, members: head.members, rows }))
+}
+
+/// Writes the rollup, and the numbers of the days that it leaves out; none where a newer one stands.
+async fn write(
+    tx: &Tx,
+    connection: &ConnectionId,
+    span: &Span,
+    new: &NewRollup,
+    others: Option<(HashMap<Uuid, Cut>, u64)>,
+) -> Result<Option<Changed>, Error> {
+    let mut numbers = 0;
+    let is_part = others.is_some();
+    if let Some((cohorts, room)) = others {
+        // Locked before the others are written.
+        if !tx.write_head(connection, &new.head).await? {
+            return Ok(None);
+        }
+        numbers = fold::write_others(tx, connection, span, (&new.rollup, &cohorts), room).await?;
+    }
+    let changed = tx.write_rollup(connection, new).await?;
+    Ok(changed.map(|changed| Changed {
+        first_day: if is_part { Some(span.first) } else { changed.first_day },
+        numbers: changed.numbers + numbers,
+        ..changed
+    }))
+}
+
+/// What a sync brought is announced in any case, and of a turn what it changed.
+async fn announce(
+    tx: &Tx,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    cause: &Cause,
+    new: &NewRollup,
+    changed: Changed,
+) -> Result<(), Error> {
+    if !matches!(cause, Cause::Sync(_)) && !changed.is_anything() {
+        return Ok(());
+    }
+    let updated = Data::UtilizationUpdated(UtilizationUpdated {
+        as_of: new.head.as_of,
+        definition_version: new.head.definition_version,
+        changed: Some(changed),
+    });
+    tx.emit(&Event::new(clock, entropy, cause.connection().clone(), updated)).await
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tidemark_domain::{
     member::{Role, Standing},
     run,
 };
-use tidemark_store::{Connection, Store, TeamRoster};
+use tidemark_store::{Connection, Purge, Store, TeamRoster};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 use uuid::Uuid;
 
@@ -289,6 +289,29 @@ impl Sample {
             tx.upsert_member_days(&self.connection, &[row]).await.unwrap();
             tx.commit().await.unwrap();
         }
+    }
+
+    /// Another workspace beside it, of one member, with one covered day and without a rollup.
+    pub(crate) async fn neighbour(&self) -> ConnectionId {
+        let id = ConnectionId::generate(&self.clock, &self.entropy);
+        let standing = Standing { role: Role::Maker, disabled: false, pending: false };
+        let tx = self.store().begin().await.unwrap();
+        tx.insert_connection(&Connection { id: id.clone(), ..self.row() }).await.unwrap();
+        tx.apply_roster(&id, &[entry(Uuid::from_u128(1), &standing)], at(DAYS - 1)).await.unwrap();
+        tx.cover_days(&id, &[at(DAYS - 1)], at(DAYS), &self.run).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Somebody disconnects the workspace, and its facts are to be deleted.
+    pub(crate) async fn disconnect(&self) {
+        let store = self.store();
+        let old = store.connection(&self.connection).await.unwrap().unwrap();
+        let (standing, _) = connection::Standing::connected().on(connection::Signal::Disconnected);
+        let new = Connection { purge: Some(Purge::Asked), ..old.clone().standing_as(standing) };
+        let tx = store.begin().await.unwrap();
+        assert!(tx.update_connection(&new, &old).await.unwrap());
+        tx.commit().await.unwrap();
     }
 
     /// The vendor refuses the connection's key.

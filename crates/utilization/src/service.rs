@@ -47,7 +47,8 @@ pub struct UtilizationService {
 impl UtilizationService {
     /// A service over that record and bus. Nothing runs until `run` or a server is started.
     pub fn new(store: Store, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { aggregator: Aggregator { store, bell: Arc::default(), bus, clock, entropy } }
+        let (bell, waiting) = (Arc::default(), Arc::default());
+        Self { aggregator: Aggregator { store, bell, waiting, bus, clock, entropy } }
     }
 
     /// The gRPC service, to be put behind the guard.

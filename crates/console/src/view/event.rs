@@ -43,13 +43,7 @@ impl From<&CloudEvent> for Happened {
             Some(total) if total > 1 => format!("{total} paid seats went idle"),
             _ => what.map_or_else(|| sentence(&event.r#type.replace('.', " ")), str::to_owned),
         };
-        Self {
-            at: moment!(event.time),
-            what,
-            tone,
-            detail,
-            run: data.run_id,
-        }
+        Self { at: moment!(event.time), what, tone, detail, run: data.run_id }
     }
 }
 
@@ -94,6 +88,10 @@ mod tests {
         assert_eq!(lost, told("It needs a reconnect", "key rejected", ""));
         let updated = event("utilization.updated", r#"{"as_of":"2026-03-03"}"#);
         assert_eq!(updated, told("The numbers were updated", "as of 3 Mar 2026", ""));
+        let idle = |data: &str| event("utilization.seat_idle", data).0;
+        assert_eq!(idle(r#"{"as_of":"2026-03-03","total":3001,"seats":[]}"#), "3001 paid seats went idle");
+        assert_eq!(idle(r#"{"as_of":"2026-03-03","total":1,"seats":[]}"#), "A paid seat went idle");
+        assert_eq!(idle(r#"{"as_of":"2026-03-03","state":"dormant"}"#), "A paid seat went idle", "version 1");
         assert_eq!(event("seat.dusted", "nonsense"), told("Seat dusted", "", ""), "newer than this console");
     }
 }

@@ -177,6 +177,33 @@ proptest! {
         prop_assert_eq!(only(&mended), only(&after.windows));
     }
 
+    /// Blocks of days, the last one first, give what all days at once do: also where a member is first seen after a block.
+    #[test]
+    fn blocks_of_days_give_the_whole(
+        people in prop::collection::vec(person(), 1..6), length in 1_u64..90,
+    ) {
+        let coverage: Coverage = (0..LAST).map(at).collect();
+        let (first, last, start) = (at(20), at(LAST - 1), roster_start(&people));
+        let whole = fold(&people, first, last, &coverage, start);
+        let cohorts = people.iter().map(|person| {
+            Rolling::new(&person.facts(&person.uses()), last).cohort(&person.versions, last)
+        });
+        let cohorts: Vec<_> = cohorts.collect();
+        let (mut windows, mut to) = (BTreeMap::new(), last);
+        while to >= first {
+            let from = first.max(to - Days::new(length - 1));
+            let mut block = Fold::new(from, to, &coverage, start);
+            for (person, cohort) in people.iter().zip(&cohorts) {
+                let near = |row: &DayUse| (horizon(from)..=to).contains(&row.day);
+                let days: Vec<_> = person.uses().into_iter().filter(near).collect();
+                block.member_of(person.facts(&days), cohort.clone());
+            }
+            windows.extend(block.finish().windows);
+            to = from - Days::new(1);
+        }
+        prop_assert_eq!(windows, whole.windows);
+    }
+
     /// Without the rows before the horizon, but with what is told of them, a seat is judged the same.
     #[test]
     fn older_rows_may_be_told_in_two_days(

@@ -2,25 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tidemark_domain::{
     alert::{Alert, DataStale, SeatIdle, Turn},
     contract::{Contract, Price},
-    event::Changed,
+    event::{Changed, Data, Event, SyncCompleted, SyncFailed},
     exemption::Exemption,
+    id::{ConnectionId, EventId},
     member::{Role, Standing, Version},
     recommendation::{self, Recommendation, Tier},
     rollup::{
         Block, Coverage, Cut, DEFINITION_VERSION, DayUse, Flag, Fold, Key, MemberFacts, Pages, Rolling,
         Rollup, Seat, SeatState, WINDOWS,
     },
+    run,
 };
 use tidemark_store::{
     AlertFilter, FoldMember, KeptBlock, NewRollup, Packed, PackedBlock, Rest, RollupHead, RollupMark,
-    RosterMember, SeatCount, SeatDigest, SeatFilter, SeatList, SeatOrder, SeatRow, Store, TeamNumbers,
-    TeamRoster,
+    RollupSettlement, RosterMember, Run, SeatCount, SeatDigest, SeatFilter, SeatList, SeatOrder, SeatRow,
+    Store, TeamNumbers, TeamRoster,
 };
-use tidemark_testkit::TestDatabase;
+use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 use uuid::Uuid;
 
 use crate::fixture::*;
@@ -39,6 +41,12 @@ on_both_databases! {
     teams_are_marked_where_their_members_change,
     a_mark_stays_where_something_was_added,
     a_connection_is_due_once_a_day_and_when_asked,
+    a_first_rollup_is_due_as_soon_as_the_first_sync_is_over,
+    a_rollup_is_claimed_by_one_until_its_time_is_over,
+    a_failed_rollup_waits_for_all_and_the_longest_waiting_comes_first,
+    the_end_of_a_sync_makes_its_rollup_due,
+    what_later_definitions_computed_stays,
+    many_alerts_end_at_once,
     older_days_are_told_in_two_dates,
     what_is_kept_of_activity_reads_back_as_written,
     flags_are_told_since_they_were_found,
@@ -530,8 +538,8 @@ async fn a_mark_stays_where_something_was_added(database: &TestDatabase) {
 async fn a_connection_is_due_once_a_day_and_when_asked(database: &TestDatabase) {
     let store = database.store();
     let id = connected(&store, 1).await.id;
-    let due = async |offset| store.rollups_due(day(offset), 10).await.unwrap();
-    assert_eq!(due(100).await, [], "without a rollup there is nothing to look at");
+    let due = async |offset| store.rollups_due(day(offset), now(), 10).await.unwrap();
+    assert_eq!(due(100).await, [], "without a covered day there is nothing to look at");
     let written = rollup(110, 110, 9);
     replace(&store, &head(110, 9), &written).await.unwrap();
     assert_eq!(due(100).await, [], "it was looked at today");
@@ -543,6 +551,162 @@ async fn a_connection_is_due_once_a_day_and_when_asked(database: &TestDatabase) 
     let revision = store.rollup_mark(&id).await.unwrap().revision;
     replace(&store, &RollupHead { revision, ..head(110, 9) }, &written).await.unwrap();
     assert_eq!(due(100).await, []);
+}
+
+fn later(minutes: i64) -> DateTime<Utc> {
+    now() + TimeDelta::minutes(minutes)
+}
+
+fn event_id(seed: u64) -> EventId {
+    EventId::generate(&ManualClock::noon(day(100)), &SeededEntropy::new(seed))
+}
+
+/// With a covered day.
+async fn covered(store: &Store, number: u64) -> ConnectionId {
+    let id = connected(store, number).await.id;
+    let tx = store.begin().await.unwrap();
+    tx.cover_days(&id, &[day(9)], day(10), &run_id(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn a_first_rollup_is_due_as_soon_as_the_first_sync_is_over(database: &TestDatabase) {
+    let store = database.store();
+    let id = covered(&store, 1).await;
+    let due = async || store.is_rollup_due(&id, day(100), now()).await.unwrap();
+    assert!(due().await);
+    let claim = store.claim_rollup(&id, now(), later(1)).await.unwrap().unwrap();
+    store.settle_rollup(&claim, RollupSettlement::Looked(day(100))).await.unwrap();
+    assert!(!due().await, "there was nothing to write");
+    assert!(store.is_rollup_due(&id, day(101), now()).await.unwrap(), "another day, another look");
+    store.ask_for_rollup(&id).await.unwrap();
+    assert!(due().await, "somebody waits");
+
+    // While the first sync is under way, it is too early; a later one holds nothing up.
+    let other = covered(&store, 2).await;
+    let due = async || store.is_rollup_due(&other, day(100), now()).await.unwrap();
+    assert!(due().await);
+    let first = queued(&other, 1);
+    let tx = store.begin().await.unwrap();
+    assert!(tx.insert_run(&first).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(!due().await);
+    let tx = store.begin().await.unwrap();
+    let ended =
+        Run { state: run::State::Succeeded, wake_at: None, finished_at: Some(now()), ..first.clone() };
+    assert!(tx.update_run(&ended, first.state).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(due().await);
+    let tx = store.begin().await.unwrap();
+    assert!(tx.insert_run(&queued(&other, 2)).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(due().await);
+}
+
+async fn a_rollup_is_claimed_by_one_until_its_time_is_over(database: &TestDatabase) {
+    let store = database.store();
+    let id = covered(&store, 1).await;
+    let first = store.claim_rollup(&id, now(), later(1)).await.unwrap().unwrap();
+    assert_eq!(store.claim_rollup(&id, now(), later(1)).await.unwrap(), None);
+    assert_eq!(store.rollups_due(day(100), now(), 9).await.unwrap(), []);
+    store.keep_rollup(&first, later(2)).await.unwrap();
+    assert_eq!(store.claim_rollup(&id, later(1), later(3)).await.unwrap(), None, "it was kept");
+    let second = store.claim_rollup(&id, later(2), later(3)).await.unwrap().unwrap();
+    // Who lost it changes nothing any more.
+    store.keep_rollup(&first, later(9)).await.unwrap();
+    store.settle_rollup(&first, RollupSettlement::Failed(later(9))).await.unwrap();
+    assert_eq!(store.claim_rollup(&id, later(2), later(3)).await.unwrap(), None);
+    store.settle_rollup(&second, RollupSettlement::Released).await.unwrap();
+    let third = store.claim_rollup(&id, later(2), later(3)).await.unwrap().unwrap();
+    assert_eq!(third.failures, 0);
+    let nobody = connection_id(77);
+    assert_eq!(store.claim_rollup(&nobody, now(), later(1)).await.unwrap(), None, "never heard of");
+    store.ask_for_rollup(&nobody).await.unwrap();
+    assert_eq!(store.rollup_mark(&nobody).await.unwrap(), RollupMark::default());
+}
+
+async fn a_failed_rollup_waits_for_all_and_the_longest_waiting_comes_first(database: &TestDatabase) {
+    let store = database.store();
+    let mut ids = [covered(&store, 1).await, covered(&store, 2).await, covered(&store, 3).await];
+    ids.sort();
+    let due = async |at| store.rollups_due(day(100), at, 9).await.unwrap();
+    assert_eq!(due(now()).await, ids);
+    for (place, failures) in [(0, 0), (0, 1), (1, 0)] {
+        let at = later(i64::from(failures) + 1);
+        let claim = store.claim_rollup(&ids[place], at, at).await.unwrap().unwrap();
+        assert_eq!(claim.failures, failures);
+        store.settle_rollup(&claim, RollupSettlement::Failed(later(i64::from(failures) + 2))).await.unwrap();
+    }
+    assert_eq!(due(later(1)).await, [ids[2].clone()]);
+    assert_eq!(store.claim_rollup(&ids[0], later(2), later(9)).await.unwrap(), None, "whoever asks");
+    assert_eq!(due(later(3)).await, [2, 1, 0].map(|place: usize| ids[place].clone()), "the others first");
+    let claim = store.claim_rollup(&ids[0], later(3), later(3)).await.unwrap().unwrap();
+    store.settle_rollup(&claim, RollupSettlement::Looked(day(99))).await.unwrap();
+    let again = store.claim_rollup(&ids[0], later(3), later(3)).await.unwrap().unwrap();
+    assert_eq!(again.failures, 0, "a success forgets what failed before");
+}
+
+/// Whether or not its message arrives.
+async fn the_end_of_a_sync_makes_its_rollup_due(database: &TestDatabase) {
+    let store = database.store();
+    let id = connected(&store, 1).await.id;
+    replace(&store, &head(110, 9), &rollup(110, 110, 9)).await.unwrap();
+    let due = async || store.is_rollup_due(&id, day(100), now()).await.unwrap();
+    assert!(!due().await);
+    let emit = async |data| {
+        let tx = store.begin().await.unwrap();
+        let event = Event { id: event_id(1), time: now(), connection_id: id.clone(), data };
+        tx.emit(&event).await.unwrap();
+        tx
+    };
+    let completed = || {
+        let (run_id, state) = (run_id(1), run::State::Succeeded);
+        Data::SyncCompleted(SyncCompleted { run_id, state, as_of: None })
+    };
+    drop(emit(completed()).await);
+    assert!(!due().await, "it did not end");
+    let failed = Data::SyncFailed(SyncFailed { run_id: run_id(1), reason: "a test".to_owned() });
+    emit(failed).await.commit().await.unwrap();
+    assert!(!due().await, "nor did it bring anything");
+    let tx = store.begin().await.unwrap();
+    let event = Event { id: event_id(2), time: now(), connection_id: id.clone(), data: completed() };
+    tx.emit(&event).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(due().await);
+}
+
+async fn what_later_definitions_computed_stays(database: &TestDatabase) {
+    let store = database.store();
+    let id = connected(&store, 1).await.id;
+    let written = rollup(110, 110, 9);
+    let later = RollupHead { definition_version: DEFINITION_VERSION + 1, ..head(110, 9) };
+    replace(&store, &later, &written).await.unwrap();
+    assert_eq!(replace(&store, &head(111, 9), &rollup(111, 111, 9)).await, None, "a newer day");
+    let revised = RollupHead { revision: 7, ..head(110, 9) };
+    assert_eq!(replace(&store, &revised, &written).await, None, "later facts");
+    assert_eq!(store.rollup_head(&id).await.unwrap(), Some(later.clone()));
+    assert_eq!(store.rollups_due(day(200), now(), 9).await.unwrap(), [], "its turn is not ours");
+    let back = RollupHead { definition_version: DEFINITION_VERSION + 2, ..head(111, 9) };
+    assert!(replace(&store, &back, &rollup(111, 111, 9)).await.is_some());
+}
+
+async fn many_alerts_end_at_once(database: &TestDatabase) {
+    let store = database.store();
+    let id = connected(&store, 1).await.id;
+    let idle = |number: u128| {
+        let (as_of, state) = (day(9), SeatState::Dormant);
+        Alert::SeatIdle(SeatIdle { as_of, member_id: member(number), state, last_active_day: None })
+    };
+    let stale = Alert::DataStale(DataStale { as_of: day(9), reconnect_required: false });
+    let begun: Vec<_> = (0..2_500).map(idle).chain([stale]).collect();
+    let key = |alert: &Alert| (alert.kind().to_owned(), alert.subject());
+    let tx = store.begin().await.unwrap();
+    tx.turn_alerts(&id, &Turn { begun: begun.clone(), ..Turn::default() }, now()).await.unwrap();
+    assert_eq!(tx.told_alerts(&id).await.unwrap().len(), 2_501);
+    let ended = begun[1..].iter().map(key).collect();
+    tx.turn_alerts(&id, &Turn { ended, ..Turn::default() }, later(1)).await.unwrap();
+    assert_eq!(tx.told_alerts(&id).await.unwrap(), BTreeSet::from([key(&begun[0])]));
+    tx.commit().await.unwrap();
 }
 
 async fn older_days_are_told_in_two_dates(database: &TestDatabase) {

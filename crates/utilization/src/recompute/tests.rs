@@ -17,6 +17,9 @@ use crate::{
     summary,
 };
 
+/// More than there are.
+const ALL_DAYS: u64 = 9_999;
+
 async fn recomputed(sample: &Sample, event: &Event) -> Outcome {
     let cause = Cause::Sync(event.clone());
     recompute(&sample.store(), &sample.clock, &sample.entropy, &cause).await.unwrap()
@@ -98,9 +101,9 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
         unknown: Arc::default(),
     };
     let late = async || {
-        let (rollup, packed) = fold::whole(&store, connection, &span).await.unwrap();
+        let whole = fold::whole(&store, connection, &span, ALL_DAYS).await.unwrap();
         Prepared {
-            source: Source::Made(rollup, packed),
+            source: Source::Made { whole, room: ALL_DAYS },
             span: span.clone(),
             ..prepare(&store, connection, true).await.unwrap().unwrap()
         }
@@ -121,7 +124,7 @@ async fn assert_rebuilt(sample: &Sample) {
     let connection = &sample.connection;
     let head = store.rollup_head(connection).await.unwrap().unwrap();
     let span = Span::read(&store, connection).await.unwrap().unwrap();
-    let (whole, packed) = fold::whole(&store, connection, &span).await.unwrap();
+    let (whole, packed, _) = fold::whole(&store, connection, &span, ALL_DAYS).await.unwrap().apart();
     let numbers = store.numbers_between(connection, span.first, span.last, None).await.unwrap();
     assert_eq!(numbers, whole.windows, "as of {}", head.as_of);
     assert_eq!(store.seats(connection).await.unwrap(), whole.seats);
@@ -441,7 +444,7 @@ async fn a_changed_team_is_computed_again_alone() {
     sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
     recomputed(&sample, &sample.completed()).await;
     let span = Span::read(&store, connection).await.unwrap().unwrap();
-    let mut expected = fold::whole(&store, connection, &span).await.unwrap().0.windows;
+    let mut expected = fold::whole(&store, connection, &span, ALL_DAYS).await.unwrap().rollup.windows;
     expected.retain(|key, _| key.1 != at(3) || matches!(key.0, Cut::Team(_)));
     expected.extend(wrong);
     // The planted day has nothing else: the teams that did not change lost theirs with it.
@@ -492,13 +495,13 @@ async fn a_contract_is_followed_and_its_alerts_are_told_once() {
     tx.set_contract(&sample.connection, &contract, sample.clock.now()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        sample.store().rollups_due(at(DAYS), 9).await.unwrap(),
+        sample.store().rollups_due(at(DAYS), sample.clock.now(), 9).await.unwrap(),
         std::slice::from_ref(&sample.connection)
     );
     let turn = Cause::Turn(sample.connection.clone());
     for _ in 0..3 {
         recompute(&sample.store(), &sample.clock, &sample.entropy, &turn).await.unwrap();
-        assert_eq!(sample.store().rollups_due(at(DAYS), 9).await.unwrap(), []);
+        assert_eq!(sample.store().rollups_due(at(DAYS), sample.clock.now(), 9).await.unwrap(), []);
     }
     for kind in ["utilization.below_target", "utilization.over_allocated", "utilization.renewal_near"] {
         assert_eq!(sample.announced(kind).await, 1, "{kind}");
@@ -690,4 +693,114 @@ async fn any_role_and_team_that_is_written_can_be_read_back() {
         let cuts = crate::trend::cuts(&Desk::of(&sample), wire::ListCutsRequest::default()).await.unwrap();
         assert!(!cuts.cuts.is_empty());
     }
+}
+
+/// Prepared while the workspace was connected, it comes to write after its facts were deleted.
+#[tokio::test]
+async fn a_rollup_that_was_prepared_before_a_purge_is_not_written_after_it() {
+    for database in [TestDatabase::sqlite_memory().await, TestDatabase::postgres().await] {
+        let sample = Sample::within(database, 0..DAYS).await;
+        let (store, connection) = (sample.store(), &sample.connection);
+        let (clock, entropy) = (&sample.clock, &sample.entropy);
+        let late = prepare(&store, connection, true).await.unwrap().unwrap();
+        sample.disconnect().await;
+        while store.purge_facts(connection, 10_000).await.unwrap() > 0 {}
+        let digest = store.facts_digest(connection).await.unwrap();
+        let cause = Cause::Sync(sample.completed());
+        let outcome = carry_out(&store, clock, entropy, &cause, late).await.unwrap();
+        assert_eq!(outcome, Attempt::Ended(Outcome::Disconnected));
+        assert_eq!(store.rollup_head(connection).await.unwrap(), None);
+        assert_eq!(store.seats(connection).await.unwrap(), []);
+        assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
+        assert_eq!(sample.announced("utilization.updated").await, 0);
+    }
+}
+
+/// Disconnected, with its facts kept: what was computed stays as it stood.
+#[tokio::test]
+async fn a_disconnected_workspace_keeps_the_rollup_that_it_had() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let digest = store.facts_digest(connection).await.unwrap();
+    let head = store.rollup_head(connection).await.unwrap();
+    sample.disconnect().await;
+    assert_eq!(recomputed(&sample, &sample.completed()).await, Outcome::Disconnected);
+    assert_eq!(store.rollup_head(connection).await.unwrap(), head);
+    assert_eq!(store.facts_digest(connection).await.unwrap(), digest);
+    assert_eq!(store.rollups_due(at(DAYS + 9), sample.clock.now(), 9).await.unwrap(), []);
+}
+
+/// Two versions run side by side.
+#[tokio::test]
+async fn what_later_definitions_computed_is_left_to_them() {
+    let sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    let (store, connection) = (sample.store(), &sample.connection);
+    let late = prepare(&store, connection, true).await.unwrap().unwrap();
+    let head = store.rollup_head(connection).await.unwrap().unwrap();
+    let head = RollupHead { definition_version: DEFINITION_VERSION + 1, ..head };
+    let tx = store.begin().await.unwrap();
+    assert!(tx.write_head(connection, &head).await.unwrap());
+    tx.commit().await.unwrap();
+    sample.add_activity(1, DAYS - 1).await;
+
+    let left = Outcome::LeftToNewer { definition_version: DEFINITION_VERSION + 1 };
+    assert_eq!(recomputed(&sample, &sample.completed()).await, left);
+    assert_eq!(store.rollups_due(at(DAYS + 9), sample.clock.now(), 9).await.unwrap(), []);
+    // What began before the other version came writes nothing either.
+    let whole = fold::whole(&store, connection, &late.span, ALL_DAYS).await.unwrap();
+    let late = Prepared { source: Source::Made { whole, room: ALL_DAYS }, ..late };
+    let cause = Cause::Sync(sample.completed());
+    let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, late).await.unwrap();
+    assert_eq!(outcome, Attempt::Ended(Outcome::Superseded { as_of: at(DAYS - 1) }));
+    assert_eq!(store.rollup_head(connection).await.unwrap(), Some(head));
+}
+
+/// With many cuts, the days do not fit into memory at once.
+#[tokio::test]
+async fn days_that_are_folded_block_by_block_are_the_same() {
+    for database in [TestDatabase::sqlite_memory().await, TestDatabase::postgres().await] {
+        let sample = Sample::within(database, 0..DAYS).await;
+        sample.replace_teams(&[(8, 1..30), (9, 20..50)]).await;
+        let (store, connection) = (sample.store(), &sample.connection);
+        // All in one block, the last day alone, and two more that do not divide the days.
+        for room in [ALL_DAYS, 1, 17, 100] {
+            sample.mark_everything().await;
+            let prepared = prepare(&store, connection, true).await.unwrap().unwrap();
+            let whole = fold::whole(&store, connection, &prepared.span, room).await.unwrap();
+            let prepared = Prepared { source: Source::Made { whole, room }, ..prepared };
+            let cause = Cause::Sync(sample.completed());
+            let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, prepared).await.unwrap();
+            let Attempt::Ended(Outcome::Written { rows, .. }) = outcome else { panic!("{outcome:?}") };
+            assert!((rows == 0) == (room != ALL_DAYS), "the first writes everything: {room} {rows}");
+            assert_rebuilt(&sample).await;
+        }
+    }
+}
+
+/// A cohort that was seen on one day, and not since.
+#[tokio::test]
+async fn a_burst_of_idle_seats_is_one_event_and_every_alert_is_listed() {
+    let mut sample = Sample::new(0..DAYS).await;
+    recomputed(&sample, &sample.completed()).await;
+    for step in 0..40 {
+        sample.step(step).await;
+        recomputed(&sample, &sample.completed()).await;
+    }
+    let bursts = sample.events("utilization.seat_idle").await;
+    assert!(!bursts.is_empty(), "somebody goes idle in forty days");
+    let mut total = 0;
+    for burst in &bursts {
+        let Data::SeatsIdle(idle) = &burst.data else { panic!("{burst:?}") };
+        assert!(idle.total > 0 && idle.seats.len() as u64 == idle.total.min(100));
+        total += idle.total;
+    }
+    let days: BTreeSet<_> = bursts.iter().map(|burst| format!("{:?}", burst.time)).collect();
+    assert!(bursts.len() <= 40 && !days.is_empty(), "one at each look at most");
+    let store = sample.store();
+    let organization = store.organization_of(&sample.connection).await.unwrap().unwrap();
+    let filter = tidemark_store::AlertFilter { kinds: ["seat_idle".to_owned()].into(), ..Default::default() };
+    let listed = store.alerts_of(&organization, &filter, None, 10_000).await.unwrap();
+    assert!(!listed.is_empty() && listed.len() as u64 <= total);
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use tidemark_domain::event::Event;
+use tidemark_domain::{event::Event, id::EventId};
 use tidemark_inproc::InprocBus;
 use tidemark_ports::{Message, Receipt, Route, topology::UTILIZATION_SYNCS};
 use tidemark_rpc::{
@@ -16,15 +16,20 @@ use tidemark_testkit::{ManualClock, SeededEntropy, open_store};
 use tokio::task::JoinHandle;
 use tonic::Code;
 
+mod alone;
 mod answers;
 
 use super::*;
-use crate::sample::{DAYS, Sample, at, bare};
+use crate::{
+    aggregator::Waiting,
+    sample::{DAYS, Sample, at, bare},
+};
 
 struct Process {
     bus: InprocBus,
     client: UtilizationServiceClient<Signed>,
     shutdown: Shutdown,
+    waiting: Arc<Waiting>,
     aggregator: JoinHandle<()>,
     server: JoinHandle<()>,
 }
@@ -32,7 +37,10 @@ struct Process {
 impl Process {
     fn start(store: Store, bus: InprocBus) -> Self {
         let clock = Arc::new(ManualClock::noon(at(DAYS)));
-        let entropy = Arc::new(SeededEntropy::new(11));
+        Self::start_with(store, bus, clock, Arc::new(SeededEntropy::new(11)))
+    }
+
+    fn start_with(store: Store, bus: InprocBus, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let service = UtilizationService::new(store, Arc::new(bus.clone()), clock, entropy);
         let (shutdown, token) = (Shutdown::new(), "a-token-for-tests-only".into());
         let (channel, incoming) = inproc::pair();
@@ -42,9 +50,9 @@ impl Process {
         let server = tokio::spawn(async move {
             server.serve(Listen::Inproc(incoming), stop).await.unwrap();
         });
-        let told = shutdown.clone();
+        let (told, waiting) = (shutdown.clone(), Arc::clone(&service.aggregator.waiting));
         let aggregator = tokio::spawn(async move { service.run(told).await });
-        Self { bus, client, shutdown, aggregator, server }
+        Self { bus, client, shutdown, waiting, aggregator, server }
     }
 
     async fn publish(&self, id: &str, body: Vec<u8>) {
@@ -95,7 +103,8 @@ async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
 async fn a_finished_sync_becomes_a_summary() {
     let sample = Sample::new(0..DAYS).await;
     let process = Process::start(sample.store(), InprocBus::new());
-    let before = process.ask(sample.connection.as_str()).await.unwrap_err();
+    let nobody = ConnectionId::generate(&sample.clock, &sample.entropy);
+    let before = process.ask(nobody.as_str()).await.unwrap_err();
     assert_eq!(before.code(), Code::NotFound);
     assert!(
         before.message().contains("SyncsService.ListSyncs"),
