@@ -10,8 +10,8 @@ use tidemark_domain::{
     id::ConnectionId, member::Role, recommendation::Tier, rollup::SeatState, stream::Stream,
 };
 use tidemark_store::{
-    Aging, AlertFilter, Resource, RosterMember, SeatDigest, SeatFilter, SeatList, SeatOrder, Store,
-    TeamRoster,
+    Aging, AlertFilter, Resource, RollupSettlement, RosterMember, SeatDigest, SeatFilter, SeatList,
+    SeatOrder, Store, TeamRoster,
 };
 
 use crate::fixture::*;
@@ -50,6 +50,8 @@ async fn roster_and_activity(store: &Store, id: &ConnectionId) {
     store.member_ids(id).await.unwrap();
     store.memberships(id).await.unwrap();
     store.roster_start(id).await.unwrap();
+    store.cut_count(id, (day(0), day(60))).await.unwrap();
+    store.is_rollup_due(id, day(90), now()).await.unwrap();
     store.histories(id).await.unwrap();
     let teams = store.team_ids(id).await.unwrap();
     store.members_of_teams(id, &teams.into_iter().take(3).collect()).await.unwrap();
@@ -109,13 +111,21 @@ async fn over_all(store: &Store) {
     store.rollups_behind().await.unwrap();
     store.pending_webhooks(now()).await.unwrap();
     store.connections_by_state().await.unwrap();
-    store.rollups_due(day(90), 100).await.unwrap();
+    store.rollups_due(day(90), now(), 100).await.unwrap();
 }
 
 pub(super) async fn write(store: &Store, seed: u64) {
     let id = connection_id(seed);
     lists(store, &id).await;
     roster(store, &id).await;
+    let claim = store.claim_rollup(&id, now(), now()).await.unwrap().unwrap();
+    store.keep_rollup(&claim, now()).await.unwrap();
+    store.settle_rollup(&claim, RollupSettlement::Failed(now())).await.unwrap();
+    store.ask_for_rollup(&id).await.unwrap();
+    // The numbers of ten days, of which most are to go.
+    let tx = store.begin().await.unwrap();
+    tx.put_numbers(&id, (day(0), day(9)), None, &BTreeMap::new()).await.unwrap();
+    drop(tx);
     let tx = store.begin().await.unwrap();
     let days = store_days(&id, &tx).await;
     tx.remove_vanished(&id, &days, true).await.unwrap();
