@@ -74,5 +74,9 @@ fn decode(message: &Message) -> Result<Event, Verdict> {
             );
             Verdict::DeadLetter
         }
+        DecodeError::UnknownVersion { .. } | DecodeError::UnknownData(_) => {
+            tracing::debug!(id = message.id, "an event in a newer version's words is skipped");
+            Verdict::Ack
+        }
     })
 }

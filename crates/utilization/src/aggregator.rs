@@ -15,7 +15,7 @@ use tidemark_domain::{
     id::ConnectionId,
 };
 use tidemark_ports::{Bus, Delivery, Verdict, topology::UTILIZATION_SYNCS};
-use tidemark_runtime::{Shutdown, metrics::utilization as metrics, trace};
+use tidemark_runtime::{Shutdown, metrics::utilization as metrics, tasks::supervise, trace};
 use tidemark_store::Store;
 use tokio::{
     sync::Notify,
@@ -47,7 +47,9 @@ impl Aggregator {
         let mut syncs = self.bus.subscribe(&UTILIZATION_SYNCS, CONCURRENCY).await;
         let mut working = JoinSet::new();
         let (aggregator, until) = (self.clone(), shutdown.clone());
-        let sweeper = tokio::spawn(async move { aggregator.sweep(&until).await });
+        let sweeper = tokio::spawn(async move {
+            supervise("rollup sweep", &until, || aggregator.sweep(&until)).await;
+        });
         loop {
             tokio::select! {
                 biased;

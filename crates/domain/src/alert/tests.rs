@@ -150,7 +150,7 @@ fn a_share_is_told_with_both_its_halves_and_every_number_with_its_day() {
 #[test]
 fn seats_that_go_idle_together_are_one_announcement() {
     let idle = |number: u128| {
-        let last_active_day = (number % 2 == 0).then(|| day(3));
+        let last_active_day = number.is_multiple_of(2).then(|| day(3));
         let (as_of, state) = (day(100), SeatState::Dormant);
         Alert::SeatIdle(SeatIdle { as_of, member_id: Uuid::from_u128(number), state, last_active_day })
     };

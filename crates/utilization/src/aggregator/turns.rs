@@ -7,6 +7,7 @@ use tidemark_domain::id::ConnectionId;
 use tidemark_runtime::{
     Shutdown,
     metrics::{record, utilization as metrics},
+    tasks::caught,
 };
 use tidemark_store::{Error, RollupClaim, RollupSettlement};
 use tokio::{
@@ -175,18 +176,15 @@ impl Aggregator {
     /// Round after round until the shutdown.
     pub(super) async fn sweep(&self, shutdown: &Shutdown) {
         loop {
-            // In a task of its own: what panics there ends the round, and not the sweep.
-            let (aggregator, until) = (self.clone(), shutdown.clone());
-            let round = tokio::spawn(async move { aggregator.round(&until).await });
-            let more = match round.await {
-                Ok(Ok(more)) => more,
-                Ok(Err(error)) => {
+            let more = match caught(self.round(shutdown)).await {
+                Some(Ok(more)) => more,
+                Some(Err(error)) => {
                     tracing::warn!(error = chain(&error), "due rollups not listed; asking again");
                     self.waiting.retry_in(FIRST_PAUSE);
                     false
                 }
-                Err(broken) => {
-                    tracing::error!(%broken, "a round of the sweep broke off; the next one begins all the same");
+                None => {
+                    tracing::error!("a round of the sweep crashed; the next one begins all the same");
                     self.waiting.retry_in(FIRST_PAUSE);
                     false
                 }
