@@ -15,7 +15,12 @@ use tidemark_domain::{
     id::ConnectionId,
 };
 use tidemark_ports::{Bus, Delivery, Verdict, topology::UTILIZATION_SYNCS};
-use tidemark_runtime::{Shutdown, metrics::utilization as metrics, tasks::supervise, trace};
+use tidemark_runtime::{
+    Shutdown,
+    metrics::{tasks, utilization as metrics},
+    tasks::supervise,
+    trace,
+};
 use tidemark_store::Store;
 use tokio::{
     sync::Notify,
@@ -155,7 +160,7 @@ fn tell(connection: &ConnectionId, outcome: &Outcome, lag_ms: Option<i64>) {
 
 /// An event that is not for this version, or not for this queue.
 fn unknown(message: &str, why: &str) -> Verdict {
-    metrics::computed("unknown", None);
+    tasks::unknown_message(UTILIZATION_SYNCS.name);
     tracing::warn!(message, why, "an event that is unknown here is acknowledged");
     Verdict::Ack
 }

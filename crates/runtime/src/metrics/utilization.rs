@@ -23,8 +23,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
 pub(super) fn register(registry: &mut Registry) {
     let registry = registry.sub_registry_with_prefix("rollup");
     let m = &*METRICS;
-    let outcomes =
-        ["written", "nothing", "superseded", "duplicate", "disconnected", "newer", "failed", "unknown"];
+    let outcomes = ["written", "nothing", "superseded", "duplicate", "disconnected", "newer", "failed"];
     known(&m.rollups, "outcome", outcomes);
     pieces(
         registry,
@@ -43,8 +42,7 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 /// A look ended: `written`, `nothing`, `superseded`, `duplicate`, `disconnected`, `newer` (what a later version wrote is left
-/// to it) or `failed`; or an event was `unknown` to this version. And how long the numbers were behind the sync that asked
-/// for it.
+/// to it) or `failed`; and how long the numbers were behind the sync that asked for it.
 pub fn computed(outcome: &'static str, lag: Option<Duration>) {
     count(&METRICS.rollups, "outcome", outcome);
     if let Some(lag) = lag {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidemark_domain::id::ConnectionId;
 use tidemark_runtime::{
     Shutdown,
-    metrics::{record, utilization as metrics},
+    metrics::{record, tasks, utilization as metrics},
     tasks::caught,
 };
 use tidemark_store::{Error, RollupClaim, RollupSettlement};
@@ -140,6 +140,7 @@ impl Aggregator {
 
     async fn fail(&self, claim: RollupClaim, failure: &Failure) {
         metrics::computed("failed", None);
+        tasks::item_failed("rollups");
         let connection = claim.connection_id.clone();
         let error = chain(failure);
         if let Failure::Store(Error::Corrupt { .. }) = failure {
