@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use tidemark_ports::{
     Grant, RateLimits, Unavailable,
-    rate::{RESERVED_AHEAD, interval},
+    rate::{LONGEST_PAUSE, RESERVED_AHEAD, interval},
 };
 use tokio::time::Instant;
 
@@ -65,14 +65,21 @@ impl RateLimits for InprocRateLimits {
             if grant.starts_in > RESERVED_AHEAD {
                 grant.count = 0;
             } else {
-                pace.next = next + grant.interval * count;
+                let behind = next.checked_add(grant.interval.saturating_mul(count));
+                pace.next = behind.unwrap_or(next);
             }
         });
         Ok(grant)
     }
 
     async fn freeze(&self, key: &str, pause: Duration) -> Result<(), Unavailable> {
-        self.change(key, |pace| pace.next = pace.next.max(Instant::now() + pause));
+        self.change(key, |pace| pace.next = pace.next.max(Instant::now() + pause.min(LONGEST_PAUSE)));
+        Ok(())
+    }
+
+    async fn thaw(&self, key: &str) -> Result<(), Unavailable> {
+        // What may be reserved already stays so.
+        self.change(key, |pace| pace.next = pace.next.min(Instant::now() + RESERVED_AHEAD));
         Ok(())
     }
 

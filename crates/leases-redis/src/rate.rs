@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use redis::cmd;
 use tidemark_ports::{
     Grant, RateLimits, Unavailable,
-    rate::{RESERVED_AHEAD, interval},
+    rate::{LONGEST_PAUSE, RESERVED_AHEAD, interval},
 };
 
 use tidemark_runtime::server::Server;
@@ -20,6 +20,8 @@ use crate::{
 /// A key that nobody asks for is forgotten after this long.
 const KEPT: Duration = Duration::from_secs(60);
 
+/// A time further ahead than any pause and reservation is nobody's: an older version may have written it.
+///
 /// Gives count, microseconds until the first, and microseconds from one to the next. Numbers this large need a format:
 /// Lua would write them with an exponent.
 const RESERVE: &str = "\
@@ -28,6 +30,7 @@ local now = time[1] * 1000000 + time[2]
 local kept = redis.call('HMGET', KEYS[1], 'next', 'interval')
 local interval = math.max(tonumber(ARGV[1]), tonumber(kept[2] or 0))
 local next = math.max(now, tonumber(kept[1] or 0))
+if next - now > tonumber(ARGV[5]) then next = now end
 local count = tonumber(ARGV[2])
 if next - now > tonumber(ARGV[3]) then return {0, next - now, interval} end
 local behind = next + count * interval
@@ -40,6 +43,16 @@ local time = redis.call('TIME')
 local thaw = time[1] * 1000000 + time[2] + ARGV[1]
 if thaw > tonumber(redis.call('HGET', KEYS[1], 'next') or 0) then
     redis.call('HSET', KEYS[1], 'next', string.format('%.0f', thaw))
+    redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[1] / 1000) + ARGV[2])
+end
+return 0";
+
+/// What may be reserved already stays so.
+const THAW: &str = "\
+local time = redis.call('TIME')
+local soon = time[1] * 1000000 + time[2] + ARGV[1]
+if soon < tonumber(redis.call('HGET', KEYS[1], 'next') or 0) then
+    redis.call('HSET', KEYS[1], 'next', string.format('%.0f', soon))
     redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[1] / 1000) + ARGV[2])
 end
 return 0";
@@ -86,15 +99,24 @@ impl fmt::Debug for RedisRateLimits {
 #[async_trait]
 impl RateLimits for RedisRateLimits {
     async fn reserve(&self, key: &str, per_second: u32, count: u32) -> Result<Grant, Unavailable> {
-        let arguments =
-            [micros(interval(per_second)), u64::from(count), micros(RESERVED_AHEAD), millis(KEPT)];
+        let arguments = [
+            micros(interval(per_second)),
+            u64::from(count),
+            micros(RESERVED_AHEAD),
+            millis(KEPT),
+            micros(LONGEST_PAUSE + KEPT),
+        ];
         let (count, starts_in, interval): (u32, u64, u64) = self.run(RESERVE, key, &arguments).await?;
         let (starts_in, interval) = (Duration::from_micros(starts_in), Duration::from_micros(interval));
         Ok(Grant { count, starts_in, interval })
     }
 
     async fn freeze(&self, key: &str, pause: Duration) -> Result<(), Unavailable> {
-        self.run::<i64>(FREEZE, key, &[micros(pause), millis(KEPT)]).await.map(drop)
+        self.run::<i64>(FREEZE, key, &[micros(pause.min(LONGEST_PAUSE)), millis(KEPT)]).await.map(drop)
+    }
+
+    async fn thaw(&self, key: &str) -> Result<(), Unavailable> {
+        self.run::<i64>(THAW, key, &[micros(RESERVED_AHEAD), millis(KEPT)]).await.map(drop)
     }
 
     async fn lower(&self, key: &str, per_second: u32) -> Result<(), Unavailable> {

@@ -10,6 +10,9 @@ use crate::Unavailable;
 /// else was told to make is heard of in time.
 pub const RESERVED_AHEAD: Duration = Duration::from_secs(1);
 
+/// No pause is longer than this, whatever the other side says: it is asked again then.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
 /// By how much the way to the other side may squeeze a second's requests together before they are too many. So the pace
 /// is a little slower than the limit.
 const JITTER: Duration = Duration::from_millis(40);
@@ -31,8 +34,11 @@ pub trait RateLimits: fmt::Debug + Send + Sync {
     /// Reserves up to `count` requests behind all that are reserved, at no more than `per_second`.
     async fn reserve(&self, key: &str, per_second: u32, count: u32) -> Result<Grant, Unavailable>;
 
-    /// Nothing more of the key is reserved for this long.
+    /// Nothing more of the key is reserved for this long, and at most for [`LONGEST_PAUSE`].
     async fn freeze(&self, key: &str, pause: Duration) -> Result<(), Unavailable>;
+
+    /// Ends a freeze: a person asks, or the credential is another one.
+    async fn thaw(&self, key: &str) -> Result<(), Unavailable>;
 
     /// The other side's own limit, where it is lower than what is asked for. Forgotten when the key is quiet.
     async fn lower(&self, key: &str, per_second: u32) -> Result<(), Unavailable>;

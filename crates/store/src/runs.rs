@@ -12,13 +12,17 @@ use tidemark_domain::{
 
 use crate::{
     error::Result,
-    statement::{Row, Table, corrupt, execute, int, row, rows},
+    statement::{Row, Table, corrupt, count, execute, int, page, readable, row, rows},
     store::{Store, Tx},
 };
 
 pub(crate) const COLUMNS: &str =
     "id, connection_id, state, reason, attempts, priority, ready_at, served_ms, wake_at, created_at, started_at,
     finished_at, updated_at";
+
+/// Runs of which this version knows what they wait for; the others are left to one that does.
+pub(crate) const KNOWN: &str =
+    "state in ('queued', 'running', 'reconnect_required') and priority between 0 and 2";
 
 const STREAMS: Table<'static> = Table {
     name: "run_streams",
@@ -243,14 +247,14 @@ impl Store {
         row.as_ref().map(Run::read).transpose()
     }
 
-    /// How far the run's streams are, in the order of [`Stream::ALL`].
+    /// How far the run's streams are, in the order of [`Stream::ALL`]. Those that only another version knows are left out.
     pub async fn streams(&self, id: &RunId) -> Result<Vec<StreamProgress>> {
         let sql =
             "select stream, state, row_count, page_count, done, total, detail, request_count, waited_ms,
                 attempts, retry_at, written_count, unchanged_count, removed_count, late_count
             from run_streams where run_id = $1";
         let rows = rows(&self.db, "read a run's streams", sql, [id.as_str().into()]).await?;
-        let mut streams = rows.iter().map(StreamProgress::read).collect::<Result<Vec<_>>>()?;
+        let mut streams = readable(&rows, "run_streams", StreamProgress::read)?;
         streams.sort_by_key(|progress| progress.stream);
         Ok(streams)
     }
@@ -267,8 +271,8 @@ impl Store {
         let sql = format!(
             "select {COLUMNS} from runs where connection_id = $1 and id < $2 order by id desc limit $3"
         );
-        let rows = rows(&self.db, "list runs", sql, [connection.as_str().into(), before.into(), int(limit)]);
-        rows.await?.iter().map(Run::read).collect()
+        let values = |before: &str, limit: u64| vec![connection.as_str().into(), before.into(), int(limit)];
+        page(&self.db, ("list runs", "runs"), &sql, (before.to_owned(), limit), values, Run::read).await
     }
 
     /// The connection's unfinished run.
@@ -278,13 +282,24 @@ impl Store {
         row.as_ref().map(Run::read).transpose()
     }
 
-    /// Unfinished runs that somebody should look after, the longest waiting first.
-    pub async fn due_runs(&self, now: DateTime<Utc>, limit: u64) -> Result<Vec<Run>> {
+    /// Unfinished runs that somebody should look after, with their connections, the longest waiting first. What another
+    /// version made of a run is left to that one.
+    pub async fn due_runs(&self, now: DateTime<Utc>, limit: u64) -> Result<Vec<(RunId, ConnectionId)>> {
         let sql = format!(
-            "select {COLUMNS} from runs where wake_at <= $1 and finished_at is null order by wake_at, id limit $2"
+            "select id, connection_id from runs where wake_at <= $1 and finished_at is null and {KNOWN}
+            order by wake_at, id limit $2"
         );
         let rows = rows(&self.db, "find due runs", sql, [now.into(), int(limit)]).await?;
-        rows.iter().map(Run::read).collect()
+        readable(&rows, "runs", |row| {
+            let id = row.parsed("id", |text| text.parse().ok())?;
+            Ok((id, row.parsed("connection_id", |text| text.parse().ok())?))
+        })
+    }
+
+    /// How many streams the run has, those that only another version knows included.
+    pub async fn stream_count(&self, id: &RunId) -> Result<u64> {
+        let sql = "select count(*) as count from run_streams where run_id = $1";
+        count(&self.db, "count a run's streams", sql, [id.as_str().into()]).await
     }
 }
 
@@ -339,10 +354,19 @@ impl Tx {
         Ok(execute(&self.tx, "update a run", sql, values).await? == 1)
     }
 
-    /// Sets when the sweeper looks after an unfinished run.
-    pub async fn postpone_run(&self, id: &RunId, wake_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
-        let sql = "update runs set wake_at = $2, updated_at = $3 where id = $1 and finished_at is null";
-        let values = [id.as_str().into(), wake_at.into(), now.into()];
+    /// Sets when the sweeper looks after an unfinished run, which no worker has until then, and why where there is a
+    /// reason.
+    pub async fn postpone_run(
+        &self,
+        id: &RunId,
+        reason: Option<&str>,
+        wake_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let sql =
+            "update runs set wake_at = $2, updated_at = $3, claimed_at = null, reason = coalesce($4, reason)
+            where id = $1 and finished_at is null";
+        let values = [id.as_str().into(), wake_at.into(), now.into(), reason.map(str::to_owned).into()];
         Ok(execute(&self.tx, "postpone a run", sql, values).await? == 1)
     }
 

@@ -7,7 +7,7 @@ use tidemark_domain::id::ConnectionId;
 
 use crate::{
     error::Result,
-    statement::{execute, int, row, rows},
+    statement::{execute, int, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -53,13 +53,12 @@ impl Store {
             returning connection_id, every_s";
         let values = [now.into(), settled.into(), until.into(), int(limit)];
         let rows = rows(&self.db, "claim due connections", sql, values).await?;
-        let due = rows.iter().map(|row| {
+        readable(&rows, "schedules", |row| {
             Ok(DueConnection {
                 connection_id: row.parsed("connection_id", |text| text.parse().ok())?,
                 every: every(row.get("every_s")?),
             })
-        });
-        due.collect()
+        })
     }
 
     /// The connection's schedule.

@@ -7,7 +7,7 @@ use tidemark_domain::{id::RunId, run};
 use crate::{
     dialect,
     error::Result,
-    runs::{COLUMNS, Run},
+    runs::{COLUMNS, KNOWN, Run},
     statement::{execute, int, row},
     store::{Store, Tx},
 };
@@ -23,21 +23,23 @@ pub struct Look {
 
 impl Store {
     /// Takes the run whose turn it is. First by priority, and what has waited since `aged` comes right behind the people
-    /// who wait; then whose organization has the fewest workers; then what has had the least of their time.
+    /// who wait; then whose organization has the fewest workers; then what has had the least of their time. Nothing comes
+    /// that waits for less than `least`.
     pub async fn claim_ready(
         &self,
         now: DateTime<Utc>,
         aged: DateTime<Utc>,
         wake_at: DateTime<Utc>,
+        least: run::Priority,
     ) -> Result<Option<Run>> {
         let sql = format!(
             "with busy as (
                 select c.organization_id as busy_organization, count(*) as workers
                 from runs b join connections c on c.id = b.connection_id
-                where b.claimed_at is not null and b.finished_at is null group by c.organization_id),
+                where b.claimed_at is not null and b.finished_at is null and b.wake_at > $1 group by c.organization_id),
             best as materialized (
                 select r.id as best_id from runs r
-                where r.ready_at is not null and r.finished_at is null
+                where r.ready_at is not null and r.finished_at is null and {KNOWN} and r.priority <= $4
                 order by case when r.priority = 0 then 0 when r.ready_at <= $2 then 1 else r.priority + 1 end,
                     coalesce((select workers from busy where busy_organization =
                         (select organization_id from connections where connections.id = r.connection_id)), 0),
@@ -48,7 +50,13 @@ impl Store {
             returning {COLUMNS}",
             dialect::skip_locked(self.db.get_database_backend()),
         );
-        let row = row(&self.db, "take the next run", sql, [now.into(), aged.into(), wake_at.into()]).await?;
+        let row = row(
+            &self.db,
+            "take the next run",
+            sql,
+            [now.into(), aged.into(), wake_at.into(), int(least.rank())],
+        )
+        .await?;
         row.as_ref().map(Run::read).transpose()
     }
 
@@ -98,11 +106,18 @@ impl Tx {
         execute(&self.tx, "retry a run's streams", sql, [id.as_str().into()]).await.map(drop)
     }
 
-    /// Lets a worker take a run that waits for its next attempt; `false` where a worker has it, or one will.
+    /// A worker that took the run when it was written last is done with it and wrote nothing.
+    pub async fn release_claim(&self, run: &Run) -> Result<()> {
+        let sql = "update runs set claimed_at = null where id = $1 and claimed_at = $2";
+        let values = [run.id.as_str().into(), run.updated_at.into()];
+        execute(&self.tx, "release a claim", sql, values).await.map(drop)
+    }
+
+    /// Lets a worker take a run that waits: for its next attempt, for a reconnect, or for a worker whose message or life
+    /// was lost. `false` where a worker has it.
     pub async fn hurry_run(&self, id: &RunId, now: DateTime<Utc>) -> Result<bool> {
-        let sql = "update runs set ready_at = $2, attempts = 0
-            where id = $1 and ready_at is null and claimed_at is null and finished_at is null
-                and state <> 'reconnect_required'";
+        let sql = "update runs set ready_at = coalesce(ready_at, $2), attempts = 0
+            where id = $1 and (claimed_at is null or wake_at <= $2) and finished_at is null";
         Ok(execute(&self.tx, "hurry a run", sql, [id.as_str().into(), now.into()]).await? == 1)
     }
 

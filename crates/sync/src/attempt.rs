@@ -6,9 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidemark_domain::{command::SyncRun, id::RunId};
-use tidemark_runtime::{Shutdown, metrics::sync as metrics, trace};
-use tidemark_store::{Result, Run};
+use tidemark_domain::{command::SyncRun, id::RunId, run::Priority};
+use tidemark_runtime::{
+    Shutdown,
+    metrics::{record, sync as metrics},
+    trace,
+};
+use tidemark_store::{self as store, Result, Run};
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -22,18 +26,27 @@ use crate::{
 /// A run that has waited for its turn this long goes before everybody else.
 const AGED: Duration = Duration::from_secs(300);
 
-/// Handles a delivery: takes the run whose turn it is, which need not be the one that the message is about. There are as
-/// many messages as ready runs, so each gets its turn, and the order is the database's.
+/// Takes the run whose turn it is, which need not be the one that a message is about, and works on it; `false` where none
+/// could be taken. The order is the database's.
 ///
-/// Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here.
-pub(crate) async fn deliver(cx: &Arc<Context>, named: &RunId, shutdown: &Shutdown) {
+/// Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here, and a worker with a free slot
+/// looks for ready runs without any message.
+pub(crate) async fn deliver(cx: &Arc<Context>, least: Priority, shutdown: &Shutdown) -> bool {
     let now = cx.now();
-    let run = match cx.store.claim_ready(now, now - AGED, cx.rescue_at()).await {
-        Ok(Some(run)) => run,
-        Ok(None) => return tracing::debug!(run = %named, "nothing left to do for this message"),
-        Err(error) => {
-            let error = &error as &dyn Error;
-            return tracing::error!(run = %named, error, "no run can be taken, the sweeper will bring it back");
+    let run = loop {
+        match cx.store.claim_ready(now, now - AGED, cx.rescue_at(), least).await {
+            Ok(Some(run)) => break run,
+            Ok(None) => return false,
+            // It was taken out of the line: the next one is another.
+            Err(store::Error::Corrupt { what }) => {
+                record::unreadable("runs");
+                tracing::warn!(what, "a run holds what this version does not know; it is left alone");
+            }
+            Err(error) => {
+                let error = &error as &dyn Error;
+                tracing::error!(error, "no run can be taken, the next look is soon");
+                return false;
+            }
         }
     };
     let span = tracing::debug_span!("sync", run = %run.id, connection = %run.connection_id);
@@ -42,6 +55,7 @@ pub(crate) async fn deliver(cx: &Arc<Context>, named: &RunId, shutdown: &Shutdow
         let error = &error as &dyn Error;
         tracing::error!(run = %run.id, error, "a delivery failed at the database, the sweeper will bring it back");
     }
+    true
 }
 
 /// The run that was taken need not be the one of the message: its own command knows its trace.
@@ -68,7 +82,7 @@ async fn attempt(cx: &Arc<Context>, run: &Run, shutdown: &Shutdown) -> Result<()
     // The lease goes before the last write: who receives the continuation must find it free. The fence still guards.
     hold.release_lease().await;
     let closed = match worked {
-        Ok(ended) => closing::close(cx, &run.id, &hold.fence, ended, taken.elapsed()).await,
+        Ok(ended) => closing::close(cx, run, &hold.fence, ended, taken.elapsed()).await,
         Err(error) => Err(error),
     };
     let released = hold.release(cx).await;
@@ -79,7 +93,8 @@ async fn attempt(cx: &Arc<Context>, run: &Run, shutdown: &Shutdown) -> Result<()
 async fn postpone(cx: &Context, run_id: &RunId) -> Result<()> {
     let half = cx.settings.lease_ttl / 2;
     let tx = cx.store.begin().await?;
-    tx.postpone_run(run_id, cx.now() + half + cx.jitter(half), cx.now()).await?;
+    let reason = "Another worker has this workspace; the sync continues when it is done.";
+    tx.postpone_run(run_id, Some(reason), cx.after(half + cx.jitter(half)), cx.now()).await?;
     tx.commit().await?;
     tracing::debug!(run = %run_id, "another worker has this workspace");
     Ok(())

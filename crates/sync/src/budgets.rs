@@ -9,7 +9,7 @@ use std::{
 };
 
 use tidemark_domain::id::ConnectionId;
-use tidemark_ports::RateLimits;
+use tidemark_ports::{RateLimits, Unavailable};
 
 pub(crate) use shared::SharedBudget;
 
@@ -37,6 +37,13 @@ impl Budgets {
         paces.insert(connection.clone(), Arc::downgrade(&pace));
         pace
     }
+
+    /// Ends a freeze of the workspace, here and where all workers reserve: whoever begins to work with it from now on asks
+    /// the vendor again, which may say the same again.
+    pub(crate) async fn thaw(&self, connection: &ConnectionId) -> Result<(), Unavailable> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
+        self.limits.thaw(connection.as_str()).await
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +52,24 @@ mod tests {
     use tidemark_testkit::{ManualClock, SeededEntropy};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thaw_ends_the_freeze_of_one_workspace() {
+        use std::time::Duration;
+        use tidemark_productboard::RateBudget as _;
+        let clock = ManualClock::noon(chrono::NaiveDate::from_ymd_opt(2026, 8, 12).unwrap());
+        let entropy = SeededEntropy::new(1);
+        let [one, other] = [(); 2].map(|()| ConnectionId::generate(&clock, &entropy));
+        let budgets = Budgets::new(Arc::new(InprocRateLimits::new()), 50);
+        for connection in [&one, &other] {
+            budgets.of(connection).freeze(Duration::from_secs(1_796_099_990));
+        }
+        tokio::task::yield_now().await;
+        budgets.thaw(&one).await.unwrap();
+        let patience = Duration::from_secs(5);
+        budgets.of(&one).acquire(patience).await.unwrap();
+        budgets.of(&other).acquire(patience).await.unwrap_err();
+    }
 
     #[test]
     fn a_workspace_has_one_pace_while_somebody_works_with_it() {

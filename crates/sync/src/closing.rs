@@ -3,10 +3,9 @@
 
 use std::{error::Error, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_domain::{
     event::{Data, Event, SyncCompleted, SyncFailed},
-    id::RunId,
     run::{self, Priority},
     stream,
 };
@@ -19,8 +18,13 @@ use crate::{
     engine::Ended,
 };
 
-/// How soon a waiting run looks by itself whether there is a credential again: heals a lost `reconnected` event.
+/// How soon a waiting run looks whether there is a credential again, which heals a lost `reconnected` event: each time
+/// twice as late, up to hours.
 const RECONNECT_LOOK: Duration = Duration::from_secs(300);
+const LONGEST_RECONNECT_LOOK: Duration = Duration::from_secs(4 * 3_600);
+/// What another version has to do is left to it for this long at a time, and in all before the run ends without it.
+const LEFT: Duration = Duration::from_secs(60);
+const LEFT_IN_ALL: Duration = Duration::from_secs(3_600);
 pub(crate) const FIRST_RECONNECT_LOOK: Duration = Duration::from_secs(2);
 /// Spread on top of the pause the vendor asked for.
 const SPREAD: Duration = Duration::from_secs(1);
@@ -28,6 +32,8 @@ const SPREAD: Duration = Duration::from_secs(1);
 /// What goes out with the run's new state.
 enum Send {
     Nothing,
+    /// Nothing, and the run comes behind those who wait.
+    Back,
     Continuation,
     Event(Data),
 }
@@ -35,13 +41,14 @@ enum Send {
 /// Writes down how a delivery ended.
 pub(crate) async fn close(
     cx: &Context,
-    run_id: &RunId,
+    taken: &Run,
     fence: &Fence,
     ended: std::result::Result<Ended, Failure>,
     served: Duration,
 ) -> Result<()> {
+    let run_id = &taken.id;
     let Some(run) = cx.store.run(run_id).await?.filter(|run| !run.state.is_final()) else { return Ok(()) };
-    let close = Close { cx, fence, run, served };
+    let close = Close { cx, fence, taken, run, served };
     metrics::delivered(match &ended {
         Ok(Ended::Paused) => "paused",
         Ok(Ended::Settled) => "settled",
@@ -66,6 +73,8 @@ pub(crate) async fn close(
 struct Close<'a> {
     cx: &'a Context,
     fence: &'a Fence,
+    /// As it was when this worker took it.
+    taken: &'a Run,
     run: Run,
     /// How long this worker had it.
     served: Duration,
@@ -91,8 +100,19 @@ impl Close<'_> {
             // A reconnect asked for a stream again that this worker had settled.
             return self.go_on().await;
         }
-        let state = run::outcome(streams.iter().map(|progress| progress.state));
-        let reason = shortfalls(&streams);
+        let mut state = run::outcome(streams.iter().map(|progress| progress.state));
+        let mut reason = shortfalls(&streams);
+        if self.cx.store.stream_count(&self.run.id).await? > streams.len() as u64 {
+            let sentence = "A newer version of Tidemark has more to read for this sync.";
+            if self.cx.now() - self.run.created_at < TimeDelta::from_std(LEFT_IN_ALL).unwrap_or_default() {
+                return self.wait(self.cx.after(LEFT), sentence.to_owned()).await;
+            }
+            if state == run::State::Succeeded {
+                state = run::State::Partial;
+            }
+            reason =
+                Some(reason.map_or_else(|| sentence.to_owned(), |reason| format!("{reason} {sentence}")));
+        }
         if state == run::State::Failed {
             return self.give_up(reason.unwrap_or_else(|| "No stream could be read.".to_owned())).await;
         }
@@ -112,18 +132,25 @@ impl Close<'_> {
     }
 
     async fn fail(&self, failure: &Failure) -> Result<()> {
-        let attempt = self.run.attempts + 1;
+        let attempt = self.run.attempts.saturating_add(1);
         let pause = match decide(failure, attempt) {
             Decision::Stop => {
                 tracing::warn!(run = %self.run.id, connection = %self.run.connection_id, %failure, "sync stopped here");
-                return Ok(());
+                let tx = self.cx.store.begin().await?;
+                tx.release_claim(self.taken).await?;
+                return tx.commit().await;
             }
             Decision::AwaitReconnect(sentence) => return self.await_reconnect(sentence).await,
             Decision::GiveUp(reason) => {
                 tracing::error!(run = %self.run.id, error = failure as &dyn Error, "sync cannot go on");
                 return self.give_up(reason).await;
             }
-            Decision::RetryAfter(pause) => pause + self.cx.jitter(SPREAD),
+            Decision::Leave => {
+                tracing::warn!(run = %self.run.id, error = failure as &dyn Error, "left to another version");
+                let reason = "A newer version of Tidemark wrote part of this sync; it is left to that one.";
+                return self.wait(self.cx.after(LEFT + self.cx.jitter(LEFT)), reason.to_owned()).await;
+            }
+            Decision::RetryAfter(pause) => pause.saturating_add(self.cx.jitter(SPREAD)),
             // The others are settled by the engine; coming here they are worth another try.
             Decision::Retry
             | Decision::ReconnectCheck
@@ -134,9 +161,10 @@ impl Close<'_> {
                 half + self.cx.jitter(half)
             }
         };
-        let wake_at = Some(self.cx.now() + pause);
-        let reason = Some(format!("Trying again: {failure}."));
-        self.write(Run { attempts: attempt, wake_at, reason, ..self.run.clone() }, Send::Nothing).await?;
+        let wake_at = Some(self.cx.after(pause));
+        let reason = Some(failure.reason_to_wait(pause));
+        let send = if matches!(failure, Failure::Silent(_)) { Send::Back } else { Send::Nothing };
+        self.write(Run { attempts: attempt, wake_at, reason, ..self.run.clone() }, send).await?;
         tracing::warn!(
             run = %self.run.id,
             connection = %self.run.connection_id,
@@ -151,12 +179,13 @@ impl Close<'_> {
     async fn await_reconnect(&self, sentence: String) -> Result<()> {
         let was_waiting = self.run.state == run::State::ReconnectRequired;
         // Who reconnects at once may be done before this is written, and would then wake nobody: look again soon, once.
-        let look = if was_waiting { RECONNECT_LOOK } else { FIRST_RECONNECT_LOOK };
+        let looks = if was_waiting { self.run.attempts.saturating_add(1) } else { 0 };
+        let look = reconnect_look(looks);
         let next = Run {
             state: run::State::ReconnectRequired,
             reason: Some(sentence),
-            attempts: 0,
-            wake_at: Some(self.cx.now() + look),
+            attempts: looks,
+            wake_at: Some(self.cx.after(look)),
             ..self.run.clone()
         };
         self.write(next, Send::Nothing).await?;
@@ -189,12 +218,16 @@ impl Close<'_> {
             return Ok(());
         }
         // Who had a turn and is not done comes behind those who wait for theirs.
-        let lane = if matches!(send, Send::Continuation) { Priority::Backfill } else { Priority::Person };
+        let lane = if matches!(send, Send::Continuation | Send::Back) {
+            Priority::Backfill
+        } else {
+            Priority::Person
+        };
         let served_ms = u64::try_from(self.served.as_millis()).unwrap_or(u64::MAX);
         tx.leave_run(&next.id, served_ms, lane).await?;
         match send {
-            Send::Nothing => {}
-            Send::Continuation => self.cx.send_off(&tx, &next).await?,
+            Send::Nothing | Send::Back => {}
+            Send::Continuation => self.cx.send_off(&tx, &next.id, &next.connection_id).await?,
             Send::Event(data) => {
                 let connection = next.connection_id.clone();
                 tx.emit(&Event::new(&*self.cx.clock, &*self.cx.entropy, connection, data)).await?;
@@ -205,6 +238,14 @@ impl Close<'_> {
             tell_end(&next, now);
         }
         Ok(())
+    }
+}
+
+/// The pause before the look of that number: soon at first, later and later.
+fn reconnect_look(number: u32) -> Duration {
+    match number.checked_sub(1) {
+        None => FIRST_RECONNECT_LOOK,
+        Some(doublings) => RECONNECT_LOOK.saturating_mul(1 << doublings.min(16)).min(LONGEST_RECONNECT_LOOK),
     }
 }
 
@@ -223,4 +264,15 @@ fn shortfalls(streams: &[StreamProgress]) -> Option<String> {
         })
         .collect();
     (!lines.is_empty()).then(|| format!("{}.", lines.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_reconnect_is_looked_at_later_and_later() {
+        let looks = [0, 1, 2, 3, 7, 8, u32::MAX].map(|number| reconnect_look(number).as_secs());
+        assert_eq!(looks, [2, 300, 600, 1_200, 14_400, 14_400, 14_400]);
+    }
 }

@@ -7,7 +7,7 @@ use std::{error::Error, time::Duration};
 
 use tidemark_domain::event::{DecodeError, Event};
 use tidemark_ports::{Message, Verdict, topology::SYNC_CONNECTIONS};
-use tidemark_runtime::{Shutdown, trace};
+use tidemark_runtime::{Shutdown, metrics::tasks as metrics, trace};
 use tracing::Instrument as _;
 
 use crate::{context::Context, start};
@@ -43,6 +43,14 @@ async fn handle(cx: &Context, message: &Message, shutdown: &Shutdown) -> Option<
     loop {
         let Err(failure) = start::on_event(cx, &event).await else { return Some(Verdict::Ack) };
         let connection = &event.connection_id;
+        if let tidemark_store::Error::Corrupt { what } = &failure {
+            metrics::unknown_message(SYNC_CONNECTIONS.name);
+            tracing::warn!(
+                %connection, what,
+                "an event meets a sync that a newer version began; it is left to that version"
+            );
+            return Some(Verdict::Ack);
+        }
         if !matches!(failure, tidemark_store::Error::Unavailable(..)) {
             tracing::error!(
                 %connection, error = &failure as &dyn Error,
@@ -63,7 +71,13 @@ async fn handle(cx: &Context, message: &Message, shutdown: &Shutdown) -> Option<
 fn decode(message: &Message) -> Result<Event, Verdict> {
     Event::decode(&message.body).map_err(|error| match error {
         DecodeError::UnknownType(kind) => {
+            metrics::unknown_message(SYNC_CONNECTIONS.name);
             tracing::debug!(kind, "an event of a newer version is skipped");
+            Verdict::Ack
+        }
+        DecodeError::Malformed(_) if is_event(&message.body) => {
+            metrics::unknown_message(SYNC_CONNECTIONS.name);
+            tracing::warn!(id = message.id, "an event in a newer version's words is skipped");
             Verdict::Ack
         }
         DecodeError::Malformed(_) => {
@@ -79,4 +93,29 @@ fn decode(message: &Message) -> Result<Event, Verdict> {
             Verdict::Ack
         }
     })
+}
+
+/// Whether it has what every event has, of whatever version.
+fn is_event(body: &[u8]) -> bool {
+    let Ok(serde_json::Value::Object(event)) = serde_json::from_slice(body) else { return false };
+    ["specversion", "id", "type", "subject"]
+        .iter()
+        .all(|key| event.get(*key).is_some_and(|it| it.is_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_a_newer_version_is_one_and_anything_else_is_none() {
+        assert!(is_event(
+            br#"{"specversion":"2.0","id":"e","type":"connection.connected","subject":"s","data":7}"#
+        ));
+        for other in
+            [&b"{}"[..], b"[]", b"nonsense", br#"{"specversion":1,"id":"e","type":"t","subject":"s"}"#]
+        {
+            assert!(!is_event(other), "{other:?}");
+        }
+    }
 }

@@ -3,11 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
-use tidemark_domain::{Clock, Entropy, command::SyncRun};
+use chrono::{DateTime, TimeDelta, Utc};
+use tidemark_domain::{
+    Clock, Entropy,
+    command::SyncRun,
+    id::{ConnectionId, RunId},
+};
 use tidemark_ports::{Bus, Leases};
 use tidemark_rpc::client::Caller;
-use tidemark_store::{Run, Store, Tx};
+use tidemark_store::{Store, Tx};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +19,9 @@ use crate::{Ports, Settings, budgets::Budgets, transports::Transports};
 
 /// Open streams of callers, each of which looks into the database twice a second.
 const MOST_WATCHERS: usize = 256;
+
+/// No time that is kept lies further ahead: the longest cadence and some more.
+const FURTHEST: Duration = Duration::from_secs(500 * 86_400);
 
 /// Of the vendor's documents, so many KiB of text wait in this process to be written; one page may have more.
 pub(crate) const DOCUMENTS_KIB: u32 = 4 * 1024;
@@ -73,25 +80,37 @@ impl Context {
     }
 
     /// When a run is looked for again, should its message or its worker get lost: not before the lease of a worker
-    /// that died has run out.
+    /// that died has run out. With the sweep on top this stays under a minute.
     pub(crate) fn rescue_at(&self) -> DateTime<Utc> {
-        self.now() + self.settings.lease_ttl * 2
+        let ttl = self.settings.lease_ttl;
+        self.after(ttl.saturating_add(ttl / 2))
+    }
+
+    /// So long after now. What is further away than any of our times is cut.
+    pub(crate) fn after(&self, pause: Duration) -> DateTime<Utc> {
+        let pause = TimeDelta::from_std(pause.min(FURTHEST)).unwrap_or_default();
+        self.now().checked_add_signed(pause).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// A random part of `most`.
     pub(crate) fn jitter(&self, most: Duration) -> Duration {
         let share = random(&*self.entropy) >> 32;
-        most.mul_f64(share as f64 / f64::from(u32::MAX))
+        most.min(FURTHEST).mul_f64(share as f64 / f64::from(u32::MAX))
     }
 
     /// Lets a worker take the run, and wakes one up, with the transaction.
-    pub(crate) async fn send_off(&self, tx: &Tx, run: &Run) -> tidemark_store::Result<()> {
-        tx.make_ready(&run.id, self.now()).await?;
-        let command = SyncRun { run_id: run.id.clone(), connection_id: run.connection_id.clone() };
+    pub(crate) async fn send_off(
+        &self,
+        tx: &Tx,
+        run: &RunId,
+        connection: &ConnectionId,
+    ) -> tidemark_store::Result<()> {
+        tx.make_ready(run, self.now()).await?;
+        let command = SyncRun { run_id: run.clone(), connection_id: connection.clone() };
         let body = serde_json::to_vec(&command).expect("a command has string keys only");
         // Each sending is a message of its own: a run is sent off many times.
         let message_id = format!("cmd_{:016x}{:016x}", random(&*self.entropy), random(&*self.entropy));
-        tx.command(&message_id, run.connection_id.as_str(), SyncRun::NAME, body, self.now()).await
+        tx.command(&message_id, connection.as_str(), SyncRun::NAME, body, self.now()).await
     }
 }
 

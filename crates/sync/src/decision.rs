@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidemark_ports::rate::LONGEST_PAUSE;
 use tidemark_productboard as productboard;
 use tidemark_rpc::status::{self, CAPABILITY_MISSING, DISCONNECTED, RECONNECT_REQUIRED};
 use tidemark_store as store;
@@ -33,6 +34,8 @@ pub(crate) enum Failure {
     RejectionUnconfirmed,
     #[error("the worker failed on this run; the cause was logged")]
     Panicked,
+    #[error("Productboard has not answered for {} s", .0.as_secs())]
+    Silent(Duration),
     /// The lease may be somebody else's, or the process has to stop now.
     #[error("the work was interrupted")]
     Interrupted,
@@ -51,6 +54,18 @@ impl Failure {
                 | Self::Panicked
                 | Self::Store(store::Error::BadData { .. })
         )
+    }
+
+    /// Why the run or the stream waits that long, for a person.
+    pub(crate) fn reason_to_wait(&self, pause: Duration) -> String {
+        use productboard::Error::{RateLimited, Transient};
+        match self {
+            Self::Vendor(RateLimited { .. } | Transient { retry_after: Some(_), .. }) => format!(
+                "Productboard asked to wait {}; the sync continues then, and what was fetched is kept.",
+                span(pause)
+            ),
+            _ => format!("Trying again: {self}."),
+        }
     }
 
     /// Whether the vendor said that the credential may not read this.
@@ -79,6 +94,8 @@ pub(crate) enum Decision {
     AwaitReconnect(String),
     /// Write nothing more; whoever has the workspace now goes on.
     Stop,
+    /// Leave the run to a process that can read all of it, and look again later.
+    Leave,
     /// The run has failed.
     GiveUp(String),
 }
@@ -115,8 +132,10 @@ fn class(failure: &Failure, attempt: u32) -> Decision {
             Vendor::Forbidden { .. } | Vendor::NotAvailable { .. } => {
                 Decision::StreamUnavailable(error.to_string())
             }
-            Vendor::RateLimited { retry_after, .. } => Decision::RetryAfter(*retry_after),
-            Vendor::Transient { retry_after: Some(pause), .. } => Decision::RetryAfter(*pause),
+            Vendor::RateLimited { retry_after: pause, .. }
+            | Vendor::Transient { retry_after: Some(pause), .. } => {
+                Decision::RetryAfter((*pause).min(LONGEST_PAUSE))
+            }
             Vendor::Transient { .. } | Vendor::Unreachable { .. } => Decision::Retry,
             Vendor::VendorChanged { .. } | Vendor::Invalid { .. } if attempt < BELIEVED_AFTER => {
                 Decision::Retry
@@ -128,13 +147,11 @@ fn class(failure: &Failure, attempt: u32) -> Decision {
         },
         Failure::Store(error) => match error {
             store::Error::FenceLost => Decision::Stop,
-            // Rows are written without those that the database refuses: this is no row's fault that a retry could mend.
+            // Rows are written without those that the database refuses: this is no row's fault that a retry could end.
             store::Error::BadData { .. } if attempt >= BELIEVED_AFTER => {
                 Decision::StreamFailed(error.to_string())
             }
-            store::Error::Corrupt { .. } => Decision::GiveUp(
-                "The database holds something this version cannot read; the log says what.".to_owned(),
-            ),
+            store::Error::Corrupt { .. } => Decision::Leave,
             _ => Decision::Retry,
         },
         Failure::Credentials(answer) => match answer.code() {
@@ -148,8 +165,16 @@ fn class(failure: &Failure, attempt: u32) -> Decision {
             _ => Decision::Retry,
         },
         Failure::Address(_) => Decision::GiveUp(format!("{failure}.")),
-        Failure::RejectionUnconfirmed | Failure::Panicked => Decision::Retry,
+        Failure::RejectionUnconfirmed | Failure::Panicked | Failure::Silent(_) => Decision::Retry,
         Failure::Interrupted | Failure::Overtaken => Decision::Stop,
+    }
+}
+
+/// A span of time as a person says it: to the minute where it is long.
+fn span(pause: Duration) -> String {
+    match pause.as_secs().max(1) {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
     }
 }
 
@@ -252,6 +277,33 @@ mod tests {
         assert_eq!(decide(&Failure::Credentials(silent.into()), 1), Decision::Retry);
         assert_eq!(decide(&Failure::Panicked, 1), Decision::Retry);
         assert_eq!(decide(&Failure::RejectionUnconfirmed, 1), Decision::Retry);
+    }
+
+    #[test]
+    fn a_pause_of_the_vendor_is_an_hour_at_most_and_its_reason_says_how_long() {
+        for asked in [3_601, 86_400, 1_796_099_990, u64::MAX] {
+            let retry_after = Duration::from_secs(asked);
+            let limited = vendor(productboard::Error::RateLimited {
+                attempted: ATTEMPTED,
+                retry_after,
+                vendor_id: None,
+            });
+            assert_eq!(decide(&limited, 1), Decision::RetryAfter(LONGEST_PAUSE));
+            assert_eq!(decide_stream(&limited, 1, true), Decision::RetryAfter(LONGEST_PAUSE));
+            let reason = limited.reason_to_wait(Duration::from_secs(59 * 60));
+            assert!(reason.starts_with("Productboard asked to wait 59 min; "), "{reason}");
+        }
+        let spans = [0, 5, 119, 120, 3_600].map(|seconds| span(Duration::from_secs(seconds)));
+        assert_eq!(spans, ["1 s", "5 s", "119 s", "2 min", "60 min"]);
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_fails_no_run() {
+        let failure = Failure::Store(store::Error::Corrupt { what: "a value in `stream`".to_owned() });
+        for attempt in [1, 12, u32::MAX] {
+            assert_eq!(decide(&failure, attempt), Decision::Leave);
+            assert_eq!(decide_stream(&failure, attempt, true), Decision::Leave);
+        }
     }
 
     #[test]

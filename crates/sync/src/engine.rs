@@ -25,7 +25,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -58,6 +58,14 @@ const CROWDED_SHARE: u32 = 6;
 
 /// So long a stop waits for what is under way at the vendor: time is left to write down how far the run came.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A vendor that answers nothing for this long gives its slot to others; one that is merely slow gets more each time.
+const SILENCE: Duration = Duration::from_secs(2);
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+fn allowed_silence(attempts: u32) -> Duration {
+    SILENCE.saturating_mul(attempts.saturating_add(1)).min(LONGEST_SILENCE)
+}
 
 /// How a delivery ended that met no failure of the whole run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +102,10 @@ pub(crate) struct Engine {
     patience: CancellationToken,
     shutdown: Shutdown,
     started: Instant,
+    /// How long the vendor may answer nothing at all while others wait for a worker.
+    allowed_silence: Duration,
+    /// How long it did, where this delivery is given up for it; 0 before.
+    silent_ms: AtomicU64,
     /// Whether others wait for a worker.
     is_crowded: AtomicBool,
 }
@@ -108,6 +120,8 @@ impl Engine {
     ) -> Result<Self, Failure> {
         let streams = cx.store.streams(&run.id).await?;
         Ok(Self {
+            allowed_silence: allowed_silence(run.attempts),
+            silent_ms: AtomicU64::new(0),
             run: run.id.clone(),
             connection: run.connection_id.clone(),
             meters: Meters::new(&cx, &run.connection_id),
@@ -136,6 +150,10 @@ impl Engine {
             failure = self.work_on(vec![roster]).await;
         }
         match failure {
+            Some(Failure::Interrupted) if self.silent_ms.load(Ordering::Relaxed) > 0 => {
+                let silence = Duration::from_millis(self.silent_ms.load(Ordering::Relaxed));
+                Err(Failure::Silent(silence))
+            }
             // The process stops and the vendor is slow: the rest is for another worker.
             Some(Failure::Interrupted) if self.is_out_of_patience() => Ok(Ended::Paused),
             Some(failure) => Err(failure),

@@ -26,7 +26,7 @@ use tidemark_rpc::{
     server::{RECEIVE_LIMIT, SEND_LIMIT},
     syncs::syncs_service_server::SyncsServiceServer,
 };
-use tidemark_runtime::Shutdown;
+use tidemark_runtime::{Shutdown, tasks::supervise};
 use tidemark_store::Store;
 
 use context::Context;
@@ -103,9 +103,9 @@ impl SyncService {
         };
         let work = async {
             tokio::join!(
-                worker::consume(&self.context, &shutdown),
-                connections::consume(&self.context, &shutdown),
-                sweeper::sweep(&self.context, &shutdown),
+                supervise("sync.worker", &shutdown, || worker::consume(&self.context, &shutdown)),
+                supervise("sync.connections", &shutdown, || connections::consume(&self.context, &shutdown)),
+                supervise("sync.sweeper", &shutdown, || sweeper::sweep(&self.context, &shutdown)),
                 announced,
             )
         };

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tidemark_store::{Result, Schedule};
 
-use crate::{context::Context, start};
+use crate::{context::Context, start, sweeper};
 
 const CONNECTIONS_AT_ONCE: u64 = 100;
 /// Whoever dies with a claim loses it after this long.
 const CLAIM: Duration = Duration::from_secs(60);
+/// No cadence is longer: nobody can ask for one, and a column may hold anything.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 /// So long a new connection is left to its own event.
 const SETTLES: Duration = Duration::from_secs(120);
 
@@ -23,7 +25,10 @@ pub(crate) async fn round(cx: &Context) -> Result<()> {
     let due = cx.store.claim_due_connections(now, now - SETTLES, now + CLAIM, CONNECTIONS_AT_ONCE).await?;
     for connection in due {
         let every = connection.every.unwrap_or(usual);
-        start::scheduled(cx, &connection.connection_id, cx.now() + spread(cx, every)).await?;
+        let next_at = cx.after(spread(cx, every));
+        // What fails comes again when its claim has run out, and keeps no other connection from its sync.
+        let id = &connection.connection_id;
+        sweeper::item("schedule", id, start::scheduled(cx, id, next_at)).await;
     }
     Ok(())
 }
@@ -37,5 +42,6 @@ pub(crate) fn cadence(cx: &Context, schedule: Schedule) -> Option<Duration> {
 
 /// A cadence, give or take a tenth.
 pub(crate) fn spread(cx: &Context, every: Duration) -> Duration {
+    let every = every.min(LONGEST);
     every.mul_f64(0.9) + cx.jitter(every / 5)
 }

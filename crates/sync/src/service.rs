@@ -194,7 +194,7 @@ async fn set_schedule(
     check_known(&cx, &caller, &connection).await?;
     let schedule = Schedule { every, next_at: None };
     let beat = scheduler::cadence(&cx, schedule);
-    let next_at = beat.map(|every| cx.now() + scheduler::spread(&cx, every));
+    let next_at = beat.map(|every| cx.after(scheduler::spread(&cx, every)));
     let schedule = Schedule { next_at, ..schedule };
     let tx = cx.store.begin().await.map_err(refuse)?;
     tx.set_schedule(&connection, schedule).await.map_err(refuse)?;
@@ -329,6 +329,11 @@ pub(crate) fn refuse(error: tidemark_store::Error) -> Status {
     match error {
         tidemark_store::Error::Unavailable(..) => {
             Refusal::Unavailable { what: "the database".into(), retry_after: TRY_AGAIN }.into()
+        }
+        // Left to a process that knows it, which may be the next one that is asked.
+        tidemark_store::Error::Corrupt { .. } => {
+            let what = "this version of the service, for a sync that a newer one began,".into();
+            Refusal::Unavailable { what, retry_after: TRY_AGAIN }.into()
         }
         _ => Refusal::Internal.into(),
     }

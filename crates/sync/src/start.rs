@@ -28,6 +28,9 @@ pub(crate) struct Started {
 
 /// Begins a run, or finds the one that is open, which then comes as soon as this one would.
 pub(crate) async fn start(cx: &Context, connection: &ConnectionId, priority: Priority) -> Result<Started> {
+    if priority == Priority::Person {
+        thaw(cx, connection).await;
+    }
     // The open run may end between the two looks: then there is room for a new one.
     loop {
         let tx = cx.store.begin().await?;
@@ -43,12 +46,20 @@ pub(crate) async fn start(cx: &Context, connection: &ConnectionId, priority: Pri
             // Nor does a person wait for its next attempt.
             if priority == Priority::Person && tx.hurry_run(&run.id, cx.now()).await? {
                 tx.retry_streams(&run.id).await?;
-                cx.send_off(&tx, &run).await?;
+                cx.send_off(&tx, &run.id, &run.connection_id).await?;
             }
             tx.commit().await?;
             let priority = run.priority.min(priority);
             return Ok(Started { run: Run { priority, ..run }, coalesced: true });
         }
+    }
+}
+
+/// Whoever asks, or reconnects, does not wait for what the vendor said before. Should it not be heard, the freeze ends
+/// within an hour.
+async fn thaw(cx: &Context, connection: &ConnectionId) {
+    if let Err(error) = cx.budgets.thaw(connection).await {
+        tracing::warn!(%connection, %error, "a pause of this workspace was not ended where all workers look");
     }
 }
 
@@ -87,6 +98,9 @@ pub(crate) async fn on_event(cx: &Context, event: &Event) -> Result<()> {
     ) {
         return Ok(());
     }
+    if matches!(event.data, Data::Connected(_) | Data::Reconnected(_)) {
+        thaw(cx, &event.connection_id).await;
+    }
     loop {
         let open = cx.store.open_run(&event.connection_id).await?;
         let schedule = cx.store.schedule(&event.connection_id).await?;
@@ -111,7 +125,7 @@ async fn follow(cx: &Context, tx: &Tx, event: &Event, open: Option<Run>, schedul
     match (&event.data, open) {
         (Data::Connected(_) | Data::Reconnected(_), None) => {
             if let Some(every) = scheduler::cadence(cx, schedule) {
-                tx.set_next_sync(connection, cx.now() + scheduler::spread(cx, every)).await?;
+                tx.set_next_sync(connection, cx.after(scheduler::spread(cx, every))).await?;
             }
             let begun = insert(cx, tx, connection, Priority::Person).await?;
             Ok(begun.map_or(Led::Overtaken, Led::To))
@@ -123,7 +137,7 @@ async fn follow(cx: &Context, tx: &Tx, event: &Event, open: Option<Run>, schedul
                 return Ok(resume(cx, tx, run).await?.map_or(Led::Overtaken, Led::To));
             }
             if tx.hurry_run(&run.id, cx.now()).await? {
-                cx.send_off(tx, &run).await?;
+                cx.send_off(tx, &run.id, &run.connection_id).await?;
             }
             Ok(Led::Nowhere)
         }
@@ -161,7 +175,7 @@ async fn insert(cx: &Context, tx: &Tx, connection: &ConnectionId, priority: Prio
     if !tx.insert_run(&run).await? {
         return Ok(None);
     }
-    cx.send_off(tx, &run).await?;
+    cx.send_off(tx, &run.id, &run.connection_id).await?;
     Ok(Some(run))
 }
 
@@ -178,7 +192,7 @@ async fn resume(cx: &Context, tx: &Tx, run: Run) -> Result<Option<Run>> {
     if !tx.update_run(&run, run::State::ReconnectRequired).await? {
         return Ok(None);
     }
-    cx.send_off(tx, &run).await?;
+    cx.send_off(tx, &run.id, &run.connection_id).await?;
     Ok(Some(run))
 }
 
@@ -190,7 +204,7 @@ async fn suspend(cx: &Context, tx: &Tx, run: Run, sentence: &str) -> Result<bool
         state: run::State::ReconnectRequired,
         reason: Some(sentence.to_owned()),
         attempts: 0,
-        wake_at: Some(cx.now() + FIRST_RECONNECT_LOOK),
+        wake_at: Some(cx.after(FIRST_RECONNECT_LOOK)),
         updated_at: cx.now(),
         ..run
     };

@@ -2,9 +2,10 @@
 //! Any number of processes may sweep; claiming a run is a compare-and-set. Connections whose time has come are found on
 //! the same rounds.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
-use tidemark_runtime::Shutdown;
+use tidemark_domain::id::{ConnectionId, RunId};
+use tidemark_runtime::{Shutdown, metrics::tasks as metrics, tasks};
 use tidemark_store::Result;
 
 use crate::{context::Context, scheduler};
@@ -12,15 +13,15 @@ use crate::{context::Context, scheduler};
 const RUNS_AT_ONCE: u64 = 100;
 /// A run in the queue has its message; after this long the message is sent again, should it be lost.
 const QUEUED: Duration = Duration::from_secs(300);
+/// What failed comes again after this long, or twice as long.
+const FAILED: Duration = Duration::from_secs(15);
 
 pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
     let mut is_failing = false;
     while shutdown.pause(cx.settings.sweep).await {
-        let round = async {
-            round(cx).await?;
-            scheduler::round(cx).await
-        };
-        match round.await {
+        // One after the other, whatever became of the first.
+        let (swept, scheduled) = (round(cx).await, scheduler::round(cx).await);
+        match swept.and(scheduled) {
             Ok(()) if is_failing => {
                 tracing::info!("the sweeper works again");
                 is_failing = false;
@@ -40,13 +41,42 @@ pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
 }
 
 async fn round(cx: &Context) -> Result<()> {
-    for run in cx.store.due_runs(cx.now(), RUNS_AT_ONCE).await? {
-        let tx = cx.store.begin().await?;
-        if tx.claim_due_run(&run.id, cx.now(), cx.rescue_at(), cx.now() + QUEUED).await? {
-            cx.send_off(&tx, &run).await?;
+    for (run, connection) in cx.store.due_runs(cx.now(), RUNS_AT_ONCE).await? {
+        if !item("sweep", &run, send_off(cx, &run, &connection)).await {
+            // To the end of the line, so that a hundred of its kind are not looked at for ever. Should this fail as
+            // well, the next round begins with it.
+            let tx = cx.store.begin().await?;
+            tx.postpone_run(&run, None, cx.after(FAILED + cx.jitter(FAILED)), cx.now()).await?;
             tx.commit().await?;
-            tracing::debug!(run = %run.id, connection = %run.connection_id, "a due run was sent off");
         }
     }
     Ok(())
+}
+
+async fn send_off(cx: &Context, run: &RunId, connection: &ConnectionId) -> Result<()> {
+    let tx = cx.store.begin().await?;
+    if tx.claim_due_run(run, cx.now(), cx.rescue_at(), cx.after(QUEUED)).await? {
+        cx.send_off(&tx, run, connection).await?;
+        tx.commit().await?;
+        tracing::debug!(%run, %connection, "a due run was sent off");
+    }
+    Ok(())
+}
+
+/// Does something for one of many; `false` where it failed or panicked, which keeps no other from its turn.
+pub(crate) async fn item(
+    task: &'static str,
+    id: &impl fmt::Display,
+    work: impl Future<Output = Result<()>>,
+) -> bool {
+    match tasks::caught(work).await {
+        Some(Ok(())) => return true,
+        Some(Err(error)) => {
+            let error = &error as &dyn Error;
+            tracing::warn!(task, %id, error, "failed for one of many, it is tried again later");
+        }
+        None => tracing::error!(task, %id, "panicked for one of many, it is tried again later"),
+    }
+    metrics::item_failed(task);
+    false
 }

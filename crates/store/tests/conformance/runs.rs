@@ -93,19 +93,19 @@ async fn a_due_run_is_claimed_once(database: &TestDatabase) {
     assert!(insert(&store, &run).await);
     let later = now() + TimeDelta::seconds(60);
     assert!(store.due_runs(now() - TimeDelta::seconds(1), 9).await.unwrap().is_empty());
-    assert_eq!(store.due_runs(now(), 9).await.unwrap(), std::slice::from_ref(&run));
+    assert_eq!(store.due_runs(now(), 9).await.unwrap(), [(run.id.clone(), run.connection_id.clone())]);
     let tx = store.begin().await.unwrap();
     assert!(tx.claim_due_run(&run.id, now(), later, later).await.unwrap());
     assert!(!tx.claim_due_run(&run.id, now(), later, later).await.unwrap());
     tx.commit().await.unwrap();
     assert!(store.due_runs(now(), 9).await.unwrap().is_empty());
     let tx = store.begin().await.unwrap();
-    assert!(tx.postpone_run(&run.id, now(), now()).await.unwrap());
+    assert!(tx.postpone_run(&run.id, None, now(), now()).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(store.due_runs(now(), 9).await.unwrap().len(), 1);
     finish(&store, &run).await;
     let tx = store.begin().await.unwrap();
-    assert!(!tx.postpone_run(&run.id, now(), now()).await.unwrap(), "a finished run sleeps for ever");
+    assert!(!tx.postpone_run(&run.id, None, now(), now()).await.unwrap(), "a finished run sleeps for ever");
     assert!(!tx.claim_due_run(&run.id, now(), later, later).await.unwrap());
 }
 

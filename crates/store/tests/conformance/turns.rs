@@ -21,6 +21,10 @@ on_both_databases! {
     a_run_keeps_its_place_and_is_raised_but_never_put_back,
     a_connection_is_due_once_per_cadence,
     a_connection_of_its_own_cadence,
+    what_another_version_wrote_is_passed_by_and_listed,
+    a_kept_slot_takes_only_what_a_person_waits_for,
+    a_claim_that_nobody_holds_any_more_counts_for_nobody,
+    late_and_pausing_runs_are_listed,
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -38,7 +42,7 @@ async fn ready(store: &Store, offset: u64, priority: Priority, since: i64) -> Ru
 }
 
 async fn next(store: &Store, aged: i64) -> Option<Run> {
-    store.claim_ready(at(1_000), at(aged), at(1_060)).await.unwrap()
+    store.claim_ready(at(1_000), at(aged), at(1_060), Priority::Backfill).await.unwrap()
 }
 
 async fn the_first_by_priority_then_fairness_then_service_goes(database: &TestDatabase) {
@@ -98,7 +102,7 @@ async fn a_run_that_waits_for_an_attempt_is_hurried_and_one_at_work_is_not(datab
         tx.commit().await.unwrap();
         is_hurried
     };
-    assert!(!hurry().await, "it is in the queue");
+    assert!(hurry().await, "its message may be lost");
     let claimed = next(&store, -1).await.unwrap();
     assert!(!hurry().await, "a worker has it");
     let mut progress = store.streams(&run.id).await.unwrap();
@@ -196,4 +200,93 @@ async fn a_connection_of_its_own_cadence(database: &TestDatabase) {
     assert_eq!(due[0].every, daily.every);
     set(Schedule { every: Some(Duration::ZERO), next_at: None }).await;
     assert!(store.claim_due_connections(at(1_000_000), at(1_000_000), at(70), 10).await.unwrap().is_empty());
+}
+
+/// What no statement of this version writes.
+fn raw(database: &TestDatabase, sql: &str) {
+    let url = database.url();
+    let output = match url.strip_prefix("sqlite://") {
+        Some(path) => std::process::Command::new("sqlite3").args([path, sql]).output(),
+        None => std::process::Command::new("psql").args(["--no-psqlrc", "-q", &url, "-c", sql]).output(),
+    };
+    let output = output.expect("the database's own client is needed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+async fn what_another_version_wrote_is_passed_by_and_listed(database: &TestDatabase) {
+    let store = database.store();
+    let mut runs = Vec::new();
+    for offset in 1..=4 {
+        runs.push(ready(&store, offset, Priority::Schedule, 0).await.id);
+    }
+    let set = async |sql: &str, run: &tidemark_domain::id::RunId| {
+        raw(database, &sql.replace("$1", &format!("'{run}'")));
+    };
+    set("update runs set state = 'paused_by_admin' where id = $1", &runs[0]).await;
+    set("update runs set priority = 7 where id = $1", &runs[1]).await;
+    set("update run_streams set stream = 'comments' where run_id = $1 and stream = 'teams'", &runs[2]).await;
+    set("update run_streams set state = 'sampled' where run_id = $1 and stream = 'members'", &runs[2]).await;
+    let due: Vec<_> = store.due_runs(at(5_000), 9).await.unwrap().into_iter().map(|(run, _)| run).collect();
+    assert_eq!(due, runs[2..], "the others go on");
+    assert_eq!(store.streams(&runs[2]).await.unwrap().len(), 1, "what is known of it");
+    assert_eq!(store.stream_count(&runs[2]).await.unwrap(), 3);
+    let taken = [next(&store, -1).await.unwrap().id, next(&store, -1).await.unwrap().id];
+    assert_eq!(taken, runs[2..]);
+    assert_eq!(next(&store, -1).await, None, "what is unknown is left");
+    let unknown: Vec<_> = store.unknown_runs(9).await.unwrap().into_iter().map(|run| run.run).collect();
+    assert_eq!(unknown, [runs[0].as_str(), runs[1].as_str()]);
+}
+
+async fn a_kept_slot_takes_only_what_a_person_waits_for(database: &TestDatabase) {
+    let store = database.store();
+    ready(&store, 1, Priority::Schedule, 0).await;
+    let kept = async || store.claim_ready(at(1_000), at(-1), at(1_060), Priority::Person).await.unwrap();
+    assert_eq!(kept().await, None);
+    let person = ready(&store, 2, Priority::Person, 0).await;
+    assert_eq!(kept().await.unwrap().id, person.id);
+}
+
+async fn a_claim_that_nobody_holds_any_more_counts_for_nobody(database: &TestDatabase) {
+    let store = database.store();
+    ready(&store, 1, Priority::Schedule, 0).await;
+    let stopped = next(&store, -1).await.unwrap();
+    let tx = store.begin().await.unwrap();
+    assert!(!tx.hurry_run(&stopped.id, at(1_001)).await.unwrap(), "a worker has it");
+    tx.release_claim(&Run { updated_at: at(7), ..stopped.clone() }).await.unwrap();
+    assert!(!tx.hurry_run(&stopped.id, at(1_001)).await.unwrap(), "that was another claim");
+    tx.release_claim(&stopped).await.unwrap();
+    assert!(tx.hurry_run(&stopped.id, at(1_001)).await.unwrap());
+    tx.commit().await.unwrap();
+    let postponed = next(&store, -1).await.unwrap();
+    let tx = store.begin().await.unwrap();
+    assert!(tx.postpone_run(&postponed.id, Some("another has it"), at(2_000), at(1_001)).await.unwrap());
+    assert!(tx.hurry_run(&postponed.id, at(1_002)).await.unwrap());
+    tx.commit().await.unwrap();
+    let dead = next(&store, -1).await.unwrap();
+    assert_eq!(dead.reason.as_deref(), Some("another has it"));
+    let tx = store.begin().await.unwrap();
+    assert!(tx.hurry_run(&dead.id, at(1_060)).await.unwrap(), "its worker should have been heard of");
+}
+
+async fn late_and_pausing_runs_are_listed(database: &TestDatabase) {
+    let store = database.store();
+    let late = ready(&store, 1, Priority::Schedule, 0).await;
+    assert!(store.late_runs(at(-1), 9).await.unwrap().is_empty());
+    let found = store.late_runs(at(60), 9).await.unwrap();
+    assert_eq!((found.len(), found[0].run.as_str(), found[0].since), (1, late.id.as_str(), at(0)));
+    let taken = next(&store, -1).await.unwrap();
+    assert!(store.late_runs(at(1_059), 9).await.unwrap().is_empty());
+    let progress = StreamProgress {
+        retry_at: Some(at(3_600)),
+        detail: Some("Productboard asked to wait".to_owned()),
+        ..store.streams(&taken.id).await.unwrap().remove(0)
+    };
+    let tx = store.begin().await.unwrap();
+    tx.put_stream(&taken.id, &progress).await.unwrap();
+    tx.postpone_run(&taken.id, None, at(1_900), at(1_001)).await.unwrap();
+    tx.commit().await.unwrap();
+    let pausing = store.pausing(at(1_500), 9).await.unwrap();
+    let untils: Vec<_> = pausing.iter().map(|it| (it.stream.as_deref(), it.until)).collect();
+    assert_eq!(untils, [(Some("members"), at(3_600)), (None, at(1_900))]);
+    assert_eq!(pausing[0].reason, progress.detail);
 }

@@ -65,7 +65,7 @@ async fn runs_wait_for_different_things(database: &TestDatabase) {
     // Both are to be looked after now.
     assert_eq!(store.forgotten_runs(now()).await.unwrap(), Backlog { count: 2, oldest: Some(now()) });
     let later = now() + TimeDelta::seconds(60);
-    store.claim_ready(now(), now(), later).await.unwrap().unwrap();
+    store.claim_ready(now(), now(), later, tidemark_domain::run::Priority::Backfill).await.unwrap().unwrap();
     assert_eq!(store.open_runs().await.unwrap()[&WaitsFor::Nothing], one);
     assert_eq!(store.ready_runs().await.unwrap(), Backlog::default());
     assert_eq!(store.forgotten_runs(now()).await.unwrap().count, 1);

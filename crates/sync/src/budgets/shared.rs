@@ -26,6 +26,8 @@ const ALONE: Duration = Duration::from_secs(5);
 const LATE: Duration = Duration::from_millis(20);
 /// Nearer than the timer can tell.
 const SOON: Duration = Duration::from_millis(1);
+/// Nobody waits for longer, whatever patience it has.
+const MOST_PATIENCE: Duration = Duration::from_secs(86_400);
 /// Of a second, in one reservation.
 const BATCHES_PER_SECOND: u32 = 10;
 
@@ -121,10 +123,11 @@ impl SharedBudget {
         let granted = self.limits.reserve(&self.key, limit, count).await;
         let now = Instant::now();
         match granted {
-            Ok(grant) if grant.count == 0 => Err(now + grant.starts_in),
+            Ok(grant) if grant.count == 0 => Err(now + grant.starts_in.min(rate::LONGEST_PAUSE)),
             Ok(grant) => {
-                let first = now + grant.starts_in;
-                reserved.times.extend((0..grant.count).map(|nth| first + grant.interval * nth));
+                let first = now + grant.starts_in.min(rate::LONGEST_PAUSE);
+                let interval = grant.interval.min(rate::LONGEST_PAUSE);
+                reserved.times.extend((0..grant.count.min(count)).map(|nth| first + interval * nth));
                 Ok(())
             }
             Err(error) => {
@@ -139,7 +142,7 @@ impl SharedBudget {
 #[async_trait]
 impl RateBudget for SharedBudget {
     async fn acquire(&self, patience: Duration) -> Result<(), Duration> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + patience.min(MOST_PATIENCE);
         let _waiting = Waiting::new(&self.waiting);
         let mut reserved = timeout_at(deadline, self.turn.lock()).await.map_err(|_| patience)?;
         loop {
@@ -174,12 +177,13 @@ impl RateBudget for SharedBudget {
                 if again > deadline {
                     return Err(again - now);
                 }
-                sleep_until(again - rate::RESERVED_AHEAD / 2).await;
+                sleep_until(again.checked_sub(rate::RESERVED_AHEAD / 2).unwrap_or(again)).await;
             }
         }
     }
 
     fn freeze(&self, pause: Duration) {
+        let pause = pause.min(rate::LONGEST_PAUSE);
         self.hold(Instant::now() + pause);
         self.alone.freeze(pause);
         self.tell(move |limits, key| async move { limits.freeze(&key, pause).await });
@@ -255,6 +259,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn no_pause_and_no_patience_is_too_long_to_be_counted_with() {
+        for pause in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1_796_099_990)] {
+            let limits = InprocRateLimits::new();
+            let budget = budget(&limits, 50);
+            budget.freeze(pause);
+            let rest = budget.acquire(Duration::from_secs(30)).await.unwrap_err();
+            assert!(rest <= Duration::from_secs(3_601), "{rest:?}");
+            let start = Instant::now();
+            budget.acquire(Duration::MAX).await.unwrap();
+            assert!(start.elapsed() <= Duration::from_secs(3_602), "{:?}", start.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn late_requests_make_no_burst() {
         let limits = InprocRateLimits::new();
         let budget = budget(&limits, 50);
@@ -285,6 +303,9 @@ mod tests {
             Err(Unavailable("it is away".to_owned()))
         }
         async fn freeze(&self, _: &str, _: Duration) -> Result<(), Unavailable> {
+            Err(Unavailable("it is away".to_owned()))
+        }
+        async fn thaw(&self, _: &str) -> Result<(), Unavailable> {
             Err(Unavailable("it is away".to_owned()))
         }
         async fn lower(&self, _: &str, _: u32) -> Result<(), Unavailable> {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -20,12 +20,21 @@ use crate::{budgets::SharedBudget, context::Context};
 pub(super) struct Meters {
     budget: Arc<SharedBudget>,
     streams: BTreeMap<Stream, Arc<Meter>>,
+    quiet: Arc<Mutex<Quiet>>,
+}
+
+/// How long the vendor has answered nothing.
+#[derive(Debug, Default)]
+struct Quiet {
+    under_way: u32,
+    since: Option<Instant>,
 }
 
 /// Counts what goes through to the shared budget.
 #[derive(Debug)]
 struct Meter {
     budget: Arc<SharedBudget>,
+    quiet: Arc<Mutex<Quiet>>,
     requests: AtomicU64,
     waited_ms: AtomicU64,
     /// Which credential the stream was called with last.
@@ -35,16 +44,24 @@ struct Meter {
 impl Meters {
     pub(super) fn new(cx: &Context, connection: &ConnectionId) -> Self {
         let budget = cx.budgets.of(connection);
+        let quiet = Arc::<Mutex<Quiet>>::default();
         let meter = |stream| {
-            let budget = Arc::clone(&budget);
+            let (budget, quiet) = (Arc::clone(&budget), Arc::clone(&quiet));
             let (requests, waited_ms, generation) = Default::default();
-            (stream, Arc::new(Meter { budget, requests, waited_ms, generation }))
+            (stream, Arc::new(Meter { budget, quiet, requests, waited_ms, generation }))
         };
-        Self { streams: Stream::ALL.into_iter().map(meter).collect(), budget }
+        let streams = Stream::ALL.into_iter().map(meter).collect();
+        Self { streams, budget, quiet }
     }
 
     pub(super) fn fetches_at_once(&self) -> usize {
         self.budget.fetches_at_once()
+    }
+
+    /// How long requests have been under way and nothing has come.
+    pub(super) fn silence(&self) -> Duration {
+        let quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        quiet.since.filter(|_| quiet.under_way > 0).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The stream's way to the budget.
@@ -67,6 +84,13 @@ impl Meters {
     }
 }
 
+impl Meter {
+    fn hear(&self, change: impl FnOnce(u32) -> u32) {
+        let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        *quiet = Quiet { under_way: change(quiet.under_way), since: Some(Instant::now()) };
+    }
+}
+
 #[async_trait]
 impl RateBudget for Meter {
     async fn acquire(&self, patience: Duration) -> Result<(), Duration> {
@@ -75,6 +99,7 @@ impl RateBudget for Meter {
         let waited = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.waited_ms.fetch_add(waited, Ordering::Relaxed);
         if acquired.is_ok() {
+            self.hear(|under_way| under_way.saturating_add(1));
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
         acquired
@@ -89,6 +114,7 @@ impl RateBudget for Meter {
     }
 
     fn answered(&self, latency: Duration) {
+        self.hear(|under_way| under_way.saturating_sub(1));
         self.budget.answered(latency);
     }
 }

@@ -16,7 +16,7 @@ impl Engine {
             self.report_forbidden(stream).await?;
         }
         let progress = self.writer.committed(stream).await;
-        let attempt = progress.attempts + 1;
+        let attempt = progress.attempts.saturating_add(1);
         let decision = decide_stream(&failure, attempt, self.writer.has_complete_stream().await);
         let pause = match decision {
             Decision::StreamUnavailable(detail) => {
@@ -29,7 +29,7 @@ impl Engine {
                 return self.settle(progress, stream::State::Failed, Some(detail)).await;
             }
             Decision::Retry => backoff(attempt) / 2 + self.cx.jitter(backoff(attempt) / 2),
-            Decision::RetryAfter(pause) => pause + self.cx.jitter(backoff(1)),
+            Decision::RetryAfter(pause) => pause.saturating_add(self.cx.jitter(backoff(1))),
             _ => return Err(failure),
         };
         tracing::warn!(
@@ -41,8 +41,8 @@ impl Engine {
             error = &failure as &dyn std::error::Error,
             "a stream failed, it will be tried again"
         );
-        let detail = Some(format!("Trying again: {failure}."));
-        let retry_at = Some(self.cx.now() + pause);
+        let detail = Some(failure.reason_to_wait(pause));
+        let retry_at = Some(self.cx.after(pause));
         self.postpone(&StreamProgress { attempts: attempt, retry_at, detail, ..progress }).await
     }
 

@@ -20,7 +20,7 @@ impl Engine {
             let mut kept = Instant::now();
             while engine.halt.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_some() {
                 engine.look().await;
-                if kept.elapsed() >= engine.cx.settings.lease_ttl {
+                if kept.elapsed() >= engine.cx.settings.lease_ttl / 2 {
                     kept = Instant::now();
                     engine.keep().await;
                 }
@@ -40,6 +40,12 @@ impl Engine {
         // Should the database be away, the streams will notice.
         let Ok(Some(look)) = self.cx.store.look(&self.run).await else { return };
         self.is_crowded.store(look.others_wait, Ordering::Relaxed);
+        let silence = self.meters.silence();
+        if look.others_wait && silence >= self.allowed_silence {
+            self.silent_ms.store(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            // What is under way is given up, and the slot with it.
+            self.patience.cancel();
+        }
         if look.state != run::State::Running {
             let (run, state) = (&self.run, look.state.as_str());
             tracing::info!(%run, state, "the run was stopped by somebody else");

@@ -195,6 +195,8 @@ impl Writer {
         let run = Run {
             state: run::State::Running,
             reason: None,
+            // Looks for a credential are no failed attempts.
+            attempts: if from == run::State::ReconnectRequired { 0 } else { write.written.run.attempts },
             started_at: write.written.run.started_at.or(Some(now)),
             ..write.written.run.clone()
         };

@@ -63,7 +63,7 @@ async fn a_stream_that_no_credential_can_read_is_paused_and_the_vendor_is_not_as
 #[tokio::test]
 async fn a_plan_without_analytics_leaves_the_days_unknown() {
     let harness = Harness::start().await;
-    harness.simulator.faults(TOKEN, |faults| faults.analytics_unavailable = Some(404));
+    harness.simulator.faults(TOKEN, |faults| faults.analytics_unavailable = Some(501));
     let run = harness.sync().await;
     assert_eq!(run.state(), RunState::Partial);
     assert_eq!(run.streams[2].state(), StreamState::Unavailable);

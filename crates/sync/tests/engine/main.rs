@@ -5,6 +5,7 @@
 mod believed;
 mod clock;
 mod faults;
+mod hanging;
 mod histories;
 mod odd;
 mod planned;

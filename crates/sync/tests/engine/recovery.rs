@@ -253,8 +253,7 @@ async fn a_lost_message_is_found_by_the_sweeper() {
     while harness.relay.lose.load(Ordering::SeqCst) > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(harness.run(&run.id).await.state(), RunState::Queued);
+    // A free slot may have found it by now, which looks without a message; if not, the sweeper does within a minute.
     harness.clock.advance(TimeDelta::seconds(61));
     assert_eq!(harness.wait_for_end(&run.id).await.state(), RunState::Succeeded);
     harness.assert_facts().await;

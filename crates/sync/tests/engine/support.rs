@@ -95,6 +95,7 @@ pub(crate) struct Harness {
     pub(crate) syncs: Caller,
     pub(crate) settings: Settings,
     credentials: Caller,
+    rate_limits: InprocRateLimits,
     worker: Option<(Shutdown, JoinHandle<()>)>,
     servers: CancellationToken,
     _tasks: Vec<AbortOnDropHandle<()>>,
@@ -137,7 +138,8 @@ impl Harness {
         let relaying = relay_for_ever(store.clone(), bus.clone(), Arc::clone(&clock), Arc::clone(&relay));
         let mut tasks = vec![AbortOnDropHandle::new(tokio::spawn(relaying))];
         let (channel, incoming) = inproc::pair();
-        let service = service(&store, &credentials, &bus, &leases, &settings, &clock, &entropy);
+        let rate_limits = InprocRateLimits::new();
+        let service = service(&store, &credentials, &bus, &leases, &settings, &clock, &entropy, &rate_limits);
         let server = Server::new(Guard::new(&SecretString::from(RPC_TOKEN))).with(service.server());
         let serving = serve(server, incoming, servers.clone());
         tasks.push(AbortOnDropHandle::new(tokio::spawn(serving)));
@@ -155,6 +157,7 @@ impl Harness {
             syncs,
             settings,
             credentials,
+            rate_limits,
             worker: None,
             servers,
             _tasks: tasks,
@@ -164,8 +167,8 @@ impl Harness {
     }
 
     pub(crate) fn start_worker(&mut self) {
-        let Self { store, credentials, bus, leases, settings, clock, entropy, .. } = self;
-        let service = service(store, credentials, bus, leases, settings, clock, entropy);
+        let Self { store, credentials, bus, leases, settings, clock, entropy, rate_limits, .. } = self;
+        let service = service(store, credentials, bus, leases, settings, clock, entropy, rate_limits);
         let shutdown = Shutdown::new();
         let told = shutdown.clone();
         let running = tokio::spawn(async move { service.run(told).await });
@@ -186,6 +189,15 @@ impl Harness {
         shutdown.stop();
         tokio::time::timeout(DEADLINE, running).await.expect("the worker did not stop").unwrap();
         self.start_worker();
+    }
+
+    /// Stops at once: what hangs is not waited for.
+    pub(crate) async fn stop_worker_now(mut self) {
+        let (shutdown, running) = self.worker.take().unwrap();
+        shutdown.stop();
+        shutdown.hard().cancel();
+        tokio::time::timeout(DEADLINE, running).await.expect("the worker did not stop").unwrap();
+        self.servers.cancel();
     }
 
     /// Stops everything and looks for leftovers.
@@ -319,7 +331,7 @@ pub(crate) fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay
     }
 }
 
-async fn connect(store: &Store, clock: &TestClock, entropy: &SeededEntropy) -> ConnectionId {
+pub(crate) async fn connect(store: &Store, clock: &TestClock, entropy: &SeededEntropy) -> ConnectionId {
     let id = ConnectionId::generate(clock, entropy);
     let organization = OrganizationId::generate(clock, entropy);
     let connection = Connection {
@@ -334,6 +346,7 @@ async fn connect(store: &Store, clock: &TestClock, entropy: &SeededEntropy) -> C
     id
 }
 
+#[expect(clippy::too_many_arguments, reason = "everything a service stands on")]
 fn service(
     store: &Store,
     credentials: &Caller,
@@ -342,6 +355,7 @@ fn service(
     settings: &Settings,
     clock: &Arc<TestClock>,
     entropy: &Arc<SeededEntropy>,
+    rate_limits: &InprocRateLimits,
 ) -> SyncService {
     SyncService::new(
         store.clone(),
@@ -349,7 +363,7 @@ fn service(
         Ports {
             bus: Arc::new(bus.clone()),
             leases: Arc::clone(leases),
-            rate_limits: Arc::new(InprocRateLimits::new()),
+            rate_limits: Arc::new(rate_limits.clone()),
         },
         settings.clone(),
         Arc::clone(clock) as _,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tidemark_ports::{
     RateLimits,
-    rate::{RESERVED_AHEAD, interval},
+    rate::{LONGEST_PAUSE, RESERVED_AHEAD, interval},
 };
 use tokio::{task::JoinSet, time::Instant};
 
@@ -20,6 +20,7 @@ macro_rules! rate_conformance {
             many_at_once_share_one_pace
             nobody_reserves_far_ahead
             a_freeze_holds_for_all
+            a_thaw_ends_a_freeze_and_no_freeze_is_longer_than_an_hour
             a_lower_limit_counts_and_a_higher_one_does_not
             keys_do_not_touch_each_other
         }
@@ -75,6 +76,25 @@ pub async fn nobody_reserves_far_ahead(limits: Arc<dyn RateLimits>) {
         assert_eq!(refused.count, 0);
         assert!(refused.starts_in > RESERVED_AHEAD && refused.starts_in <= interval(1) * 3, "{refused:?}");
     }
+}
+
+/// Whatever the other side asks for; and only the key's own freeze ends.
+pub async fn a_thaw_ends_a_freeze_and_no_freeze_is_longer_than_an_hour(limits: Arc<dyn RateLimits>) {
+    for pause in [Duration::from_secs(86_400), Duration::from_secs(1_796_099_990), Duration::MAX] {
+        for key in ["a", "b"] {
+            limits.freeze(key, pause).await.expect("the limits answer");
+            let frozen = limits.reserve(key, 50, 1).await.expect("the limits answer");
+            assert_eq!(frozen.count, 0);
+            assert!(
+                frozen.starts_in <= LONGEST_PAUSE && frozen.starts_in + SLOW > LONGEST_PAUSE,
+                "{frozen:?}"
+            );
+        }
+        limits.thaw("a").await.expect("the limits answer");
+        let thawed = limits.reserve("a", 50, 1).await.expect("the limits answer");
+        assert!(thawed.starts_in <= RESERVED_AHEAD + interval(50), "{thawed:?}");
+    }
+    assert_eq!(limits.reserve("b", 50, 1).await.expect("the limits answer").count, 0);
 }
 
 /// A pause counts for everybody, and a shorter one does not end it.
