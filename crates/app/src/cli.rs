@@ -110,7 +110,7 @@ impl Cli {
             Command::Connections(args) => connections::run(&load(&[])?, args).await,
             Command::Sync(args) => sync::run(&load(&[])?, args).await,
             Command::Queue(args) => queue::run(&load(&[])?, args).await,
-            Command::Doctor(args) => doctor::run(&load(&[])?, &args).await,
+            Command::Doctor(args) => Box::pin(doctor::run(&load(&[])?, &args)).await,
             Command::Export(args) => export::run(&load(&[])?, args).await,
             Command::Demo(args) => demo::run(args, load).await,
             Command::Report(args) => report::run(args, load).await,

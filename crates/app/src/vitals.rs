@@ -82,14 +82,15 @@ impl Vitals {
 
     /// Looks until the shutdown, at each thing on its own: what is silent or slow hides nothing else.
     pub(crate) async fn run(self, shutdown: Shutdown) {
+        let this = &self;
         tokio::join!(
-            again(&shutdown, async || self.record().await),
-            again(&shutdown, async || self.backlogs().await),
-            again(&shutdown, async || self.broker().await),
-            again(&shutdown, async || self.leases().await),
-            again(&shutdown, async || {
-                if self.roles.releases_secrets() {
-                    self.audit();
+            again(&shutdown, || this.record()),
+            again(&shutdown, || this.backlogs()),
+            again(&shutdown, || this.broker()),
+            again(&shutdown, || this.leases()),
+            again(&shutdown, || async {
+                if this.roles.releases_secrets() {
+                    this.audit();
                 }
             }),
         );
@@ -267,7 +268,7 @@ pub(crate) async fn of_console(health: &Health, shutdown: &Shutdown) {
     }
 }
 
-async fn again(shutdown: &Shutdown, look: impl AsyncFn()) {
+async fn again<F: Future<Output = ()>>(shutdown: &Shutdown, look: impl Fn() -> F) {
     loop {
         look().await;
         if !shutdown.pause(EVERY).await {

@@ -109,6 +109,6 @@ impl SyncService {
                 announced,
             )
         };
-        shutdown.hard().run_until_cancelled(work).await;
+        Box::pin(shutdown.hard().run_until_cancelled(work)).await;
     }
 }

@@ -30,7 +30,7 @@ async fn a_read_only_database_makes_a_process_unready_and_says_so() {
     let database = TestDatabase::postgres().await;
     let url = database.url();
     let separator = if url.contains('?') { '&' } else { '?' };
-    let url = format!("{url}{separator}options[default_transaction_read_only]=on", database.url());
+    let url = format!("{url}{separator}options[default_transaction_read_only]=on");
     let store = open_store(&url).await;
     store.clock().await.expect("it answers");
     let (status, found) = condition(&vitals(&store, system()), "database").await;

@@ -12,7 +12,7 @@ const CONNECTIONS: u64 = 20_000;
 
 async fn loaded() -> (TestDatabase, Store) {
     let database = TestDatabase::postgres().await;
-    let settings = Database { url: database.url().into(), max_connections: 2 };
+    let settings = Database { url: database.url().into(), max_connections: 2, ..Database::default() };
     let store = Store::connect(&settings).await.unwrap();
     for table in [
         "connections",
