@@ -312,7 +312,7 @@ async fn seats_that_change(sample: Sample) {
     let written = async |place: usize| {
         let told = sample.events("utilization.updated").await;
         let Data::UtilizationUpdated(updated) = &told[place].data else { panic!("{told:?}") };
-        updated.changed.clone().unwrap()
+        updated.changed.unwrap()
     };
     assert_eq!(written(1).await.seats, 1, "nobody else did anything");
 
@@ -412,7 +412,7 @@ async fn only_what_changed_is_computed_again() {
     let changed: Vec<_> = told
         .iter()
         .map(|event| match &event.data {
-            Data::UtilizationUpdated(updated) => updated.changed.clone().unwrap(),
+            Data::UtilizationUpdated(updated) => updated.changed.unwrap(),
             other => panic!("{other:?}"),
         })
         .collect();

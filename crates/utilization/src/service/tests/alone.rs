@@ -7,6 +7,7 @@ use tidemark_runtime::{OsEntropy, SystemClock};
 use tidemark_testkit::{Proxy, TestDatabase};
 
 use super::*;
+use crate::recompute::{Cause, recompute};
 
 /// Panics as often as it is told, and is random then.
 #[derive(Debug)]
@@ -143,7 +144,10 @@ async fn unknown_events_are_acknowledged_and_only_what_is_none_is_a_dead_letter(
 #[tokio::test]
 async fn rollups_are_written_seconds_after_the_database_is_back() {
     let sample = Sample::within(TestDatabase::postgres().await, 0..DAYS).await;
-    let mut connections = vec![sample.connection.clone()];
+    // The large one has its numbers: what is measured is the waiting.
+    let turn = Cause::Turn(sample.connection.clone());
+    recompute(&sample.store(), &SystemClock, &OsEntropy, &turn).await.unwrap();
+    let mut connections = Vec::new();
     for _ in 0..5 {
         connections.push(sample.neighbour().await);
     }
