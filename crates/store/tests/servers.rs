@@ -248,7 +248,7 @@ async fn a_server_that_turned_read_only_is_named_and_found_again() {
         assert!(started.elapsed() < PATIENCE, "it takes writes");
     };
     assert_eq!(error.outage(), Some(Outage::ReadOnly), "{error:?}");
-    server.sql("set default_transaction_read_only = off; alter system reset default_transaction_read_only");
+    server.sql("alter system reset default_transaction_read_only");
     server.sql("select pg_reload_conf()");
     until_it_writes(&store).await;
 }
