@@ -1,9 +1,10 @@
 //! PostgreSQL as people have it, started by these tests: over TLS, with a password that changes, read-only after a
 //! failover, behind PgBouncer.
 
+#![expect(clippy::unwrap_used, reason = "a test says with a panic what it did not expect")]
+
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
     os::unix::{
         fs::{PermissionsExt as _, chown},
         process::CommandExt as _,
@@ -16,6 +17,7 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tidemark_store::{Outage, Settings, Store};
+use tidemark_testkit::reserve_port;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "first";
@@ -66,10 +68,6 @@ fn binary(name: &str) -> PathBuf {
     PathBuf::from(format!("/usr/lib/postgresql/{}/bin/{name}", newest.unwrap()))
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 struct Postgres {
     _process: Process,
     port: u16,
@@ -88,7 +86,7 @@ impl Postgres {
             .arg(&data)
             .status();
         assert!(made.unwrap().success(), "no data folder");
-        let port = free_port();
+        let port = reserve_port();
         let mut process = program(binary("postgres"));
         process
             .arg("-D")
@@ -269,7 +267,7 @@ async fn a_socket_is_a_server_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pooler_in_session_mode_carries_everything() {
     let server = Postgres::start(&authority()).await;
-    let port = free_port();
+    let port = reserve_port();
     let file = server.folder.path().join("pgbouncer.ini");
     let settings = format!(
         "[databases]\npostgres = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\

@@ -27,7 +27,7 @@ impl RedisServer {
     pub async fn start(authority: &Authority, mutual: bool) -> Self {
         let (certificate, key) = authority.issue("redis");
         for _ in 0..PORTS {
-            let port = free_port().await;
+            let port = crate::reserve_port();
             let mut command = Command::new("redis-server");
             command.args(["--bind", "127.0.0.1", "::1", "--port", "0", "--tls-port", &port.to_string()]);
             command.arg("--tls-cert-file").arg(&certificate).arg("--tls-key-file").arg(&key);
@@ -79,7 +79,8 @@ impl RabbitServer {
         let (certificate, key) = authority.issue("rabbitmq");
         for _ in 0..PORTS {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let (secured, plain, distribution) = (free_port().await, free_port().await, free_port().await);
+            let (secured, plain, distribution) =
+                (crate::reserve_port(), crate::reserve_port(), crate::reserve_port());
             let verify = if mutual { "verify_peer" } else { "verify_none" };
             let text = format!(
                 "listeners.tcp.1 = 127.0.0.1:{plain}\nlisteners.ssl.1 = 127.0.0.1:{secured}\nlisteners.ssl.2 = ::1:{secured}\n\
@@ -142,11 +143,6 @@ fn program(name: &str, folder: &Path, node: &str) -> Command {
 
 /// Others may take a port between its choice and the server's start: then with another.
 const PORTS: usize = 5;
-
-async fn free_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
 
 fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("the temporary folder takes files");
