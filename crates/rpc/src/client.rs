@@ -13,6 +13,7 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
+use tower::service_fn;
 
 use crate::{
     call::{self, Call, REQUEST_ID},
@@ -106,10 +107,16 @@ impl Caller {
     }
 
     /// A caller of the process at `address`, `https://host:port`, which has to prove that it is the one.
+    /// Its files are read again for each connection.
     pub fn secured(address: &str, token: &SecretString, files: &ClientFiles) -> Result<Self, CallerError> {
-        let endpoint = endpoint(address)?.tls_config(tls::client(files)?);
-        let endpoint = endpoint.map_err(|error| CallerError::Address(address.to_owned(), error))?;
-        Self::over(endpoint.connect_lazy(), token)
+        // What is wrong with them now is said now.
+        tls::client(files)?;
+        let origin = endpoint(address)?.uri().clone();
+        // tonic would add a TLS of its own to `https`.
+        let endpoint = endpoint(&address.replacen("https:", "http:", 1))?.origin(origin);
+        let files = files.clone();
+        let connect = service_fn(move |uri| tls::connect(files.clone(), uri));
+        Self::over(endpoint.connect_with_connector_lazy(connect), token)
     }
 
     /// A caller over an existing channel. Of two tokens separated by a comma it shows the first.

@@ -1,7 +1,9 @@
 //! TLS at both ends. A server reads its certificate, key and client authority from files, and again when they change: a
-//! certificate that is renewed needs no restart, and one that is broken is reported and not taken.
+//! certificate that is renewed needs no restart, and one that is broken is reported and not taken. A client reads its
+//! files for each connection.
 
 mod incoming;
+mod outgoing;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +21,10 @@ use rustls::{
     server::{VerifierBuilderError, WebPkiClientVerifier},
 };
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use zeroize::Zeroizing;
 
 pub(crate) use incoming::incoming;
+pub(crate) use outgoing::{config as client, connect};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -182,15 +184,4 @@ fn content(path: &std::path::Path, expected: &'static str) -> TlsError {
 fn certificates(pem: &[u8], path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     found.ok().filter(|found| !found.is_empty()).ok_or_else(|| content(path, "certificate"))
-}
-
-/// A client's TLS, as it is in the files now.
-pub(crate) fn client(files: &ClientFiles) -> Result<ClientTlsConfig, TlsError> {
-    let ca = file(&files.ca)?;
-    certificates(&ca, &files.ca)?;
-    let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-    let Some((certificate, key)) = &files.own else { return Ok(config) };
-    let chain = file(certificate)?;
-    certificates(&chain, certificate)?;
-    Ok(config.identity(Identity::from_pem(chain, file(key)?)))
 }

@@ -156,6 +156,26 @@ async fn a_renewed_certificate_needs_no_restart_and_a_broken_one_changes_nothing
 }
 
 #[tokio::test]
+async fn a_client_reads_a_replaced_authority_and_a_replaced_certificate_without_a_restart() {
+    let world = World::start(true).await;
+    let folder = world.folder.path();
+    let ours = fs::read(&world.ca).unwrap();
+    let ca = write_authority(&authority(), folder, "trusted.pem");
+    let own = issue(&authority(), folder, "own");
+    let client = world.client(&ca, Some(own));
+    assert!(!world.works(&client).await, "another authority, and a stranger's certificate");
+    fs::write(&ca, ours).unwrap();
+    assert!(!world.works(&client).await, "still a stranger's certificate");
+    issue(&world.authority, folder, "own");
+    let works = async {
+        while !world.works(&client).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), works).await.expect("both were read again");
+}
+
+#[tokio::test]
 async fn files_are_named_by_what_is_wrong_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = issue(&authority(), folder.path(), "one");

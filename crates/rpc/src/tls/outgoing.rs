@@ -1,0 +1,49 @@
+//! Connections to servers. The files are read for each: an authority or a certificate that is replaced needs no restart.
+
+use std::{io, sync::Arc};
+
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{PrivateKeyDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::Uri;
+
+use super::{ClientFiles, TlsError, certificates, content, file, provider};
+
+/// A connection to the server of that address, which has proven that it is the one.
+pub(crate) async fn connect(files: ClientFiles, uri: Uri) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = uri.port_u16().unwrap_or(443);
+    let tls = config(&files).map_err(io::Error::other)?;
+    let stream = TcpStream::connect((host.as_str(), port)).await?;
+    // Small frames must not wait for others.
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(host).map_err(io::Error::other)?;
+    Ok(TokioIo::new(TlsConnector::from(tls).connect(name, stream).await?))
+}
+
+/// What is in the files now.
+pub(crate) fn config(files: &ClientFiles) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&file(&files.ca)?, &files.ca)? {
+        roots.add(certificate).map_err(TlsError::Pair)?;
+    }
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Pair)?
+        .with_root_certificates(roots);
+    let mut config = match &files.own {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(&file(certificate)?, certificate)?;
+            let pem = zeroize::Zeroizing::new(file(key)?);
+            let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| content(key, "private key"))?;
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::Pair)?
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
