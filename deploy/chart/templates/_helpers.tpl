@@ -73,8 +73,8 @@ app.kubernetes.io/component: {{ .role }}
 - { name: TIDEMARK_DATABASE__URL_FILE, value: /run/secrets/tidemark/database-url }
 - { name: TIDEMARK_DATABASE__ALLOW_PLAINTEXT, value: {{ .root.Values.database.allowPlaintext | quote }} }
 - { name: TIDEMARK_BUS__URL_FILE, value: /run/secrets/tidemark/bus-url }
-- { name: TIDEMARK_BUS__ALLOW_PLAINTEXT, value: {{ .root.Values.plaintext | quote }} }
-- { name: TIDEMARK_LEASES__ALLOW_PLAINTEXT, value: {{ .root.Values.plaintext | quote }} }
+- { name: TIDEMARK_BUS__ALLOW_PLAINTEXT, value: {{ .root.Values.bus.allowPlaintext | quote }} }
+- { name: TIDEMARK_LEASES__ALLOW_PLAINTEXT, value: {{ .root.Values.leases.allowPlaintext | quote }} }
 - { name: TIDEMARK_AUDIT__KEY_FILE, value: /run/secrets/tidemark/audit-key }
 {{- end }}
 {{- if eq .role "credentials" }}
