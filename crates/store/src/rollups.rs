@@ -331,7 +331,7 @@ mod tests {
         for (kind, key, window) in later {
             execute(&store.db, "a test", row_of(kind, key, window), []).await.unwrap();
         }
-        for (kind, key) in [("role", ""), ("team", "x"), ("cohort", "soon")] {
+        for (kind, key) in [("cohort", ""), ("team", "x"), ("cohort", "soon")] {
             execute(&store.db, "a test", row_of(kind, key, 28), []).await.unwrap();
         }
         execute(

@@ -80,7 +80,7 @@ async fn a_key_that_cannot_list_members_is_refused() {
 async fn what_a_key_cannot_read_is_said_with_its_consequence() {
     let world = World::new().await;
     world.simulator.faults(ACME, |faults| {
-        faults.analytics_unavailable = Some(404);
+        faults.analytics_unavailable = Some(501);
         faults.forbidden.insert(Route::Teams);
     });
     let connection = world.create(ACME).await.unwrap();

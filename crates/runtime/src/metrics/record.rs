@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-use super::{Age, Counts, Levels, Registry, Whether, count, level, pieces, prompt, seconds, set};
+use super::{Age, Counts, Levels, Registry, Whether, count, known, level, pieces, prompt, seconds, set};
 
 struct Metrics {
     connections: Levels,
@@ -27,6 +27,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
 pub(super) fn register(registry: &mut Registry) {
     let registry = registry.sub_registry_with_prefix("database");
     let m = &*METRICS;
+    known(&m.unreadable, "table", ["connections", "rollups", "runs"]);
     pieces(
         registry,
         "pool_connections",
