@@ -232,8 +232,14 @@ impl Cluster {
 
     /// Runs a command with the cluster's settings.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, &[]).await
+    }
+
+    /// The same, with other settings on top.
+    pub(crate) async fn command_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
         let mut command = tokio::process::Command::new(BINARY);
         command.args(arguments).envs(&self.environment).env("TIDEMARK_LOG__FILTER", "error");
+        command.envs(settings.iter().copied());
         command.output().await.unwrap()
     }
 

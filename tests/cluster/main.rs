@@ -11,6 +11,7 @@ mod clients;
 mod cluster;
 mod commands;
 mod console;
+mod encrypted;
 mod faults;
 mod invite;
 mod kill;

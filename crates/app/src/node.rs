@@ -124,7 +124,7 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     if let Some(health) = vitals::open_port(&config, &shutdown, &mut tasks).await? {
         let (vitals, stop) = (Vitals::new(&config, &ground, roles, health)?, shutdown.clone());
         tasks.spawn(async move {
-            vitals.run(stop).await;
+            Box::pin(vitals.run(stop)).await;
             Ok(())
         });
     }

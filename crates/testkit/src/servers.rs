@@ -2,6 +2,7 @@
 //! value. They need the programs of Redis and RabbitMQ on this machine, as `cargo xtask test` installs them.
 
 mod authority;
+mod postgres;
 mod process;
 
 use std::{path::Path, process::Command, time::Duration};
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpStream, time::sleep};
 
 pub use authority::Authority;
+pub use postgres::PostgresServer;
 use process::Process;
 
 /// Of every server here. The user is `tidemark`, or Redis's default.

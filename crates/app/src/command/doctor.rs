@@ -29,7 +29,7 @@ pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
         inside::record(config, report.section(0)),
         servers::broker(config, report.section(1)),
         servers::leases(config, report.section(2)),
-        servers::services(config, report.section(4)),
+        servers::services(config, [report.section(4), report.section(5), report.section(6)]),
     );
     Ok(if report.finish()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -116,7 +116,8 @@ pub(super) async fn leases(config: &Config, section: Section<'_>) {
 }
 
 /// Each is asked for something that cannot exist: the answer "no such thing" proves address, token and database.
-pub(super) async fn services(config: &Config, section: Section<'_>) {
+pub(super) async fn services(config: &Config, sections: [Section<'_>; 3]) {
+    let [first, second, third] = sections;
     let none = |prefix: &str| format!("{prefix}_00000000000000000000000000");
     let (credentials, worker, aggregator) =
         (&config.credentials.url, &config.worker.url, &config.aggregator.url);
@@ -142,16 +143,16 @@ pub(super) async fn services(config: &Config, section: Section<'_>) {
         async {
             let answer = timeout(PATIENCE, connection()).await;
             let mend = mend("credentials", "credentials.url");
-            section.add(service("credential service", credentials, answer, mend));
+            first.add(service("credential service", credentials, answer, mend));
         },
         async {
             let answer = timeout(PATIENCE, run()).await;
-            section.add(service("sync service", worker, answer, mend("worker", "worker.url")));
+            second.add(service("sync service", worker, answer, mend("worker", "worker.url")));
         },
         async {
             let answer = timeout(PATIENCE, summary()).await;
             let mend = mend("aggregator", "aggregator.url");
-            section.add(service("utilization service", aggregator, answer, mend));
+            third.add(service("utilization service", aggregator, answer, mend));
         },
     );
 }
