@@ -150,7 +150,7 @@ async fn an_event_outlives_a_process_whose_database_fails() {
     let bus = InprocBus::new();
     // No schema: every query fails, as with a database that is away.
     let empty = Process::start(open_store("sqlite::memory:").await, bus.clone());
-    assert_eq!(empty.ask(sample.connection.as_str()).await.unwrap_err().code(), Code::Internal);
+    assert_eq!(empty.ask(sample.connection.as_str()).await.unwrap_err().code(), Code::Unavailable);
     empty.announce(&sample.completed()).await;
     empty.stop().await;
     assert_eq!(bus.dead_letters(&UTILIZATION_SYNCS), []);
