@@ -50,7 +50,15 @@ impl Service {
         let named = std::env::var(self.variable).ok().filter(|url| !url.is_empty());
         let endpoint = Endpoint::of(named.as_deref().unwrap_or(self.default))
             .with_context(|| format!("{} is not a URL with a host", self.variable))?;
-        if endpoint.answers() {
+        let answers = endpoint.answers();
+        // Tests start servers of their own, too, beside one that answers.
+        if !(self.installed)() {
+            self.install(&endpoint)?;
+            if !answers {
+                (self.after_install)()?;
+            }
+        }
+        if answers {
             println!("{} answers at {endpoint}", self.name);
             return Ok(());
         }
@@ -59,9 +67,6 @@ impl Service {
                 "nothing answers at {endpoint}, which {} names: start it, or unset the variable",
                 self.variable
             );
-        }
-        if !(self.installed)() {
-            self.install(&endpoint)?;
         }
         // Some packages start their server by themselves.
         if !endpoint.answers() {
@@ -75,15 +80,13 @@ impl Service {
         if !apt::usable() {
             bail!("{}", self.advice(endpoint));
         }
-        println!("{} is not installed: {}", self.name, self.packages.join(" "));
-        apt::install(self.packages).with_context(|| self.advice(endpoint))?;
-        (self.after_install)()
+        println!("{} is not installed in whole: {}", self.name, self.packages.join(" "));
+        apt::install(self.packages).with_context(|| self.advice(endpoint))
     }
 
     fn advice(&self, endpoint: &Endpoint) -> String {
         format!(
-            "nothing answers at {endpoint}: start one there (Debian: `apt-get install {}`), \
-             or name another in {}",
+            "install and start one at {endpoint} (Debian: `apt-get install {}`), or name another in {}",
             self.packages.join(" "),
             self.variable
         )
