@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,12 +14,13 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tidemark_domain::id::{OrganizationId, TokenId};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tonic::codegen::http::HeaderMap;
 
 use crate::{
     identity::{Caller, Identity},
     limit::Limits,
+    metrics,
     scope::Scope,
     status::Refusal,
     token::{self, Hash},
@@ -28,6 +30,9 @@ use crate::{
 const BELIEVED: Duration = Duration::from_secs(4);
 const MOST_KEPT: usize = 10_000;
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// Questions at once about tokens that were not known here before: who makes them up does not keep the directory from
+/// answering for those that are known.
+const STRANGERS: usize = 16;
 
 /// Where service tokens are looked up, and who is told what became of them.
 #[tonic::async_trait]
@@ -70,10 +75,13 @@ pub enum Standing {
     Revoked,
 }
 
+/// The actor of a call whose caller is not known.
+pub const UNKNOWN: &str = "unknown";
+
 /// A call that was refused because of who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// Who called: a token's id, `internal`, or `unknown`.
+    /// Who called: a token's id, `internal`, or [`UNKNOWN`].
     pub actor: String,
     /// The method, `package.Service/Method`.
     pub method: String,
@@ -83,6 +91,8 @@ pub struct Denial {
     pub reason: &'static str,
     /// The call's id.
     pub request_id: String,
+    /// Where the call came from, where that is known.
+    pub address: Option<IpAddr>,
 }
 
 /// The header of a call that is about one organization: whoever makes it sees no other by it.
@@ -102,6 +112,7 @@ struct Parts {
     directory: Option<Arc<dyn Directory>>,
     limits: Option<Arc<Limits>>,
     kept: Mutex<HashMap<TokenId, Kept>>,
+    strangers: Semaphore,
 }
 
 /// A service token as it was shown, to be looked up again by calls that last.
@@ -141,6 +152,7 @@ impl Guard {
             directory: None,
             limits: None,
             kept: Mutex::default(),
+            strangers: Semaphore::new(STRANGERS),
         }))
     }
 
@@ -152,6 +164,7 @@ impl Guard {
             directory: Some(directory),
             limits: Some(Arc::new(limits)),
             kept: Mutex::default(),
+            strangers: Semaphore::new(STRANGERS),
         }))
     }
 
@@ -160,8 +173,7 @@ impl Guard {
     }
 
     pub(crate) fn denied(&self, denial: Denial) {
-        let Denial { actor, method, reason, .. } = &denial;
-        tracing::warn!(actor, method, reason, "a caller was refused");
+        metrics::denied(denial.reason);
         if let Some(directory) = &self.0.directory {
             directory.denied(denial);
         }
@@ -170,7 +182,9 @@ impl Guard {
     /// Who sent these headers.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Refusal> {
         let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
-        let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        let shown = shown.and_then(|value| value.split_once(' ')).unwrap_or_default();
+        // The name of the scheme is the same in any case.
+        let shown = if shown.0.eq_ignore_ascii_case("bearer") { shown.1.trim_start() } else { "" };
         let (limits, only) = (self.0.limits.clone(), narrowed(headers)?);
         if self.is_internal(shown) {
             return Ok(Identity::on_call(Arc::clone(&self.0.internal_caller), limits).narrowed(only));
@@ -212,13 +226,22 @@ impl Guard {
         kept.get(id).filter(|kept| kept.at.elapsed() < BELIEVED).map(|kept| kept.known.clone())
     }
 
+    /// Whether the directory knew it when it was asked last, however long ago.
+    fn was_known(&self, id: &TokenId) -> bool {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(id).is_some_and(|kept| kept.known.is_some())
+    }
+
     async fn ask(&self, directory: &dyn Directory, id: &TokenId) -> Result<Option<Known>, Refusal> {
         // The time counts from the question: the answer may be as old.
         let at = Instant::now();
-        let found = directory.find(id).await.map_err(|Unanswered| Refusal::Unavailable {
-            what: "the directory of callers".into(),
-            retry_after: TRY_AGAIN,
-        })?;
+        let away =
+            || Refusal::Unavailable { what: "the directory of callers".into(), retry_after: TRY_AGAIN };
+        let _place = match self.was_known(id) {
+            true => None,
+            false => Some(self.0.strangers.try_acquire().map_err(|_| away())?),
+        };
+        let found = directory.find(id).await.map_err(|Unanswered| away())?;
         let known = found.map(|found| Known {
             hash: found.hash,
             standing: found.standing,
@@ -235,7 +258,7 @@ impl Guard {
         }
         // Ids that are made up do not push out real ones.
         let most = if known.is_some() { MOST_KEPT } else { MOST_KEPT / 4 };
-        if kept.len() < most {
+        if kept.len() < most || kept.contains_key(id) {
             kept.insert(id.clone(), Kept { known: known.clone(), at });
         }
         Ok(known)

@@ -11,6 +11,9 @@ use tonic::{Extensions, Request};
 
 use crate::{guard::Shown, limit::Limits, scope::Scope, status::Refusal};
 
+/// What Tidemark's own services are called in the audit log.
+const INTERNAL: &str = "internal";
+
 /// A caller that the guard let pass, on one call.
 #[derive(Clone)]
 pub struct Identity {
@@ -38,8 +41,8 @@ impl Caller {
     /// Tidemark's own services.
     pub(crate) fn internal() -> Self {
         Self {
-            actor: "internal".to_owned(),
-            name: "internal".to_owned(),
+            actor: INTERNAL.to_owned(),
+            name: INTERNAL.to_owned(),
             scopes: Scope::ALL.into(),
             organizations: None,
         }
@@ -99,6 +102,21 @@ impl Identity {
     /// Whether the caller has a scope.
     pub fn has(&self, scope: Scope) -> bool {
         self.caller.scopes.contains(&scope)
+    }
+
+    /// Whether it is one of Tidemark's own services.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.caller.actor == INTERNAL
+    }
+
+    /// The one organization that this call is about, where its caller said so.
+    pub(crate) fn narrowed_to(&self) -> Option<&OrganizationId> {
+        self.only.as_ref()
+    }
+
+    /// Whether its token was made for some organizations only.
+    pub(crate) fn has_list(&self) -> bool {
+        self.caller.organizations.is_some()
     }
 
     /// Whether there are organizations that the caller may not see.

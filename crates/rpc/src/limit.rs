@@ -1,24 +1,38 @@
-//! How much is let in: a token bucket per caller, a tighter one per caller and organization for secrets, and a number
-//! of calls at once for the whole process. What is over is refused at once, with the time when it is worth trying again.
+//! How much is let in: a token bucket per caller, a tighter one per caller and organization for secrets, and so many
+//! calls and streams at once. What is over is refused at once, with the time when it is worth trying again.
+//!
+//! Nobody has everything: a caller gets half of the places at most, an organization a quarter of the calls and an eighth
+//! of the streams, whoever calls for it. Calls for an organization by a caller that may see all of them (the console,
+//! the platform) have a bucket per organization. Who is not known takes none of these places: methods that are open to
+//! everybody have a few of their own, and no address more than a quarter of those.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use tidemark_domain::id::OrganizationId;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use crate::status::Refusal;
+use crate::{identity::Identity, status::Refusal};
 
 /// Buckets that are full again say nothing; with this many, they are cleared away.
 const MOST_BUCKETS: usize = 10_000;
-/// Whoever comes while all places are taken.
+/// When it is worth trying again while all places are taken.
 const FULL: Duration = Duration::from_millis(100);
+/// The same for streams, which last.
+const STREAMS_FULL: Duration = Duration::from_secs(5);
+/// Streams at once; each holds a few kilobytes.
+const STREAMS: usize = 1_000;
+/// Calls and streams at once of methods that are open to everybody.
+const OPEN: usize = 64;
+/// Holders of places that are remembered although they hold none.
+const MOST_HOLDERS: usize = 10_000;
 
 /// A pace that a caller may keep, and how far it may run ahead of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +48,9 @@ pub struct Rate {
 pub struct Limits {
     calls: Buckets,
     releases: Buckets,
-    places: Arc<Semaphore>,
+    places: Places,
+    streams: Places,
+    open: Places,
 }
 
 impl Limits {
@@ -43,18 +59,59 @@ impl Limits {
         Self {
             calls: Buckets::new(calls),
             releases: Buckets::new(releases),
-            places: Arc::new(Semaphore::new(at_once as usize)),
+            places: Places::new(at_once as usize),
+            streams: Places::new(STREAMS),
+            open: Places::new(OPEN),
         }
     }
 
-    /// A place for one call, given back when dropped.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map_err(|_| exhausted("calls at once to this process", FULL))
+    /// A place for a call of a known caller, given back when dropped.
+    pub(crate) fn place(&self, identity: &Identity) -> Result<Place, Refusal> {
+        let (caller, organization) = holders(identity);
+        self.places.take([caller.map(|key| (key, 2)), organization.map(|key| (key, 4))]).map_err(|holder| {
+            exhausted(
+                [
+                    "calls at once to this process",
+                    "calls at once of this caller",
+                    "calls at once for this organization",
+                ][holder],
+                FULL,
+            )
+        })
     }
 
-    pub(crate) fn call(&self, actor: &str) -> Result<(), Refusal> {
-        let taken = self.calls.take(actor, Instant::now());
+    /// A place for a stream of a known caller, for as long as it lasts.
+    pub(crate) fn stream(&self, identity: &Identity) -> Result<Place, Refusal> {
+        let (caller, organization) = holders(identity);
+        self.streams.take([caller.map(|key| (key, 2)), organization.map(|key| (key, 8))]).map_err(|holder| {
+            exhausted(
+                ["streams of this process", "streams of this caller", "streams for this organization"]
+                    [holder],
+                STREAMS_FULL,
+            )
+        })
+    }
+
+    /// A place for anybody, in a method that is open to everybody.
+    pub(crate) fn open(&self, address: Option<IpAddr>) -> Result<Place, Refusal> {
+        let address = address.map(network);
+        self.open.take([address.as_deref().map(|key| (key, 4)), None]).map_err(|holder| {
+            exhausted(
+                ["calls at once of unknown callers", "calls at once from this address", ""][holder],
+                FULL,
+            )
+        })
+    }
+
+    /// Counts a call. One for an organization by a caller that may see all of them counts for that organization.
+    pub(crate) fn call(&self, identity: &Identity) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let taken = match identity.narrowed_to() {
+            Some(organization) if !identity.has_list() => {
+                self.calls.take(&format!("{} {organization}", identity.actor()), now)
+            }
+            _ => self.calls.take(identity.actor(), now),
+        };
         taken.map_err(|retry_after| exhausted("calls of this caller", retry_after))
     }
 
@@ -62,6 +119,83 @@ impl Limits {
         let taken = self.releases.take(&format!("{actor} {organization}"), Instant::now());
         let what = "secrets of one organization released to this caller";
         taken.map_err(|retry_after| exhausted(what, retry_after))
+    }
+}
+
+/// Whose places a call takes: its caller's, unless that is one of our own services, and its organization's.
+fn holders(identity: &Identity) -> (Option<&str>, Option<&str>) {
+    let caller = (!identity.is_internal()).then(|| identity.actor());
+    (caller, identity.narrowed_to().map(OrganizationId::as_str))
+}
+
+/// The part of an address that somebody holds: of IPv6 addresses, one has 2⁶⁴.
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+/// So many places, of which each holder has a share at most.
+#[derive(Debug)]
+pub struct Places {
+    most: usize,
+    all: Arc<AtomicUsize>,
+    by: Mutex<HashMap<String, Arc<AtomicUsize>>>,
+}
+
+/// A place that is taken, for its process and its holders, until it is dropped.
+#[derive(Debug, Default)]
+pub struct Place([Option<Arc<AtomicUsize>>; 3]);
+
+impl Place {
+    fn add(&mut self, nth: usize, taken: Arc<AtomicUsize>, most: usize) -> Result<(), usize> {
+        let one_more = |number| (number < most).then_some(number + 1);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).map_err(|_| nth)?;
+        self.0[nth] = Some(taken);
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for taken in self.0.iter().flatten() {
+            taken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Places {
+    /// So many places, all free.
+    pub fn new(most: usize) -> Self {
+        Self { most, all: Arc::default(), by: Mutex::default() }
+    }
+
+    /// Takes a place for these holders, each with the part of all places that it may hold: 2 is a half. Otherwise says
+    /// which limit is reached: 0 that of the process, then those of the holders.
+    pub fn take(&self, holders: [Option<(&str, usize)>; 2]) -> Result<Place, usize> {
+        let mut place = Place::default();
+        place.add(0, Arc::clone(&self.all), self.most)?;
+        for (nth, holder) in holders.into_iter().enumerate() {
+            if let Some((key, part)) = holder {
+                place.add(nth + 1, self.of(key), (self.most / part).max(1))?;
+            }
+        }
+        Ok(place)
+    }
+
+    fn of(&self, key: &str) -> Arc<AtomicUsize> {
+        let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = by.get(key) {
+            return Arc::clone(taken);
+        }
+        if by.len() >= MOST_HOLDERS {
+            by.retain(|_, taken| Arc::strong_count(taken) > 1);
+        }
+        Arc::clone(by.entry(key.to_owned()).or_default())
     }
 }
 
@@ -153,11 +287,35 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_call_has_ended() {
-        let rate = Rate { per_second: 0, burst: 0 };
-        let limits = Limits::new(1, rate, rate);
-        let place = limits.place().unwrap();
-        assert!(matches!(limits.place(), Err(Refusal::Exhausted { .. })));
+        let places = Places::new(1);
+        let place = places.take([None, None]).unwrap();
+        assert_eq!(places.take([None, None]).unwrap_err(), 0);
         drop(place);
-        drop(limits.place().unwrap());
+        drop(places.take([None, None]).unwrap());
+    }
+
+    #[test]
+    fn nobody_holds_more_than_its_share() {
+        let places = Places::new(8);
+        let take = |caller, organization| places.take([Some((caller, 2)), Some((organization, 4))]);
+        let held = [take("a", "x").unwrap(), take("a", "x").unwrap()];
+        assert_eq!(take("a", "x").unwrap_err(), 2, "a quarter for an organization");
+        let more = [take("a", "y").unwrap(), take("a", "y").unwrap()];
+        assert_eq!(take("a", "z").unwrap_err(), 1, "half for a caller");
+        // What was refused has taken nothing.
+        let others: Vec<_> = (0..4).map(|_| places.take([None, None]).unwrap()).collect();
+        assert_eq!(take("b", "z").unwrap_err(), 0);
+        drop((held, more, others));
+        assert_eq!(places.all.load(Ordering::Relaxed), 0);
+        take("a", "x").unwrap();
+    }
+
+    #[test]
+    fn an_address_is_what_somebody_holds() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("2001:db8:1:2:ffff::1"), network("2001:db8:1:2::"));
     }
 }

@@ -40,6 +40,7 @@ const OTHER: &str = "other";
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 struct Calls {
+    denied: Family<Labels<1>, Counter>,
     ended: Family<Labels<2>, Counter>,
     took: Family<Labels<1>, Histogram, fn() -> Histogram>,
     open: Gauge,
@@ -57,6 +58,7 @@ static CALLS: LazyLock<Calls> = LazyLock::new(|| {
     let names = METHODS.iter().map(|(name, _)| *name).chain([OTHER]);
     let method = |name| Method { name, ended: Default::default(), took: OnceLock::new() };
     Calls {
+        denied: Family::default(),
         ended: Family::default(),
         took: Family::new_with_constructor(|| Histogram::new(SECONDS)),
         open: Gauge::default(),
@@ -75,6 +77,16 @@ pub fn register(registry: &mut Registry) {
         CALLS.took.clone(),
     );
     registry.register("calls_open", "Calls that have no answer yet", CALLS.open.clone());
+    registry.register(
+        "denials",
+        "Calls that were refused because of who made them, by reason",
+        CALLS.denied.clone(),
+    );
+}
+
+/// Counts a call that was refused because of who made it.
+pub(crate) fn denied(reason: &'static str) {
+    CALLS.denied.get_or_create_owned(&[("reason", reason)]).inc();
 }
 
 /// A call that is being answered. One that is dropped without an end was given up by its caller.

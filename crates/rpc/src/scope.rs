@@ -1,6 +1,13 @@
 //! What a caller may do: the one table from method to scope. A method that is not in it is refused to everybody.
 
-use std::{collections::HashMap, fmt, str::FromStr, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    str::FromStr,
+    sync::LazyLock,
+};
+
+use prost::Message as _;
 
 /// Something a service token may be made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,6 +131,21 @@ pub(crate) fn place(method: &str) -> Option<usize> {
     PLACES.get(method).copied()
 }
 
+/// Whether the method at that place in the table answers with a stream, which lasts.
+pub(crate) fn is_stream(place: usize) -> bool {
+    static STREAMS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let set = prost_types::FileDescriptorSet::decode(crate::DESCRIPTORS).unwrap_or_default();
+        let methods = set.file.iter().flat_map(|file| {
+            file.service.iter().flat_map(move |service| {
+                let streams = service.method.iter().filter(|method| method.server_streaming());
+                streams.map(move |method| format!("{}.{}/{}", file.package(), service.name(), method.name()))
+            })
+        });
+        methods.collect()
+    });
+    STREAMS.contains(METHODS[place].0)
+}
+
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -219,8 +241,6 @@ impl FromStr for Scope {
 mod tests {
     use std::collections::BTreeSet;
 
-    use prost::Message as _;
-
     use super::*;
 
     fn compiled() -> BTreeSet<String> {
@@ -243,6 +263,13 @@ mod tests {
         assert_eq!(listed.len(), METHODS.len(), "a method is listed twice");
         let used: BTreeSet<_> = METHODS.iter().map(|(_, scope)| *scope).collect();
         assert_eq!(used, BTreeSet::from(Scope::ALL));
+    }
+
+    #[test]
+    fn streams_are_known_from_the_contract() {
+        let streams = (0..METHODS.len()).filter(|place| is_stream(*place)).map(|place| METHODS[place].0);
+        let names: Vec<_> = streams.map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
+        assert_eq!(names, ["WatchConnections", "WatchSync", "Export"]);
     }
 
     #[test]

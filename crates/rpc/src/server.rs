@@ -30,6 +30,9 @@ pub const SEND_LIMIT: usize = 16 * 1024 * 1024;
 /// How long open calls may go on after the stop was asked for. A process has 25 s in all.
 const DRAIN: Duration = Duration::from_secs(20);
 const KEEPALIVE: Duration = Duration::from_secs(30);
+const CONNECTION_AGE: Duration = Duration::from_secs(600);
+/// An export goes on for so long on a connection that takes no new calls.
+const LONGEST_STREAM: Duration = Duration::from_secs(6 * 3_600);
 /// Calls at once on one connection; callers with more open another.
 const STREAMS: u32 = 1_000;
 const HEADERS_BYTES: u32 = 16 * 1024;
@@ -96,23 +99,27 @@ impl Server {
         for name in self.names {
             health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
         }
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(ServeError::Reflection)?;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let present = reflection().build_v1().map_err(ServeError::Reflection)?;
+        // Many tools still ask for this one.
+        let former = reflection().build_v1alpha().map_err(ServeError::Reflection)?;
         let router = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .max_concurrent_streams(STREAMS)
             .http2_max_header_list_size(HEADERS_BYTES)
-            // A peer that never speaks HTTP/2 would hold the graceful shutdown for ever.
-            .max_connection_age(Duration::from_secs(600))
-            .max_connection_age_grace(DRAIN)
+            // Callers connect again now and then, and so find replicas that are new.
+            .max_connection_age(CONNECTION_AGE)
+            .max_connection_age_grace(LONGEST_STREAM)
             .layer(GateLayer(self.guard))
             .add_routes(self.routes.routes())
             .add_service(health_service)
-            .add_optional_service(self.reflection.then_some(reflection));
+            .add_optional_service(self.reflection.then_some(present))
+            .add_optional_service(self.reflection.then_some(former));
         let stop = shutdown.clone().cancelled_owned();
         let drained = async {
             shutdown.cancelled().await;

@@ -17,9 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Ports, Settings, budgets::Budgets, transports::Transports};
 
-/// Open streams of callers, each of which looks into the database twice a second.
-const MOST_WATCHERS: usize = 256;
-
 /// No time that is kept lies further ahead: the longest cadence and some more.
 const FURTHEST: Duration = Duration::from_secs(500 * 86_400);
 
@@ -39,8 +36,6 @@ pub(crate) struct Context {
     pub(crate) transports: Transports,
     /// Fires when the service stops: calls without an end of their own end then.
     pub(crate) stopping: CancellationToken,
-    /// The open streams that this process may still begin.
-    pub(crate) watchers: Arc<Semaphore>,
     /// The room for documents that wait to be written, in KiB.
     pub(crate) documents: Arc<Semaphore>,
     /// This process, for whoever wonders who holds a workspace.
@@ -69,7 +64,6 @@ impl Context {
             budgets,
             transports: Transports::default(),
             stopping: CancellationToken::new(),
-            watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
             documents: Arc::new(Semaphore::new(DOCUMENTS_KIB as usize)),
             holder,
         }

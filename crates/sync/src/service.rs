@@ -80,11 +80,10 @@ impl SyncsService for SyncService {
     ) -> Result<Response<Self::WatchSyncStream>, Status> {
         let caller = Identity::of(&request)?;
         let id = parse("run_id", &request.get_ref().run_id)?;
-        let place = watch::Place::take(&self.context)?;
         let cx = Arc::clone(&self.context);
         let asking = caller.clone();
         let run = detached(async move { seen_run(&cx, &asking, &id).await }).await?;
-        Ok(Response::new(watch::watch(Arc::clone(&self.context), caller, run, place)))
+        Ok(Response::new(watch::watch(Arc::clone(&self.context), caller, run)))
     }
 
     async fn cancel_sync(

@@ -16,10 +16,7 @@ use tidemark_rpc::{
     status::Refusal,
 };
 use tidemark_store::{FeedEvent, FeedHead};
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -48,22 +45,13 @@ impl EventsService for SubscriptionService {
         let request = request.into_inner();
         let organization = organization(&request.organization_id, &caller)?;
         let token = position(&request.resume_token)?;
-        let permit = Arc::clone(&self.0.streams).try_acquire_owned().map_err(|_| full())?;
         let shared = Arc::clone(&self.0);
         let answer = self.0.credentials.answer("WatchConnections", |parts| async move {
             let head = parts.store.feed_head().await?;
             let position = token.unwrap_or(head.position);
             within(position, head)?;
             let (sender, receiver) = mpsc::channel(BUFFER);
-            let stream = Stream {
-                shared,
-                caller,
-                organization,
-                position,
-                sender,
-                told_at: Instant::now(),
-                _permit: permit,
-            };
+            let stream = Stream { shared, caller, organization, position, sender, told_at: Instant::now() };
             tokio::spawn(stream.tell());
             Ok(ReceiverStream::new(receiver))
         });
@@ -90,11 +78,6 @@ fn organization(asked: &str, caller: &Identity) -> Result<Option<OrganizationId>
     } else {
         Err(Refusal::NotFound { what: "organization" }.into())
     }
-}
-
-fn full() -> Status {
-    let what = "this process, which has as many open streams as it may,".into();
-    Refusal::Unavailable { what, retry_after: Duration::from_secs(5) }.into()
 }
 
 fn token(position: i64) -> String {
@@ -139,7 +122,6 @@ struct Stream {
     sender: mpsc::Sender<Message>,
     /// When something was last sent.
     told_at: Instant,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Stream {
@@ -157,9 +139,14 @@ impl Stream {
         let shutdown = self.shared.shutdown.soft().clone();
         let mut look = tokio::time::interval(LOOK_AGAIN);
         self.send(heartbeat(self.position)).await?;
+        // What a resume token left out is there to be read although nothing moves.
+        let mut is_behind = true;
         loop {
             let reached = *head.borrow_and_update();
-            self.catch_up(reached).await?;
+            if is_behind || reached > self.position {
+                self.catch_up(reached).await?;
+                is_behind = false;
+            }
             let silent_until = self.told_at + self.shared.settings.heartbeat;
             tokio::select! {
                 moved = head.changed() => moved.map_err(|_| stopping())?,

@@ -10,7 +10,6 @@ use tidemark_rpc::{
     syncs::{Run as Message, WatchSyncResponse},
 };
 use tidemark_store::Run;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::{message, refuse};
@@ -18,28 +17,11 @@ use crate::context::Context;
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// One of the open streams that a process may have.
-#[derive(Debug)]
-pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Place {
-    pub(super) fn take(cx: &Context) -> Result<Self, Status> {
-        let permit = Arc::clone(&cx.watchers).try_acquire_owned().map_err(|_| {
-            let what = "this process, which has as many open streams as it may,".into();
-            Refusal::Unavailable { what, retry_after: Duration::from_secs(5) }
-        })?;
-        Ok(Self { _permit: permit })
-    }
-}
-
 struct Watch {
     cx: Arc<Context>,
     caller: Identity,
     run: Run,
     told: Option<Message>,
-    _place: Place,
 }
 
 /// How the run stands, and every change until its end.
@@ -47,9 +29,8 @@ pub(super) fn watch(
     cx: Arc<Context>,
     caller: Identity,
     run: Run,
-    place: Place,
 ) -> BoxStream<'static, Result<WatchSyncResponse, Status>> {
-    let watch = Watch { cx, caller, run, told: None, _place: place };
+    let watch = Watch { cx, caller, run, told: None };
     stream::try_unfold(watch, Watch::next).boxed()
 }
 
