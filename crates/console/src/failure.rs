@@ -106,6 +106,22 @@ impl Failure {
         }
     }
 
+    /// A limit of the console is reached; `what` says which one.
+    pub(crate) fn too_often(what: &str) -> Self {
+        Status::resource_exhausted(format!("There are {what}.")).into()
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            title: "The form did not arrive in time",
+            what: "Its end had not come after fifteen seconds.".to_owned(),
+            meaning: UNCHANGED,
+            next: "Check your network, and send the form again.",
+            home: true,
+        }
+    }
+
     fn fault(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a page could not be made");
         Self {

@@ -1,19 +1,26 @@
 //! Forms: what every one has to carry, so that no page elsewhere can send it in a person's name; and how it is read.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, Request},
+    middleware::Next,
+    response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tidemark_domain::Entropy;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::failure::Failure;
 
 /// No form is larger; keys have at most four kilobytes.
 pub(crate) const LIMIT: usize = 32 * 1024;
+/// A form is there after this time, or not taken.
+const IN_TIME: Duration = Duration::from_secs(15);
 const FIELD: &str = "form_token";
 
 /// A secret of this browser: 256 random bits.
@@ -26,6 +33,14 @@ pub(crate) fn secret(entropy: &dyn Entropy) -> String {
 /// The form token of a page that has no session: only whoever holds the page's secret can know it.
 pub(crate) fn token_of(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::new().chain_update("form\0").chain_update(secret).finalize())
+}
+
+/// Reads a form before anything else is done for it: one that comes slowly costs a connection, and for a bounded time.
+pub(crate) async fn whole(request: Request<Body>, next: Next) -> Result<Response, Failure> {
+    let (parts, body) = request.into_parts();
+    let bytes = timeout(IN_TIME, to_bytes(body, LIMIT)).await.map_err(|_| Failure::too_slow())?;
+    let bytes = bytes.map_err(|_| Failure::too_large())?;
+    Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
 }
 
 /// Refuses a form without the right token. Gives the request back, whole.

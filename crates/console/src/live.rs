@@ -3,12 +3,9 @@
 use std::{convert::Infallible, time::Duration};
 
 use askama::Template;
-use axum::{
-    http::StatusCode,
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+use axum::response::{
+    IntoResponse, Response,
+    sse::{Event, KeepAlive, Sse},
 };
 use tokio::{
     sync::mpsc,
@@ -85,15 +82,11 @@ pub(crate) fn stream<F>(console: &Console, work: impl FnOnce(Page) -> F) -> Resp
 where
     F: Future<Output = Result<(), Gone>> + Send + 'static,
 {
-    let Ok(place) = std::sync::Arc::clone(console.live()).try_acquire_owned() else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
     let (sender, receiver) = mpsc::channel(8);
     let left = sender.clone();
     let work = work(Page(sender));
     let stop = console.stop().clone();
     tokio::spawn(async move {
-        let _place = place;
         tokio::select! {
             _ = timeout(LONGEST, work) => {}
             () = stop.cancelled() => {}

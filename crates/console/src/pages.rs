@@ -73,10 +73,15 @@ pub(crate) fn changes() -> Router<Console> {
 pub(crate) fn outside() -> Router<Console> {
     Router::new()
         .route("/enter/{token}", get(entry::enter))
-        .route("/left", get(entry::left))
         .route("/invitations/{token}", get(landing::open).post(landing::accept))
         .route("/connect/{token}", get(hosted::redeem))
         .route("/hosted", get(hosted::ask).post(hosted::connect))
+}
+
+/// For anybody, without a question to any service.
+pub(crate) fn open() -> Router<Console> {
+    Router::new()
+        .route("/left", get(entry::left))
         .route("/assets/{name}", get(asset::serve))
         .route("/healthz", get(async || "ok\n"))
 }

@@ -10,17 +10,19 @@ use axum::{
     response::Response,
 };
 use tidemark_domain::Entropy;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
-    failure::Failure, form, headers, http, limit::Tries, pages, services::Services, settings::Settings,
+    failure::Failure,
+    form, headers, http,
+    limit::{self, Limits, Tries},
+    pages,
+    services::Services,
+    settings::Settings,
     visitor,
 };
-
-/// Pages that are kept up to date at once, in this process.
-const LIVE: usize = 512;
 
 /// The console. Cheap to clone.
 #[derive(Clone)]
@@ -32,7 +34,7 @@ struct Parts {
     entropy: Arc<dyn Entropy>,
     headers: Vec<(HeaderName, HeaderValue)>,
     tries: Tries,
-    live: Arc<Semaphore>,
+    limits: Limits,
     stop: CancellationToken,
 }
 
@@ -45,7 +47,7 @@ impl Console {
             services,
             entropy,
             tries: Tries::default(),
-            live: Arc::new(Semaphore::new(LIVE)),
+            limits: Limits::default(),
             stop: CancellationToken::new(),
         }))
     }
@@ -55,12 +57,14 @@ impl Console {
         let looks = pages::looks();
         let changes = pages::changes().route_layer(from_fn(visitor::admins));
         let own = looks.merge(changes).route_layer(from_fn_with_state(self.clone(), visitor::session));
-        let pages = own.merge(pages::outside()).with_state(self.clone());
+        let outside = pages::outside().route_layer(from_fn_with_state(self.clone(), limit::strangers));
+        let pages = own.merge(outside).merge(pages::open()).with_state(self.clone());
         let base = self.settings().base().to_owned();
         let router = if base.is_empty() { pages } else { Router::new().nest(&base, pages) };
         router
             .fallback(async || Failure::not_found())
             .layer(DefaultBodyLimit::max(form::LIMIT))
+            .layer(from_fn(form::whole))
             .layer(from_fn_with_state(self.clone(), headers::finish))
             .layer(from_fn(traced))
     }
@@ -73,7 +77,10 @@ impl Console {
             shutdown.cancelled().await;
             stop.cancel();
         };
-        let (served, ()) = tokio::join!(http::serve(listener, self.router(), stop.clone(), http::HEAD), told);
+        // Behind a proxy, all connections come from its address.
+        let is_direct = self.settings().client_address_header.is_empty();
+        let limits = http::Limits { is_direct, ..http::Limits::default() };
+        let (served, ()) = tokio::join!(http::serve(listener, self.router(), stop.clone(), limits), told);
         served
     }
 
@@ -97,8 +104,8 @@ impl Console {
         &self.0.tries
     }
 
-    pub(crate) fn live(&self) -> &Arc<Semaphore> {
-        &self.0.live
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// Fires when open streams are to end.

@@ -3,14 +3,17 @@
 //! A session is asked for at the service each time; its answer narrows every call that the page makes to the session's
 //! organization. Pages that change something are behind [`admins`] too, and each form carries the session's token.
 
+use std::net::SocketAddr;
+
 use axum::{
     Extension,
     body::Body,
-    extract::{FromRequestParts, State},
+    extract::{ConnectInfo, FromRequestParts, State},
     http::{HeaderValue, Method, Request, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use http_body_util::BodyExt as _;
 use tidemark_domain::id::OrganizationId;
 use tidemark_rpc::connections::{ConsoleClaims, ConsoleRole, TouchConsoleSessionRequest};
 use tonic::Code;
@@ -18,7 +21,7 @@ use tonic::Code;
 use crate::{
     cookie::{self, Name},
     failure::Failure,
-    form,
+    form, limit,
     server::Console,
     services::Services,
 };
@@ -64,13 +67,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 /// Lets only those with a session through. What a page asks by itself does not keep the session alive.
 pub(crate) async fn session(
     State(console): State<Console>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request<Body>,
     next: Next,
 ) -> Result<Response, Failure> {
     let settings = console.settings();
     let secret = cookie::read(request.headers(), settings, Name::Session).ok_or_else(Failure::no_session)?;
     let passive = request.uri().path().ends_with("/live");
-    let touch = TouchConsoleSessionRequest { session: secret, passive };
+    let limits = console.limits();
+    let stranger = match limits.is_known(&secret) {
+        true => None,
+        false => {
+            Some(limits.stranger(limit::address(request.headers(), &settings.client_address_header, peer))?)
+        }
+    };
+    let touch = TouchConsoleSessionRequest { session: secret.clone(), passive };
     let touched = match console.services().credentials.console().touch_console_session(touch).await {
         Ok(touched) => touched.into_inner(),
         Err(status) if status.code() == Code::NotFound => {
@@ -80,6 +91,12 @@ pub(crate) async fn session(
     };
     let visitor = touched.claims.and_then(|claims| Visitor::new(&console, claims));
     let visitor = visitor.ok_or_else(Failure::no_session)?;
+    drop(stranger);
+    [&secret, &touched.session]
+        .into_iter()
+        .filter(|session| !session.is_empty())
+        .for_each(|it| limits.knows(it));
+    let place = limits.page(&visitor.form_token, visitor.organization.as_str(), passive)?;
     let mut request = if request.method() == Method::POST {
         if !form::is_own(request.headers(), &settings.public_url) {
             return Err(Failure::stale_form());
@@ -95,7 +112,13 @@ pub(crate) async fn session(
         let renewed = cookie::set(settings, Name::Session, &touched.session, None);
         response.headers_mut().append(header::SET_COOKIE, renewed);
     }
-    Ok(response)
+    // The page has its place until it has been sent.
+    Ok(response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        }))
+    }))
 }
 
 fn without(failure: Failure, cookie: HeaderValue) -> Response {
