@@ -17,6 +17,7 @@ mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tidemark_domain::webhook::TrustedHost;
 use tidemark_rpc::{
     connections::{
         events_service_server::EventsServiceServer, webhooks_service_server::WebhooksServiceServer,
@@ -24,20 +25,16 @@ use tidemark_rpc::{
     server::{RECEIVE_LIMIT, SEND_LIMIT},
 };
 use tidemark_runtime::Shutdown;
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::watch as channel;
 
 use crate::{CredentialService, service::Parts};
-use sender::Sender;
-use target::Trusted;
-
-/// Streams of one process; each holds a few kilobytes.
-const MOST_STREAMS: usize = 1_000;
+use sender::Outlets;
 
 /// How events are told.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Hosts that webhooks may be sent to although they have a private address or no TLS.
-    pub trusted_hosts: Vec<String>,
+    pub trusted_hosts: Vec<TrustedHost>,
     /// How often new events and due deliveries are looked for.
     pub poll: Duration,
     /// After how long without an event a stream says that it lives.
@@ -46,7 +43,7 @@ pub struct Settings {
 
 impl Settings {
     /// The usual settings.
-    pub fn new(trusted_hosts: Vec<String>) -> Self {
+    pub fn new(trusted_hosts: Vec<TrustedHost>) -> Self {
         Self { trusted_hosts, poll: Duration::from_millis(200), heartbeat: Duration::from_secs(10) }
     }
 }
@@ -58,11 +55,9 @@ pub struct SubscriptionService(Arc<Shared>);
 struct Shared {
     credentials: CredentialService,
     settings: Settings,
-    trusted: Trusted,
-    sender: Sender,
+    outlets: Outlets,
     /// The last position that may be read; streams wait for it to move.
     head: channel::Sender<i64>,
-    streams: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
@@ -70,14 +65,11 @@ impl SubscriptionService {
     /// The service beside the credential service, whose record and vault it uses. Does nothing until it is served or run;
     /// its streams end when the shutdown is asked for.
     pub fn new(credentials: &CredentialService, settings: Settings, shutdown: Shutdown) -> Self {
-        let trusted = Trusted::new(&settings.trusted_hosts);
         Self(Arc::new(Shared {
             credentials: credentials.clone(),
-            sender: Sender::new(&trusted),
-            trusted,
+            outlets: Outlets::new(&settings.trusted_hosts),
             settings,
             head: channel::Sender::new(0),
-            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             shutdown,
         }))
     }

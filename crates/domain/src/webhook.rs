@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::Entropy;
+use crate::{Entropy, id::OrganizationId};
 
 /// Events are about one of these.
 const AREAS: [&str; 3] = ["connection", "sync", "utilization"];
@@ -169,6 +169,32 @@ impl DisabledReason {
                  endpoint answered, mend it, then enable it; deliveries that were given up can be redelivered."
             }
         }
+    }
+}
+
+/// A host that webhooks may be sent to although it has a private address or no TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedHost {
+    /// Whose webhooks; everybody's, where none is named.
+    pub organization: Option<OrganizationId>,
+    /// A name or an address.
+    pub host: String,
+}
+
+impl FromStr for TrustedHost {
+    type Err = String;
+
+    /// Reads `host` or `org_…=host`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected `host` or `org_…=host`".to_owned();
+        let (organization, host) = match text.split_once('=') {
+            Some((id, host)) => (Some(id.trim().parse().map_err(|_| expected())?), host.trim()),
+            None => (None, text.trim()),
+        };
+        if host.is_empty() || host.contains(['/', ' ', '@']) {
+            return Err(expected());
+        }
+        Ok(Self { organization, host: host.to_owned() })
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use secrecy::SecretString;
+use tidemark_domain::webhook::TrustedHost;
 use url::Url;
 
 pub use invitations::{Console, Invitations, Mail};
@@ -222,7 +223,7 @@ pub struct Events {
     /// How many days events, sent messages and deliveries are kept.
     pub keep_days: u32,
     /// Hosts that webhooks may be sent to although they have a private address or no TLS.
-    pub trusted_webhook_hosts: Vec<String>,
+    pub trusted_webhook_hosts: Vec<TrustedHost>,
 }
 
 /// How long things are kept after their end.
@@ -427,7 +428,7 @@ impl Config {
             events: Events {
                 // Webhooks are tried for more than three days.
                 keep_days: read.number("events.keep_days", 5..=3_650),
-                trusted_webhook_hosts: read.list("webhooks.trusted_hosts"),
+                trusted_webhook_hosts: read.trusted_hosts("webhooks.trusted_hosts"),
             },
             retention: Retention {
                 links_days: read.number("retention.links_days", 1..=3_650),

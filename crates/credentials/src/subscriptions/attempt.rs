@@ -54,11 +54,12 @@ pub(super) async fn attempt(shared: &Shared, due: DueDelivery) -> store::Result<
         }
     };
     let began = Instant::now();
-    let answer = match shared.trusted.check(&endpoint.url) {
+    let outlet = shared.outlets.of(&endpoint.organization_id);
+    let answer = match outlet.trusted.check(&endpoint.url) {
         Ok(url) => {
             let (id, timestamp) = (delivery.event_id.to_string(), started_at.timestamp());
             let signature = signature::sign(&secrets, &id, timestamp, &body);
-            shared.sender.post(url, Post { id, timestamp, signature, body }, &secrets).await
+            outlet.sender.post(url, Post { id, timestamp, signature, body }, &secrets).await
         }
         // The operator trusts the host no longer.
         Err(problem) => {

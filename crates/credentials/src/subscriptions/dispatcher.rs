@@ -3,12 +3,13 @@
 //!
 //! Endpoints take turns, the one that waited longest first. One whose last attempt failed gets one place, one that is new
 //! here gets more only when all others have had their turn, and all of these together get three quarters of the places:
-//! endpoints that hang, however many and however much waits for them, leave room for those that answer.
+//! endpoints that hang, however many and however much waits for them, leave room for those that answer. The endpoints of
+//! one organization together get half of the places, and a quarter while they are such: an organization holds up itself.
 
 use std::{cmp::Reverse, collections::HashMap, error::Error as StdError, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use tidemark_domain::id::WebhookEndpointId;
+use tidemark_domain::id::{OrganizationId, WebhookEndpointId};
 use tidemark_runtime::metrics::credentials as metrics;
 use tidemark_store as store;
 use tokio::task::JoinSet;
@@ -23,6 +24,8 @@ const AT_ONCE: usize = 32;
 const AT_ONCE_PER_ENDPOINT: usize = 4;
 /// Of all places, so many for endpoints that have not just taken something.
 const UNPROVEN_AT_ONCE: usize = 24;
+const AT_ONCE_PER_ORGANIZATION: usize = 16;
+const UNPROVEN_PER_ORGANIZATION: usize = 8;
 /// Endpoints that are remembered between two deliveries.
 const MOST_KNOWN: usize = 10_000;
 /// Longer than an attempt: whoever has not finished by then is gone.
@@ -31,9 +34,13 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 /// What cannot be attempted here is left alone for so long.
 const UNREADABLE: TimeDelta = TimeDelta::minutes(5);
 
+/// An endpoint that something is due for, and whose it is.
+type Due = (WebhookEndpointId, OrganizationId);
+
 /// What is known here of an endpoint.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Known {
+    organization: OrganizationId,
     in_hand: usize,
     /// Whether it took the last one; nothing while it was not tried.
     takes: Option<bool>,
@@ -75,35 +82,47 @@ pub(super) async fn dispatch(shared: Arc<Shared>) {
 }
 
 impl Endpoints {
-    /// In the order of their turns: what is known to take before what may hang, then those that nothing is being sent to,
-    /// then those that waited longest.
-    fn sort(&self, due: &mut [WebhookEndpointId]) {
-        due.sort_by_key(|endpoint| {
-            let known = self.known.get(endpoint).copied().unwrap_or_default();
-            (Reverse(known.takes == Some(true)), known.takes == Some(false), known.in_hand, known.turn)
+    /// In the order of their turns: what is known to take before what may hang, then those of organizations that little
+    /// is being sent to, then those that waited longest.
+    fn sort(&self, due: &mut [Due]) {
+        due.sort_by_cached_key(|(endpoint, organization)| {
+            let (takes, in_hand, turn) = match self.known.get(endpoint) {
+                Some(known) => (known.takes, known.in_hand, known.turn),
+                None => (None, 0, 0),
+            };
+            let of_organization = self.in_hand(|known| known.organization == *organization);
+            (Reverse(takes == Some(true)), takes == Some(false), of_organization, in_hand, turn)
         });
     }
 
+    fn in_hand(&self, which: impl Fn(&Known) -> bool) -> usize {
+        self.known.values().filter(|known| which(known)).map(|known| known.in_hand).sum()
+    }
+
     /// How many deliveries it can be sent now, in the first turn or in the second.
-    fn room(&self, endpoint: &WebhookEndpointId, is_first: bool) -> usize {
-        let known = self.known.get(endpoint).copied().unwrap_or_default();
-        let in_hand = |unproven: bool| -> usize {
-            let some = self.known.values().filter(|known| !unproven || known.takes != Some(true));
-            some.map(|known| known.in_hand).sum()
-        };
-        let free = AT_ONCE.saturating_sub(in_hand(false));
-        let unproven = free.min(UNPROVEN_AT_ONCE.saturating_sub(in_hand(true)));
-        let (most, free) = match known.takes {
+    fn room(&self, (endpoint, organization): &Due, is_first: bool) -> usize {
+        let (takes, in_hand) =
+            self.known.get(endpoint).map_or((None, 0), |known| (known.takes, known.in_hand));
+        let unproven = |known: &Known| known.takes != Some(true);
+        let own = |known: &Known| known.organization == *organization;
+        let free = AT_ONCE
+            .saturating_sub(self.in_hand(|_| true))
+            .min(AT_ONCE_PER_ORGANIZATION.saturating_sub(self.in_hand(own)));
+        let unproven = free.min(UNPROVEN_AT_ONCE.saturating_sub(self.in_hand(unproven))).min(
+            UNPROVEN_PER_ORGANIZATION.saturating_sub(self.in_hand(|known| own(known) && unproven(known))),
+        );
+        let (most, free) = match takes {
             Some(true) => (AT_ONCE_PER_ENDPOINT, free),
             None if !is_first => (AT_ONCE_PER_ENDPOINT, unproven),
             None | Some(false) => (1, unproven),
         };
-        most.saturating_sub(known.in_hand).min(free)
+        most.saturating_sub(in_hand).min(free)
     }
 
-    fn begin(&mut self, endpoint: &WebhookEndpointId, number: usize) {
+    fn begin(&mut self, (endpoint, organization): &Due, number: usize) {
         self.turns += 1;
-        let known = self.known.entry(endpoint.clone()).or_default();
+        let new = || Known { organization: organization.clone(), in_hand: 0, takes: None, turn: 0 };
+        let known = self.known.entry(endpoint.clone()).or_insert_with(new);
         (known.in_hand, known.turn) = (known.in_hand + number, self.turns);
     }
 
@@ -122,15 +141,15 @@ impl Dispatcher {
         self.endpoints.sort(&mut due);
         let turns =
             due.iter().map(|endpoint| (endpoint, true)).chain(due.iter().map(|endpoint| (endpoint, false)));
-        for (endpoint, is_first) in turns {
-            let room = self.endpoints.room(endpoint, is_first) as u64;
+        for (due, is_first) in turns {
+            let room = self.endpoints.room(due, is_first) as u64;
             if room == 0 {
                 continue;
             }
             let now = self.shared.parts().clock.now();
-            match store.claim_deliveries(endpoint, now, room, CLAIM).await {
+            match store.claim_deliveries(&due.0, now, room, CLAIM).await {
                 Ok(claimed) => {
-                    self.endpoints.begin(endpoint, claimed.len());
+                    self.endpoints.begin(due, claimed.len());
                     claimed.into_iter().for_each(|delivery| self.spawn(delivery));
                 }
                 Err(error @ store::Error::Unavailable(_)) => return Err(error),
@@ -189,14 +208,17 @@ mod tests {
 
     use super::*;
 
-    fn ids(number: usize) -> Vec<WebhookEndpointId> {
+    /// Endpoints of organizations that have so many each.
+    fn endpoints(of: &[usize]) -> Vec<Due> {
         let clock = ManualClock::noon("2026-08-12".parse().unwrap());
         let entropy = SeededEntropy::new(7);
-        (0..number).map(|_| WebhookEndpointId::generate(&clock, &entropy)).collect()
+        let organizations = of.iter().map(|number| (OrganizationId::generate(&clock, &entropy), *number));
+        let each = organizations.flat_map(|(organization, number)| vec![organization; number]);
+        each.map(|organization| (WebhookEndpointId::generate(&clock, &entropy), organization)).collect()
     }
 
     /// Gives everybody their turns, and says who got how many places.
-    fn round(endpoints: &mut Endpoints, due: &[WebhookEndpointId]) -> Vec<(WebhookEndpointId, usize)> {
+    fn round(endpoints: &mut Endpoints, due: &[Due]) -> Vec<(Due, usize)> {
         let mut due = due.to_vec();
         endpoints.sort(&mut due);
         let mut given = Vec::new();
@@ -212,12 +234,12 @@ mod tests {
 
     #[test]
     fn endpoints_that_hang_leave_room_for_one_that_takes() {
-        let due = ids(101);
+        let due = endpoints(&[1; 101]);
         let (healthy, hanging) = due.split_last().unwrap();
         let mut endpoints = Endpoints::default();
         // It has taken something before. All the others hang, and their backlog never ends.
         endpoints.begin(healthy, 1);
-        endpoints.end(healthy, Some(true));
+        endpoints.end(&healthy.0, Some(true));
         for _ in 0..50 {
             let given = round(&mut endpoints, &due);
             assert_eq!(given[0], (healthy.clone(), AT_ONCE_PER_ENDPOINT));
@@ -225,18 +247,39 @@ mod tests {
             assert!(unproven <= UNPROVEN_AT_ONCE, "{unproven}");
             for (endpoint, places) in given {
                 let takes = Some(!hanging.contains(&endpoint));
-                (0..places).for_each(|_| endpoints.end(&endpoint, takes));
+                (0..places).for_each(|_| endpoints.end(&endpoint.0, takes));
             }
         }
     }
 
     #[test]
+    fn an_organization_with_many_endpoints_that_hang_holds_up_only_itself() {
+        // A hundred of one organization hang, one each of sixteen others has not been tried yet.
+        let due = endpoints(&[&[100][..], &[1; 16][..]].concat());
+        let (hanging, others) = due.split_at(100);
+        let mut endpoints = Endpoints::default();
+        let mut given = round(&mut endpoints, hanging);
+        assert_eq!(given.len(), UNPROVEN_PER_ORGANIZATION);
+        given = round(&mut endpoints, &due);
+        assert_eq!(given.len(), 16, "each of the others has a place at once");
+        assert!(given.iter().all(|(endpoint, places)| others.contains(endpoint) && *places == 1));
+        // And one organization whose endpoints answer leaves places, too.
+        let mut endpoints = Endpoints::default();
+        for endpoint in hanging {
+            endpoints.begin(endpoint, 1);
+            endpoints.end(&endpoint.0, Some(true));
+        }
+        let given: usize = round(&mut endpoints, hanging).into_iter().map(|(_, places)| places).sum();
+        assert_eq!(given, AT_ONCE_PER_ORGANIZATION);
+    }
+
+    #[test]
     fn all_endpoints_get_their_turn_however_many_fail() {
-        let due = ids(100);
+        let due = endpoints(&[1; 100]);
         let mut endpoints = Endpoints::default();
         let mut served: HashMap<WebhookEndpointId, usize> = HashMap::new();
         for _ in 0..10 {
-            for (endpoint, places) in round(&mut endpoints, &due) {
+            for ((endpoint, _), places) in round(&mut endpoints, &due) {
                 *served.entry(endpoint.clone()).or_default() += places;
                 (0..places).for_each(|_| endpoints.end(&endpoint, Some(false)));
             }

@@ -10,7 +10,7 @@ use tidemark_domain::{
 use tidemark_rpc::{self as rpc, connections as wire, identity::Identity, status::Refusal};
 use tidemark_store::{Delivery, Endpoint, EndpointSecret, NewDelivery, Tx};
 
-use super::{shown, signature, target::Trusted};
+use super::{sender::Outlets, shown, signature};
 use crate::{
     audit::{Action, Entry},
     page,
@@ -27,7 +27,7 @@ const ENDPOINT: Refusal = Refusal::NotFound { what: "webhook endpoint" };
 /// A handler's ground: the record, and who asks.
 pub(super) struct Desk<'a> {
     pub(super) parts: &'a Parts,
-    pub(super) trusted: &'a Trusted,
+    pub(super) outlets: &'a Outlets,
     pub(super) caller: &'a Identity,
 }
 
@@ -37,7 +37,7 @@ impl Desk<'_> {
         request: wire::CreateWebhookEndpointRequest,
     ) -> Result<wire::CreateWebhookEndpointResponse, Fault> {
         let organization_id = self.organization(&request.organization_id)?;
-        let url = self.url(&request.url)?;
+        let url = self.url(&organization_id, &request.url)?;
         let event_types = patterns(&request.event_types)?;
         let store = &self.parts.store;
         if store.webhook_endpoints_of(&organization_id, None, MOST_ENDPOINTS).await?.len() as u64
@@ -90,11 +90,11 @@ impl Desk<'_> {
         request: wire::UpdateWebhookEndpointRequest,
     ) -> Result<wire::WebhookEndpoint, Fault> {
         let id = rpc::parse("endpoint_id", &request.endpoint_id)?;
-        let url = request.url.map(|url| self.url(&url)).transpose()?;
         let types = request.event_types;
         let event_types = if types.is_empty() { None } else { Some(patterns(&types)?) };
         let tx = self.parts.store.begin().await?;
         let old = self.visible(tx.lock_webhook_endpoint(&id).await?)?;
+        let url = request.url.map(|url| self.url(&old.organization_id, &url)).transpose()?;
         let (disabled, dead_in_a_row) = match request.enabled {
             None => (old.disabled, old.dead_in_a_row),
             Some(true) => (None, 0),
@@ -225,8 +225,8 @@ impl Desk<'_> {
         .into())
     }
 
-    fn url(&self, text: &str) -> Result<String, Refusal> {
-        let checked = self.trusted.check(text.trim());
+    fn url(&self, organization: &OrganizationId, text: &str) -> Result<String, Refusal> {
+        let checked = self.outlets.of(organization).trusted.check(text.trim());
         checked.map(String::from).map_err(|problem| Refusal::invalid("url", problem))
     }
 

@@ -24,7 +24,7 @@ macro_rules! methods {
                 self.0
                     .credentials
                     .answer($name, |parts| async move {
-                        let $desk = Desk { parts: &parts, trusted: &shared.trusted, caller: &caller };
+                        let $desk = Desk { parts: &parts, outlets: &shared.outlets, caller: &caller };
                         Ok($work)
                     })
                     .await

@@ -1,9 +1,10 @@
 //! Posts one webhook: within ten seconds, to no refused address, following no redirect, reading little of the answer.
 
-use std::{error::Error as StdError, fmt, sync::Arc, sync::Once, time::Duration};
+use std::{collections::HashMap, error::Error as StdError, fmt, sync::Arc, sync::Once, time::Duration};
 
 use reqwest::{Client, Response, header, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
+use tidemark_domain::{id::OrganizationId, webhook::TrustedHost};
 use url::Url;
 
 use super::target::{NotPublic, Trusted};
@@ -17,6 +18,44 @@ const REDACTED: &str = "[redacted]";
 
 /// Posts webhooks.
 pub(super) struct Sender(Client);
+
+/// Where webhooks may go, and what posts them there.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) trusted: Trusted,
+    pub(super) sender: Sender,
+}
+
+/// The outlets of organizations that have trusted hosts of their own, and the one of all others.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    usual: Outlet,
+    own: HashMap<OrganizationId, Outlet>,
+}
+
+impl Outlet {
+    fn new(hosts: &[&str]) -> Self {
+        let trusted = Trusted::new(hosts);
+        Self { sender: Sender::new(&trusted), trusted }
+    }
+}
+
+impl Outlets {
+    pub(super) fn new(hosts: &[TrustedHost]) -> Self {
+        let of = |organization: Option<&OrganizationId>| {
+            let trusted = hosts.iter().filter(|trusted| {
+                trusted.organization.is_none() || trusted.organization.as_ref() == organization
+            });
+            Outlet::new(&trusted.map(|trusted| trusted.host.as_str()).collect::<Vec<_>>())
+        };
+        let own = hosts.iter().filter_map(|trusted| trusted.organization.clone());
+        Self { usual: of(None), own: own.map(|id| (id.clone(), of(Some(&id)))).collect() }
+    }
+
+    pub(super) fn of(&self, organization: &OrganizationId) -> &Outlet {
+        self.own.get(organization).unwrap_or(&self.usual)
+    }
+}
 
 /// What is posted.
 pub(super) struct Post {
@@ -146,7 +185,7 @@ mod tests {
         let connected = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
         assert!(connected.is_err(), "nobody came");
 
-        let trusting = Sender::new(&Trusted::new(&["localhost".to_owned()]));
+        let trusting = Sender::new(&Trusted::new(&["localhost"]));
         let (answer, _) = tokio::join!(trusting.post(url, post(), &[]), async {
             drop(listener.accept().await.unwrap());
             drop(listener);

@@ -27,7 +27,7 @@ async fn endpoints_that_hang_do_not_starve_one_that_takes() {
     for number in 0..20 {
         world.happens(&connection, number).await;
     }
-    hanging.wait_for(20).await;
+    hanging.wait_for(8).await;
     world.endpoint(&healthy.url).await;
     for number in 0..20 {
         world.happens(&connection, 100 + number).await;

@@ -61,7 +61,7 @@ fn trusting(hosts: &[&str]) -> SubscriptionSettings {
     SubscriptionSettings {
         poll: Duration::from_millis(10),
         heartbeat: Duration::from_millis(300),
-        ..SubscriptionSettings::new(hosts.iter().map(|host| (*host).to_owned()).collect())
+        ..SubscriptionSettings::new(hosts.iter().map(|host| host.parse().unwrap()).collect())
     }
 }
 

@@ -15,6 +15,7 @@ use figment::{
     value::{Dict, Num, Value},
 };
 use secrecy::SecretString;
+use tidemark_domain::webhook::TrustedHost;
 use url::Url;
 
 use super::DEFAULTS;
@@ -151,6 +152,15 @@ impl Reader {
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
         let text = self.text(key);
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Hosts separated by commas, each for every organization or, as `org_…=host`, for one.
+    pub(super) fn trusted_hosts(&mut self, key: &str) -> Vec<TrustedHost> {
+        let parsed: Result<_, String> = self.list(key).iter().map(|word| word.parse()).collect();
+        parsed.unwrap_or_else(|expected| {
+            self.fault(key, expected);
+            Vec::new()
+        })
     }
 
     /// The path of a file that is read later, and again; nothing where it is empty.

@@ -100,10 +100,21 @@ fn a_mail_server_and_a_console_are_optional_and_their_passwords_not_shown() {
 
 #[test]
 fn a_list_is_separated_by_commas() {
-    let hosts = ("webhooks.trusted_hosts", " receiver.internal, 10.0.0.7 ,".to_owned());
+    let own = format!("org_{}=[::1]", "0".repeat(26));
+    let hosts = ("webhooks.trusted_hosts", format!(" receiver.internal, 10.0.0.7 ,{own}"));
     let config = Config::load(None, &[hosts]).unwrap();
-    assert_eq!(config.events.trusted_webhook_hosts, ["receiver.internal", "10.0.0.7"]);
-    assert_eq!(Config::load(None, &[]).unwrap().events.trusted_webhook_hosts, [""; 0]);
+    let trusted = &config.events.trusted_webhook_hosts;
+    assert_eq!(
+        trusted.iter().map(|trusted| trusted.host.as_str()).collect::<Vec<_>>(),
+        ["receiver.internal", "10.0.0.7", "[::1]"]
+    );
+    let organizations = trusted.iter().map(|trusted| trusted.organization.is_some());
+    assert_eq!(organizations.collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(Config::load(None, &[]).unwrap().events.trusted_webhook_hosts, []);
+    for bad in ["acme=receiver.internal", "=receiver.internal", "org_1=x", &own[..31]] {
+        let faults = Config::load(None, &[("webhooks.trusted_hosts", bad.to_owned())]).unwrap_err();
+        assert!(faults.to_string().contains("webhooks.trusted_hosts"), "{bad}: {faults}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, Value};
 use tidemark_domain::{
-    id::{EventId, WebhookDeliveryId, WebhookEndpointId},
+    id::{EventId, OrganizationId, WebhookDeliveryId, WebhookEndpointId},
     webhook::DeliveryState,
 };
 
@@ -170,15 +170,21 @@ impl Store {
         Ok(attempts)
     }
 
-    /// The enabled endpoints for which something is due and not claimed.
-    pub async fn endpoints_with_due_deliveries(&self, now: DateTime<Utc>) -> Result<Vec<WebhookEndpointId>> {
-        let sql = "select e.id from webhook_endpoints e where e.disabled_reason is null and exists (
+    /// The enabled endpoints for which something is due and not claimed, and whose they are.
+    pub async fn endpoints_with_due_deliveries(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(WebhookEndpointId, OrganizationId)>> {
+        let sql = "select e.id, e.organization_id from webhook_endpoints e where e.disabled_reason is null and exists (
             select 1 from webhook_deliveries d
             where d.endpoint_id = e.id and d.next_attempt_at <= $1
                 and (d.claimed_until is null or d.claimed_until <= $1))
             order by e.id";
         let rows = rows(&self.db, "look for due webhook deliveries", sql, [now.into()]).await?;
-        readable(&rows, "webhook_endpoints", |row| row.parsed("id", |text| text.parse().ok()))
+        readable(&rows, "webhook_endpoints", |row| {
+            let organization = row.parsed("organization_id", |text| text.parse().ok())?;
+            Ok((row.parsed("id", |text| text.parse().ok())?, organization))
+        })
     }
 
     /// Claims what is due for an endpoint. Whoever does not finish in time loses the claim.
