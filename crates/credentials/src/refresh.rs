@@ -149,7 +149,7 @@ impl Parts {
         outcome
     }
 
-    async fn release(&self, lease: Option<Lease>) {
+    pub(crate) async fn release(&self, lease: Option<Lease>) {
         let Some(lease) = lease else { return };
         if let Err(error) = self.leases.release(&lease).await {
             tracing::debug!(key = lease.key, %error, "lease not released, it will run out");

@@ -25,6 +25,7 @@ use crate::{
     refusal::{Fault, not_configured},
     secret::Secret,
     settings::{Application, Servers},
+    verdict::Judgements,
 };
 use tidemark_domain::connection::{self, CredentialKind};
 
@@ -42,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) present: Present,
     pub(crate) flights: Flights,
     pub(crate) renewals: Renewals,
+    pub(crate) judgements: Judgements,
     servers: Servers,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -67,6 +69,7 @@ impl CredentialService {
             present: Present::default(),
             flights: Flights::default(),
             renewals: Renewals::default(),
+            judgements: Judgements::default(),
             servers: Servers::default(),
             entropy,
         }))

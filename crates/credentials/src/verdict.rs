@@ -1,15 +1,24 @@
 //! The verdict on a credential: immediate and sure. A reported 401 is confirmed with one probe of the same version, for a
 //! grant after a renewal; only then the connection needs a person.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use tidemark_domain::{
     capability::{Availability, Finding},
     connection::{CredentialKind, Reason, Signal, State},
     id::ConnectionId,
 };
+use tidemark_ports::Lease;
 use tidemark_rpc::{credentials::Verdict, status::Refusal};
 use tidemark_store::{Connection, SealedCredential};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
 use tracing::{Instrument as _, info_span};
 
 use crate::{
@@ -22,6 +31,30 @@ use crate::{
     service::Parts,
 };
 
+/// A turn lasts as long as a probe with its second attempt, and callers have 20 s.
+const TURN: Duration = Duration::from_secs(11);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The verdicts that are being found in this process. Those who report the same credential wait for the same one.
+#[derive(Default)]
+pub(crate) struct Judgements(Mutex<HashMap<(ConnectionId, i64), Weak<Judgement>>>);
+
+type Judgement = OnceCell<Verdict>;
+
+impl Judgements {
+    fn of(&self, connection: &ConnectionId, generation: i64) -> Arc<Judgement> {
+        let key = (connection.clone(), generation);
+        let mut judgements = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judgement) = judgements.get(&key).and_then(Weak::upgrade) {
+            return judgement;
+        }
+        judgements.retain(|_, judgement| judgement.strong_count() > 0);
+        let judgement = Arc::default();
+        judgements.insert(key, Arc::downgrade(&judgement));
+        judgement
+    }
+}
+
 impl Parts {
     /// Judges the credential of that generation, which somebody saw refused.
     pub(crate) async fn judge(
@@ -29,6 +62,24 @@ impl Parts {
         id: &ConnectionId,
         generation: i64,
     ) -> Result<Verdict, Fault> {
+        let judgement = self.judgements.of(id, generation);
+        judgement.get_or_try_init(|| self.judge_alone(id, generation)).await.copied()
+    }
+
+    /// The vendor is asked by one process at a time. Those that waited find what the first one found: a credential that is
+    /// over is not asked about again.
+    async fn judge_alone(self: &Arc<Self>, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
+        // Most reports are late, and need no turn.
+        if let Err(verdict) = known(&self.holding(id).await?, generation)? {
+            return Ok(verdict);
+        }
+        let turn = self.turn(&format!("verdict:{id}:{generation}")).await;
+        let verdict = self.judge_now(id, generation).await;
+        self.release(turn).await;
+        verdict
+    }
+
+    async fn judge_now(self: &Arc<Self>, id: &ConnectionId, generation: i64) -> Result<Verdict, Fault> {
         let holding = self.holding(id).await?;
         let version = match known(&holding, generation)? {
             Ok(version) => version,
@@ -36,6 +87,22 @@ impl Parts {
         };
         let span = info_span!("verdict", connection = %id, kind = version.kind.as_str());
         self.judged(&holding, version).instrument(span).await
+    }
+
+    /// Waits for a lease; goes on without one where none can be had.
+    async fn turn(&self, key: &str) -> Option<Lease> {
+        let until = Instant::now() + TURN;
+        loop {
+            match self.leases.acquire(key, TURN).await {
+                Ok(Some(lease)) => return Some(lease),
+                Ok(None) if Instant::now() < until => sleep(LOOK_AGAIN).await,
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::debug!(key, %error, "no lease for a verdict, several processes may ask");
+                    return None;
+                }
+            }
+        }
     }
 
     async fn judged(

@@ -1,26 +1,77 @@
 //! Reported rejections: a connection ends on a confirmed 401, once, and on nothing else.
 
+use std::{sync::Arc, time::Duration};
+
 use futures::future::join_all;
 use tidemark_domain::event::{Data, Event};
+use tidemark_inproc::InprocLeases;
 use tidemark_productboard_sim::Route;
-use tidemark_rpc::{connections::ConnectionState, credentials::Verdict, status};
+use tidemark_rpc::{
+    connections::ConnectionState,
+    credentials::{ReportRejectedRequest, Verdict, credentials_service_server::CredentialsService as _},
+    status,
+};
 use tonic::Code;
 
-use crate::world::{ACME, World};
+use crate::world::{ACME, World, from_inside, replica, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_revoked_key_is_found_out_once_however_often_it_is_reported() {
     let world = World::new().await;
     let id = world.connected().await.id;
     world.simulator.revoke(ACME);
+    let before = world.simulator.requests(ACME);
     let verdicts = join_all((0..20).map(|_| world.report(&id, 1))).await;
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(Verdict::ReconnectRequired))), "{verdicts:?}");
+    assert_eq!(world.simulator.requests(ACME) - before, 1, "one probe for all of them");
     assert_eq!(world.events(&id).await, ["connection.connected", "connection.reconnect_required"]);
 
     let asked = world.simulator.requests(ACME);
     assert_eq!(world.report(&id, 1).await.unwrap(), Verdict::ReconnectRequired);
     assert_eq!(world.events(&id).await.len(), 2, "no second event");
     assert_eq!(world.simulator.requests(ACME), asked, "what is known is not asked again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reports_to_several_processes_make_one_probe_of_a_dead_key() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    world.simulator.revoke(ACME);
+    let before = world.simulator.requests(ACME);
+    let leases = Arc::new(InprocLeases::new());
+    let url = world.simulator.base_url();
+    let process = |seed| {
+        replica(
+            &world.store,
+            leases.clone(),
+            settings(&world.simulator, &url, &url),
+            world.clock.clone(),
+            seed,
+        )
+    };
+    let replicas: Vec<_> = (20..23).map(process).collect();
+    let reports = (0..30).map(|number| {
+        let (service, id) = (&replicas[number % 3], id.clone());
+        async move {
+            let request = ReportRejectedRequest { connection_id: id, generation: 1 };
+            service.report_rejected(from_inside(request)).await.unwrap().into_inner().verdict()
+        }
+    });
+    let verdicts = join_all(reports).await;
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::ReconnectRequired), "{verdicts:?}");
+    assert_eq!(world.simulator.requests(ACME) - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_is_still_good_is_asked_about_once_for_all_that_doubt_it() {
+    let world = World::new().await;
+    let id = world.connected().await.id;
+    // So slow that all reports are there before the answer.
+    world.simulator.faults(ACME, |faults| faults.latency = Duration::from_millis(500));
+    let before = world.simulator.requests(ACME);
+    let verdicts = join_all((0..20).map(|_| world.report(&id, 1))).await;
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(Verdict::StillValid))), "{verdicts:?}");
+    assert_eq!(world.simulator.requests(ACME) - before, 1);
 }
 
 #[tokio::test]
