@@ -251,6 +251,14 @@ impl Cluster {
         output.stdout
     }
 
+    /// Enters a role's token, as a deployment's job does.
+    pub(crate) async fn register(&self, role: &str, token: &str) {
+        let file = self.folder.path().join(format!("{role}-token"));
+        std::fs::write(&file, format!("{token}\n")).unwrap();
+        self.succeed(&["migrate", "--token", &format!("{role}={}", file.display())]).await;
+        std::fs::remove_file(&file).unwrap();
+    }
+
     pub(crate) async fn connect(&self, api_key: &str) -> ConnectionId {
         let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy).to_string();
         let request = connections::CreateConnectionRequest {

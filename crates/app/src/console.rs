@@ -74,7 +74,8 @@ pub(crate) fn together(config: &Config) -> Result<Caller> {
     wiring::caller_at(config, &config.credentials.url, token(config), "credentials.url")
 }
 
-fn token(config: &Config) -> &SecretString {
+/// What the console shows to the services.
+pub(crate) fn token(config: &Config) -> &SecretString {
     let own = &config.console.token;
     if own.expose_secret().is_empty() { &config.rpc_token } else { own }
 }

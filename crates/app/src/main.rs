@@ -11,6 +11,7 @@ mod node;
 mod operator;
 mod portrait;
 mod relay;
+mod role_tokens;
 mod sheet;
 mod vitals;
 mod wiring;

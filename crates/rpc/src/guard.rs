@@ -147,7 +147,7 @@ impl Guard {
     /// A guard that knows the internal services by this token, or by one of two separated by a comma.
     pub fn new(token: &SecretString) -> Self {
         Self(Arc::new(Parts {
-            internal: token::values(token),
+            internal: token::internal(token),
             internal_caller: Arc::new(Caller::internal()),
             directory: None,
             limits: None,
@@ -159,7 +159,7 @@ impl Guard {
     /// And others by the service tokens of a directory, all within limits.
     pub fn with(token: &SecretString, directory: Arc<dyn Directory>, limits: Limits) -> Self {
         Self(Arc::new(Parts {
-            internal: token::values(token),
+            internal: token::internal(token),
             internal_caller: Arc::new(Caller::internal()),
             directory: Some(directory),
             limits: Some(Arc::new(limits)),

@@ -39,7 +39,7 @@ pub fn mint(clock: &dyn Clock, entropy: &dyn Entropy) -> Minted {
 }
 
 /// The id and the hash of the secret in a token's text, if it looks like one.
-pub(crate) fn read(text: &str) -> Option<(TokenId, Hash)> {
+pub fn read(text: &str) -> Option<(TokenId, Hash)> {
     let (bare, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
     let id = format!("{ID_PREFIX}{bare}").parse().ok()?;
     // Longer than any secret, it would be hashed for nothing.
@@ -54,6 +54,12 @@ fn hash(secret: &str) -> Hash {
 pub(crate) fn values(setting: &SecretString) -> Vec<SecretString> {
     let parts = setting.expose_secret().split(',').map(str::trim);
     parts.filter(|part| !part.is_empty()).map(SecretString::from).collect()
+}
+
+/// Those of them that a server accepts from every internal service. A service token is shown only: what it may do stands
+/// in the record, also at the server of the process that shows it.
+pub(crate) fn internal(setting: &SecretString) -> Vec<SecretString> {
+    values(setting).into_iter().filter(|value| read(value.expose_secret()).is_none()).collect()
 }
 
 #[cfg(test)]

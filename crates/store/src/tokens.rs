@@ -76,6 +76,13 @@ impl Store {
         execute(&self.db, "insert a service token", sql, values).await.map(drop)
     }
 
+    /// Has a token do what a later version of its role needs.
+    pub async fn set_service_token_scopes(&self, id: &TokenId, scopes: &[String]) -> Result<()> {
+        let sql = "update service_tokens set scopes = $2 where id = $1";
+        let values = [id.as_str().into(), serde_json::json!(scopes).to_string().into()];
+        execute(&self.db, "set a service token's scopes", sql, values).await.map(drop)
+    }
+
     /// The token of that id.
     pub async fn service_token(&self, id: &TokenId) -> Result<Option<ServiceToken>> {
         let sql = format!("select {COLUMNS} from service_tokens where id = $1");

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tidemark_domain::id::OrganizationId;
 use tidemark_productboard_sim::{App, Workspace, WorkspaceSpec};
-use tidemark_rpc::connections::{ConsoleRole, CreateConnectionRequest, CreateConsoleLinkRequest};
+use tidemark_rpc::{
+    connections::{ConsoleRole, CreateConnectionRequest, CreateConsoleLinkRequest},
+    token,
+};
 use tidemark_runtime::{OsEntropy, SystemClock};
 
 use tidemark_testkit::reserve_port;
@@ -32,7 +36,10 @@ impl House {
         let port = reserve_port();
         let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
         let redirect = format!("{url}/oauth/callback");
+        // The console shows a token of its own, which may do what the console does, and no more.
+        let token = token::mint(&SystemClock, &OsEntropy).text;
         let settings = [
+            ("CONSOLE__TOKEN", token.expose_secret()),
             ("CONSOLE__LISTEN", listen.as_str()),
             ("CONSOLE__PUBLIC_URL", url.as_str()),
             ("OAUTH__CLIENT_ID", APPLICATION),
@@ -41,6 +48,7 @@ impl House {
             ("WORKER__HISTORY_DAYS", "30"),
         ];
         let mut cluster = Cluster::start(wiring, &[&settings[..], extra].concat()).await;
+        cluster.register("console", token.expose_secret()).await;
         if wiring == Wiring::Real {
             cluster.spawn("console");
         }

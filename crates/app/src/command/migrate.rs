@@ -4,8 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tidemark_domain::id::TokenId;
 use tidemark_runtime::Config;
 use tidemark_store::Store;
+
+use crate::{
+    operator::Operator,
+    role_tokens::{self, RoleToken},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -13,6 +19,10 @@ pub(crate) struct Args {
     /// tables and be allowed to make roles.
     #[arg(long)]
     roles: bool,
+    /// Enter the service token in that file, with the scopes of that role: worker, console or operator. May be given
+    /// several times, and again: what is entered already stays.
+    #[arg(long = "token", value_name = "ROLE=FILE")]
+    tokens: Vec<RoleToken>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -35,10 +45,22 @@ pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
             eprintln!("tidemark_credentials, tidemark_worker and tidemark_aggregator have what they need");
         }
     }
+    store.close().await?;
+    let tokens = if args.tokens.is_empty() { Vec::new() } else { register(config, &args.tokens).await? };
     if args.json {
-        print(&json!({ "applied": applied, "roles": args.roles }));
+        print(&json!({ "applied": applied, "roles": args.roles, "tokens": tokens }));
+    } else if !tokens.is_empty() {
+        eprintln!("{} role token(s) can be used", tokens.len());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each has its entry in the audit log, like every token.
+async fn register(config: &Config, tokens: &[RoleToken]) -> Result<Vec<TokenId>> {
+    let operator = Operator::connect(config).await?;
+    let registered = role_tokens::register(&operator, tokens).await;
+    operator.finish(ExitCode::SUCCESS).await?;
+    registered
 }
 
 #[expect(clippy::print_stdout, reason = "what was applied is the command's output")]

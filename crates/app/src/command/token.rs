@@ -119,7 +119,7 @@ async fn revoke(store: &Store, audit: &Audit, id: &TokenId, as_json: bool) -> Re
 }
 
 /// In the chain of each organization that the token may see, or the platform's.
-async fn record(audit: &Audit, action: Action, token: &ServiceToken) -> Result<()> {
+pub(crate) async fn record(audit: &Audit, action: Action, token: &ServiceToken) -> Result<()> {
     let entry = |organization: Option<&OrganizationId>| {
         Entry::new(organization, OPERATOR, action, &token.id)
             .with("name", &token.name)

@@ -119,6 +119,9 @@ async fn the_internal_token_may_have_a_successor() {
     }
     assert_eq!(guard.identify(&HeaderMap::new()).await.unwrap_err(), Refusal::Unauthenticated);
     let nobody = Guard::new(&SecretString::from(""));
+    // A service token is shown to others: here, too, it may do what the record says, and no more.
+    let shown = crate::token::mint(&Fixed(1), &Fixed(1)).text;
+    assert_eq!(show(&Guard::new(&shown), shown.expose_secret()).await.unwrap_err(), Refusal::Unauthenticated);
     assert_eq!(show(&nobody, "").await.unwrap_err(), Refusal::Unauthenticated);
 }
 

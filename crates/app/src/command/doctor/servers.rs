@@ -1,5 +1,6 @@
 //! What is asked over the network beside the database: the broker and its queues, the leases, the services.
 
+use secrecy::ExposeSecret;
 use tidemark_bus_amqp::Sounder;
 use tidemark_rpc::{
     connections::GetConnectionRequest, status, syncs::GetSyncRequest, utilization::GetSummaryRequest,
@@ -118,6 +119,7 @@ pub(super) async fn leases(config: &Config, section: Section<'_>) {
 /// Each is asked for something that cannot exist: the answer "no such thing" proves address, token and database.
 pub(super) async fn services(config: &Config, sections: [Section<'_>; 3]) {
     let [first, second, third] = sections;
+    let has_token = !config.rpc_token.expose_secret().is_empty();
     let none = |prefix: &str| format!("{prefix}_00000000000000000000000000");
     let (credentials, worker, aggregator) =
         (&config.credentials.url, &config.worker.url, &config.aggregator.url);
@@ -143,16 +145,16 @@ pub(super) async fn services(config: &Config, sections: [Section<'_>; 3]) {
         async {
             let answer = timeout(PATIENCE, connection()).await;
             let mend = mend("credentials", "credentials.url");
-            first.add(service("credential service", credentials, answer, mend));
+            first.add(service("credential service", credentials, answer, mend, has_token));
         },
         async {
             let answer = timeout(PATIENCE, run()).await;
-            second.add(service("sync service", worker, answer, mend("worker", "worker.url")));
+            second.add(service("sync service", worker, answer, mend("worker", "worker.url"), has_token));
         },
         async {
             let answer = timeout(PATIENCE, summary()).await;
             let mend = mend("aggregator", "aggregator.url");
-            third.add(service("utilization service", aggregator, answer, mend));
+            third.add(service("utilization service", aggregator, answer, mend, has_token));
         },
     );
 }
@@ -162,6 +164,7 @@ fn service(
     url: &Url,
     answer: Result<anyhow::Result<Result<(), Status>>, tokio::time::error::Elapsed>,
     mend: String,
+    has_token: bool,
 ) -> Finding {
     match answer {
         Err(_) => Finding::ill(subject, format!("{url}: {}", silent()), mend),
@@ -171,6 +174,13 @@ fn service(
             format!("{url}: it runs, but {}", status.message()),
             "mend what it waits for: it goes on by itself",
         ),
+        // A role's token opens only what the role needs: the refusal shows that the service is there.
+        Ok(Ok(Err(status)))
+            if status.code() == Code::PermissionDenied
+                || (!has_token && status.code() == Code::Unauthenticated) =>
+        {
+            Finding::well(subject, format!("{url} answers; the rpc.token of this process may ask no more"))
+        }
         Ok(Ok(Err(status))) if status.code() != Code::NotFound => {
             Finding::ill(subject, format!("{url}: {}", status.message()), mend)
         }
