@@ -1,10 +1,12 @@
 //! The client side for internal services: every call is signed and has a deadline, at the latest that of the call which
 //! it is made for.
 
+pub(crate) mod replicas;
 mod retry;
 
 use std::{sync::Arc, time::Duration};
 
+use hyper_util::rt::TokioIo;
 use secrecy::{ExposeSecret, SecretString};
 use tidemark_domain::id::OrganizationId;
 use tonic::{
@@ -31,6 +33,7 @@ use crate::{
     token, trace,
     utilization::utilization_service_client::UtilizationServiceClient,
 };
+use replicas::{Replicas, host_and_port};
 use retry::Retries;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -81,7 +84,7 @@ impl Interceptor for Signature {
 /// Calls one Tidemark process.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    channel: Channel,
+    replicas: Replicas,
     signature: Signature,
     retries: Arc<Retries>,
 }
@@ -101,9 +104,17 @@ pub enum CallerError {
 }
 
 impl Caller {
-    /// A caller of the process at `address`; connects when first used, and again when needed.
+    /// A caller of the process at `address`; connects when first used, and again when needed. Where the name stands for
+    /// several addresses, calls take them in turn.
     pub fn new(address: &str, token: &SecretString) -> Result<Self, CallerError> {
-        Self::over(endpoint(address)?.connect_lazy(), token)
+        let endpoint = endpoint(address)?;
+        let channel = |place| {
+            endpoint.connect_with_connector_lazy(service_fn(move |uri| async move {
+                let (host, port) = host_and_port(&uri, 80);
+                replicas::connect(&host, port, place).await.map(TokioIo::new)
+            }))
+        };
+        Self::signed_by(Replicas::new(channel), token)
     }
 
     /// A caller of the process at `address`, `https://host:port`, which has to prove that it is the one.
@@ -114,19 +125,26 @@ impl Caller {
         let origin = endpoint(address)?.uri().clone();
         // tonic would add a TLS of its own to `https`.
         let endpoint = endpoint(&address.replacen("https:", "http:", 1))?.origin(origin);
-        let files = files.clone();
-        let connect = service_fn(move |uri| tls::connect(files.clone(), uri));
-        Self::over(endpoint.connect_with_connector_lazy(connect), token)
+        let channel = |place| {
+            let files = files.clone();
+            let connect = service_fn(move |uri| tls::connect(files.clone(), uri, place));
+            endpoint.connect_with_connector_lazy(connect)
+        };
+        Self::signed_by(Replicas::new(channel), token)
     }
 
     /// A caller over an existing channel. Of two tokens separated by a comma it shows the first.
     pub fn over(channel: Channel, token: &SecretString) -> Result<Self, CallerError> {
+        Self::signed_by(Replicas::one(channel), token)
+    }
+
+    fn signed_by(replicas: Replicas, token: &SecretString) -> Result<Self, CallerError> {
         let token = token::values(token).into_iter().next().unwrap_or_default();
         let mut header: MetadataValue<Ascii> =
             format!("Bearer {}", token.expose_secret()).parse().map_err(|_| CallerError::Token)?;
         header.set_sensitive(true);
         let signature = Signature { header, organization: None };
-        Ok(Self { channel, signature, retries: Arc::default() })
+        Ok(Self { replicas, signature, retries: Arc::default() })
     }
 
     /// The same caller, for calls about one organization: whatever its token may see, these see no other.
@@ -138,7 +156,7 @@ impl Caller {
     }
 
     fn signed(&self) -> Signed {
-        InterceptedService::new(self.channel.clone(), self.signature.clone())
+        InterceptedService::new(self.replicas.next(), self.signature.clone())
     }
 
     /// Repeats a call that is safe to repeat: within the deadline, and only while few calls fail.

@@ -11,16 +11,19 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::Uri;
 
+use crate::client::replicas;
+
 use super::{ClientFiles, TlsError, certificates, content, file, provider};
 
-/// A connection to the server of that address, which has proven that it is the one.
-pub(crate) async fn connect(files: ClientFiles, uri: Uri) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let port = uri.port_u16().unwrap_or(443);
+/// A connection to a server behind that address, which has proven that it is the one.
+pub(crate) async fn connect(
+    files: ClientFiles,
+    uri: Uri,
+    place: usize,
+) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    let (host, port) = replicas::host_and_port(&uri, 443);
     let tls = config(&files).map_err(io::Error::other)?;
-    let stream = TcpStream::connect((host.as_str(), port)).await?;
-    // Small frames must not wait for others.
-    stream.set_nodelay(true)?;
+    let stream = replicas::connect(&host, port, place).await?;
     let name = ServerName::try_from(host).map_err(io::Error::other)?;
     Ok(TokioIo::new(TlsConnector::from(tls).connect(name, stream).await?))
 }
