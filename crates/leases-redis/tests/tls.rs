@@ -94,3 +94,28 @@ async fn a_replaced_authority_and_a_replaced_password_need_no_restart() {
     };
     timeout(Duration::from_secs(10), works).await.expect("both were read again");
 }
+
+#[tokio::test]
+async fn a_replaced_certificate_of_its_own_needs_no_restart() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("client.pem"), folder.path().join("client.key"));
+    let show = |of: &Authority| {
+        let issued = of.issue("client");
+        std::fs::copy(&issued.0, &certificate).unwrap();
+        std::fs::copy(&issued.1, &key).unwrap();
+    };
+    show(&stranger);
+    let redis = RedisServer::start(&authority, true).await;
+    let mut server = settings(&redis.url("localhost"), &authority);
+    server.tls.own = Some((certificate.clone(), key.clone()));
+    let leases = leases(server);
+    leases.check().await.expect_err("a stranger's certificate");
+    show(&authority);
+    let works = async {
+        while leases.check().await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), works).await.expect("it was read again");
+}

@@ -232,6 +232,36 @@ async fn a_password_and_an_authority_that_change_in_their_files_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_of_the_process_that_changes_in_its_files_is_taken() {
+    let authority = authority();
+    let server = Postgres::start(&authority).await;
+    server.sql("create role certified login superuser");
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    write(&folder.path().join("ca.pem"), &authority.pem());
+    certify(folder.path(), "client", &authority, "certified");
+    let parameters = format!(
+        "sslmode=verify-full&sslrootcert={}&sslcert={}&sslkey={}",
+        file("ca.pem"),
+        file("client.pem"),
+        file("client.key")
+    );
+    let url = server.url("certified", "localhost", &parameters);
+    let store = open(url).await.unwrap();
+    store.migrate().await.unwrap();
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'certified'";
+    // Another's name is in it: what connects from now on is refused.
+    certify(folder.path(), "client", &authority, "somebody_else");
+    server.sql(end);
+    let started = Instant::now();
+    while !store.try_write(now()).await.is_err_and(|error| error.outage() == Some(Outage::Login)) {
+        assert!(started.elapsed() < PATIENCE, "the new certificate is shown");
+    }
+    certify(folder.path(), "client", &authority, "certified");
+    until_it_writes(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_turned_read_only_is_named_and_found_again() {
     let server = Postgres::start(&authority()).await;
     let store = open(server.url("postgres", "localhost", "sslmode=require")).await.unwrap();
