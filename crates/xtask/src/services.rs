@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use endpoint::Endpoint;
-pub(crate) use python::PYTHON;
 
 /// How long a server that was started may take until it answers.
 const START_DEADLINE: Duration = Duration::from_secs(60);

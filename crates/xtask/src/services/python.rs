@@ -9,7 +9,7 @@ use crate::command;
 
 const FOLDER: &str = "tests/clients/python";
 /// The environment's own, from the root of the workspace.
-pub(crate) const PYTHON: &str = "tests/clients/python/.venv/bin/python";
+const PYTHON: &str = "tests/clients/python/.venv/bin/python";
 
 pub(super) fn ensure() -> Result<()> {
     let folder = command::root().join(FOLDER);
