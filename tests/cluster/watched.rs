@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::{
 };
 use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 use tidemark_rpc::{connections::ConsoleRole, syncs::RunState};
-use tidemark_testkit::assert_absent;
+use tidemark_testkit::{assert_absent, servers::Authority};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
@@ -41,7 +41,14 @@ fn sum(text: &str, series: &str) -> f64 {
 }
 
 pub(crate) async fn every_process_tells_how_it_is(wiring: Wiring) {
-    let cluster = Cluster::start(wiring, &[]).await;
+    // Shown to no broker here, and watched all the same.
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("client");
+    let own = [
+        ("BUS__CLIENT_CERTIFICATE_FILE", certificate.to_str().unwrap()),
+        ("BUS__CLIENT_KEY_FILE", key.to_str().unwrap()),
+    ];
+    let cluster = Cluster::start(wiring, &own).await;
     let ports: Vec<_> = cluster.watched().values().copied().collect();
     cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("acme", 8, today()).days(20)), KEY);
     let id = cluster.connect(KEY).await;
@@ -78,6 +85,8 @@ pub(crate) async fn every_process_tells_how_it_is(wiring: Wiring) {
         ("tidemark_outbox_published_total{receipt=\"accepted\"}", 3.0),
         ("tidemark_rollup_computations_total{outcome=\"written\"}", 1.0),
         ("tidemark_database_pool_connections{state=\"most\"}", 1.0),
+        // After 2026.
+        ("tidemark_certificate_expiry_timestamp_seconds{shown_to=\"broker\"}", 1.8e9),
     ] {
         assert!(sum(&all, series) >= least, "{series} is {}", sum(&all, series));
     }

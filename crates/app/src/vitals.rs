@@ -1,7 +1,10 @@
 //! Looks after what a process stands on, every few seconds: for `/readyz`, and for the metrics that tell how much waits
 //! and since when. Whoever asks the port gets what was found last.
 
+mod certificates;
+
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -47,7 +50,7 @@ pub(crate) async fn open_port(
     tidemark_rpc::metrics::register(&mut registry);
     tidemark_productboard::metrics::register(&mut registry);
     let health = Health::default();
-    let (known, stop) = (health.clone(), shutdown.soft().clone());
+    let (known, stop) = (health.clone(), shutdown.clone());
     tasks.spawn(async move {
         metrics::serve(listener, registry, known, stop).await.context("the port of metrics failed")
     });
@@ -63,6 +66,7 @@ pub(crate) struct Vitals {
     broker: Option<Sounder>,
     leases: Option<Box<RedisLeases>>,
     health: Health,
+    certificates: Vec<(&'static str, PathBuf)>,
 }
 
 impl Vitals {
@@ -77,7 +81,8 @@ impl Vitals {
             LeasesChoice::Inproc(_) => None,
         };
         let (store, clock) = (ground.store.clone(), Arc::clone(&ground.clock));
-        Ok(Self { store, clock, roles, broker, leases, health })
+        let certificates = certificates::shown(config);
+        Ok(Self { store, clock, roles, broker, leases, health, certificates })
     }
 
     /// Looks until the shutdown, at each thing on its own: what is silent or slow hides nothing else.
@@ -88,6 +93,7 @@ impl Vitals {
             again(&shutdown, || this.backlogs()),
             again(&shutdown, || this.broker()),
             again(&shutdown, || this.leases()),
+            certificates::watch(&this.certificates, &shutdown),
             again(&shutdown, || async {
                 if this.roles.releases_secrets() {
                     this.audit();
@@ -170,6 +176,8 @@ impl Vitals {
             );
             let webhooks = store.pending_webhooks(now).await?;
             metrics::credentials::webhooks(webhooks.count, age(now, webhooks.oldest));
+            metrics::credentials::feed(age(now, store.unnumbered_events().await?.oldest));
+            metrics::credentials::mails(age(now, store.overdue_mails(now).await?.oldest));
         }
         if self.roles.syncs() {
             let open = store.open_runs().await?;
@@ -258,7 +266,12 @@ impl Vitals {
 }
 
 /// A console stands on nothing that it could look at: what the services answer, it shows to whoever asks.
-pub(crate) async fn of_console(health: &Health, shutdown: &Shutdown) {
+pub(crate) async fn of_console(config: &Config, health: &Health, shutdown: &Shutdown) {
+    let certificates = certificates::shown(config);
+    tokio::join!(certificates::watch(&certificates, shutdown), console(health, shutdown));
+}
+
+async fn console(health: &Health, shutdown: &Shutdown) {
     loop {
         let detail = "it serves; the services answer for themselves".to_owned();
         health.note("console", Condition { healthy: true, essential: true, detail });

@@ -93,5 +93,7 @@ where
             () = left.closed() => {}
         }
     });
-    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()).into_response()
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default());
+    // A proxy that collects an answer before it passes it on would keep the page as it was.
+    ([("x-accel-buffering", "no")], events).into_response()
 }

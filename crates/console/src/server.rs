@@ -1,6 +1,6 @@
 //! The HTTP server: all pages, behind the same headers.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -10,6 +10,7 @@ use axum::{
     response::Response,
 };
 use tidemark_domain::Entropy;
+use tidemark_runtime::metrics::console as metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -66,7 +67,7 @@ impl Console {
             .layer(DefaultBodyLimit::max(form::LIMIT))
             .layer(from_fn(form::whole))
             .layer(from_fn_with_state(self.clone(), headers::finish))
-            .layer(from_fn(traced))
+            .layer(from_fn(observed))
     }
 
     /// Serves until the shutdown fires, and finishes what was begun.
@@ -114,10 +115,13 @@ impl Console {
     }
 }
 
-/// Begins a trace. Its name is not the address: that may hold a link's secret.
-async fn traced(request: Request, next: Next) -> Response {
+/// Counts an answer, and begins a trace. Its name is not the address: that may hold a link's secret.
+async fn observed(request: Request, next: Next) -> Response {
     let span = tracing::debug_span!("page", method = %request.method());
-    next.run(request).instrument(span).await
+    let since = Instant::now();
+    let response = next.run(request).instrument(span).await;
+    metrics::answered(response.status().as_u16(), since.elapsed());
+    response
 }
 
 impl fmt::Debug for Console {

@@ -61,6 +61,8 @@ pub struct Config {
     pub mail: Mail,
     /// Logs.
     pub log: Log,
+    /// How long a process that was asked to stop still serves and says that it is unready.
+    pub lame_duck: Duration,
     /// Where metrics and health are served; nowhere without.
     pub metrics_listen: Option<SocketAddr>,
     /// Where traces go, if anywhere.
@@ -449,6 +451,7 @@ impl Config {
                 filter: read.text("log.filter"),
                 format: read.choice("log.format", "`text` or `json`", format, LogFormat::Text),
             },
+            lame_duck: read.millis("shutdown.lame_duck_ms", 0..=600_000),
             metrics_listen: read.optional("metrics.listen", "an address such as 127.0.0.1:9464, or nothing"),
             traces: traces(&mut read),
         };

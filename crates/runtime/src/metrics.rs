@@ -4,6 +4,8 @@
 //! Labels are words of ours (a state, an outcome, a queue). Ids, names and anything a customer wrote are no labels.
 
 pub mod bus;
+pub mod certificates;
+pub mod console;
 pub mod credentials;
 pub mod leases;
 mod port;
@@ -46,6 +48,8 @@ pub fn registry() -> Registry {
     credentials::register(&mut registry);
     utilization::register(&mut registry);
     bus::register(&mut registry);
+    certificates::register(&mut registry);
+    console::register(&mut registry);
     leases::register(&mut registry);
     record::register(&mut registry);
     tasks::register(&mut registry);

@@ -1,6 +1,8 @@
 //! The client's side of TLS to the servers that a process stands on: authorities and certificates in PEM files, read for
 //! each connection.
 
+mod expiry;
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -13,6 +15,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use secrecy::zeroize::Zeroizing;
+
+pub use expiry::expiry;
 
 /// Where a client's TLS comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -150,6 +150,19 @@ impl Store {
         self.backlog("count pending webhooks", sql, [now.into()]).await
     }
 
+    /// Events that no watcher and no webhook can see yet.
+    pub async fn unnumbered_events(&self) -> Result<Backlog> {
+        let sql = "select count(*) as count, min(created_at) as oldest from feed where position is null";
+        self.backlog("count unnumbered events", sql, []).await
+    }
+
+    /// Mails whose attempt is due, since it was.
+    pub async fn overdue_mails(&self, now: DateTime<Utc>) -> Result<Backlog> {
+        let sql = "select count(*) as count, min(next_attempt_at) as oldest from invitation_mails
+            where next_attempt_at <= $1";
+        self.backlog("count overdue mails", sql, [now.into()]).await
+    }
+
     /// Workspaces whose newest sync is not in their numbers yet, since it ended.
     pub async fn rollups_behind(&self) -> Result<Backlog> {
         let sql = "select count(*) as count, min(r.finished_at) as oldest from rollup_heads h

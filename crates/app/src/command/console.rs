@@ -62,13 +62,13 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
 }
 
 async fn serve(config: &Config) -> Result<ExitCode> {
-    node::check_token(config)?;
-    let shutdown = Shutdown::on_signals()?;
+    node::check_token(console::token(config), true)?;
+    let shutdown = Shutdown::on_signals(config.lame_duck)?;
     let mut tasks = JoinSet::new();
     if let Some(health) = vitals::open_port(config, &shutdown, &mut tasks).await? {
-        let stop = shutdown.clone();
+        let (config, stop) = (config.clone(), shutdown.clone());
         tasks.spawn(async move {
-            vitals::of_console(&health, &stop).await;
+            vitals::of_console(&config, &health, &stop).await;
             Ok(())
         });
     }

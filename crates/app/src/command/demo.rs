@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<Config>) -> Result<ExitCode> {
-    let shutdown = Shutdown::on_signals()?;
+    let shutdown = Shutdown::on_signals(Duration::ZERO)?;
     let nowhere = "127.0.0.1:0".parse().context("a constant")?;
     let simulator =
         Simulator::start(nowhere, Options::default()).await.context("the simulator did not start")?;

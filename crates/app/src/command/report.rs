@@ -145,7 +145,7 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     };
     overrides.push(("worker.history_days", args.days.to_string()));
     let config = load(&overrides)?;
-    let shutdown = Shutdown::on_signals()?;
+    let shutdown = Shutdown::on_signals(std::time::Duration::ZERO)?;
     let embedded = Embedded::start(&config, &shutdown).await?;
     let organization: OrganizationId = ORGANIZATION.parse().context("a constant")?;
     let cycle = Cycle::new(embedded.caller.clone(), &shutdown);

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
         eprintln!("  {} ({} members), token {token}", spec.domain, spec.members);
         simulator.add(Workspace::generate(&spec), token);
     }
-    Shutdown::on_signals()?.soft().cancelled().await;
+    Shutdown::on_signals(std::time::Duration::ZERO)?.soft().cancelled().await;
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

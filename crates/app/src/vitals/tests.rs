@@ -5,7 +5,15 @@ use super::*;
 /// Looks after that database, and at nothing else.
 fn vitals(store: &Store, clock: Arc<dyn Clock>) -> Vitals {
     let health = Health::default();
-    Vitals { store: store.clone(), clock, roles: Roles::ALL, broker: None, leases: None, health }
+    Vitals {
+        store: store.clone(),
+        clock,
+        roles: Roles::ALL,
+        broker: None,
+        leases: None,
+        health,
+        certificates: Vec::new(),
+    }
 }
 
 async fn condition(vitals: &Vitals, subject: &str) -> (&'static str, Condition) {
@@ -77,4 +85,18 @@ fn what_is_late_is_named_with_its_age() {
     assert!(late(&[("due", seconds(180), LATE_DUE)]).is_ok());
     let found = late(&[("due", seconds(181), LATE_DUE), ("without a worker", seconds(10), LATE_READY)]);
     assert_eq!(found.unwrap_err(), "one is due for 181 s");
+}
+
+#[test]
+fn each_alarm_has_its_page_in_the_runbook() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+    let read = |file: &str| std::fs::read_to_string(format!("{folder}/{file}")).expect("it can be read");
+    let (alarms, runbook) = (read("prometheus/alerts.yml"), read("runbook.md"));
+    let names: Vec<_> = alarms.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        assert!(runbook.lines().any(|line| line == format!("## {name}")), "{name} has no page");
+        let link = format!("runbook: deploy/runbook.md#{}", name.to_lowercase());
+        assert!(alarms.contains(&link), "{link}");
+    }
 }

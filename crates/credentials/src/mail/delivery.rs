@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 use tidemark_domain::invitation::Step;
+use tidemark_runtime::metrics::credentials as metrics;
 use tidemark_store::{self as store, ClaimedMail, Invitation};
 
 use super::{
@@ -111,6 +112,12 @@ impl Desk {
         if !kept {
             return Ok(());
         }
+        let followed = match &outcome {
+            Outcome::Taken => "taken",
+            Outcome::Later(_) if next <= mail.give_up_at => "retried",
+            Outcome::Later(_) | Outcome::Refused(_) => "given_up",
+        };
+        metrics::mail(followed);
         match outcome {
             Outcome::Taken => {
                 invitation.delivery_note = None;

@@ -21,6 +21,9 @@ struct Metrics {
     webhook_durations: Durations,
     webhooks_pending: Gauge,
     webhook_oldest: Age,
+    feed_lag: Age,
+    mails: Counts,
+    mail_overdue: Age,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -36,6 +39,9 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     webhook_durations: Durations::new_with_constructor(prompt),
     webhooks_pending: Gauge::default(),
     webhook_oldest: Age::default(),
+    feed_lag: Age::default(),
+    mails: Counts::default(),
+    mail_overdue: Age::default(),
 });
 
 const SETBACKS: [&str; 10] = [
@@ -61,6 +67,7 @@ fn healthy() -> Gauge {
 pub(super) fn register(registry: &mut Registry) {
     let m = &*METRICS;
     known(&m.webhooks, "outcome", ["taken", "retried", "given_up", "gone"]);
+    known(&m.mails, "outcome", ["taken", "retried", "given_up"]);
     known(&m.refreshes, "outcome", ["renewed", "refused", "in_doubt", "failed", "unwritten"]);
     known(&m.setbacks, "work", SETBACKS);
     known(&m.audit_writes, "outcome", ["written", "failed"]);
@@ -90,6 +97,25 @@ pub(super) fn register(registry: &mut Registry) {
         "probe_overdue_age",
         "Since the oldest probe of a connection was due that nobody made",
         m.probe_overdue.clone(),
+    );
+    seconds(
+        registry,
+        "feed_lag",
+        "Since the oldest event was written that no watcher and no webhook can see yet",
+        m.feed_lag.clone(),
+    );
+    let mails = registry.sub_registry_with_prefix("mails");
+    pieces(
+        mails,
+        "attempts",
+        "Attempts to hand a mail to the mail server, by what followed",
+        m.mails.clone(),
+    );
+    seconds(
+        mails,
+        "overdue_age",
+        "Since the oldest attempt of a mail was due that nobody made",
+        m.mail_overdue.clone(),
     );
     let audit = registry.sub_registry_with_prefix("audit");
     pieces(
@@ -163,6 +189,21 @@ pub fn audit_is_healthy() -> bool {
 pub fn webhook(outcome: &'static str, took: Duration) {
     count(&METRICS.webhooks, "outcome", outcome);
     observe(&METRICS.webhook_durations, "outcome", outcome, took);
+}
+
+/// Since when the oldest event waits to be seen.
+pub fn feed(lag: Duration) {
+    METRICS.feed_lag.set(lag.as_secs_f64());
+}
+
+/// A mail was attempted: `taken`, `retried` or `given_up`.
+pub fn mail(outcome: &'static str) {
+    count(&METRICS.mails, "outcome", outcome);
+}
+
+/// Since when the oldest attempt of a mail is due.
+pub fn mails(overdue: Duration) {
+    METRICS.mail_overdue.set(overdue.as_secs_f64());
 }
 
 /// Webhooks on their way, and since when the oldest attempt is due.

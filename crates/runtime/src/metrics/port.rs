@@ -17,9 +17,9 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::Registry;
+use crate::Shutdown;
 
 /// Who notes conditions does so more often. Older ones say that the process looks no more.
 const BELIEVED: Duration = Duration::from_secs(20);
@@ -92,21 +92,31 @@ struct Port {
     health: Health,
 }
 
-/// Serves until the token fires.
+/// Serves until the process winds down. Once its stop was asked for, it is unready.
 pub async fn serve(
     listener: TcpListener,
     registry: Registry,
     health: Health,
-    stop: CancellationToken,
+    shutdown: Shutdown,
 ) -> std::io::Result<()> {
-    let port = Arc::new(Port { registry, health });
+    let leaves = async {
+        shutdown.leaving().cancelled().await;
+        let detail = "it was asked to stop, and still serves what comes".to_owned();
+        health.note("shutdown", Condition { healthy: false, essential: true, detail });
+        std::future::pending::<()>().await;
+    };
+    let port = Arc::new(Port { registry, health: health.clone() });
     let routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readiness))
         .with_state(port);
     // An open scrape holds up nobody's shutdown.
-    stop.run_until_cancelled(async { axum::serve(listener, routes).await }).await.unwrap_or(Ok(()))
+    tokio::select! {
+        served = async { axum::serve(listener, routes).await } => served,
+        () = leaves => Ok(()),
+        () = shutdown.soft().cancelled() => Ok(()),
+    }
 }
 
 async fn metrics(State(port): State<Arc<Port>>) -> Response {
