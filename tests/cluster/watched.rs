@@ -212,6 +212,15 @@ pub(crate) async fn one_trace_goes_from_the_click_to_the_rollup(wiring: Wiring) 
         // It has no database, and must not tell that one is down.
         let shown = page(house.cluster.watched()["console"], "/metrics").await.text;
         assert!(!shown.contains("\ntidemark_database_up "), "{shown}");
+        // The form, and what came of it.
+        for status in ["2xx", "3xx"] {
+            assert!(
+                sum(&shown, &format!("tidemark_console_answers_total{{status=\"{status}\"}}")) >= 1.0,
+                "{shown}"
+            );
+        }
+        let timed = sum(&shown, "tidemark_console_answer_duration_seconds_count{status=\"3xx\"}");
+        assert!(timed >= 1.0, "{shown}");
     }
     let told = format!("{:?}", collector.0.lock().unwrap());
     assert_absent(&[ACME, SERVICE_TOKEN, KEYS, AUDIT_KEY], "the spans", told.as_bytes());

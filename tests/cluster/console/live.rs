@@ -34,6 +34,13 @@ async fn what_happened_is_kept_and_what_comes_is_awaited() {
     browser.visit(&format!("/usage/{id}")).await;
     browser.reads("There are no numbers yet").await;
     browser.run("window.same = true").await;
+    // A proxy that collects answers lets this one pass as it comes.
+    let script = format!(
+        "return (async () => {{ const stop = new AbortController();
+        const answer = await fetch('/usage/{id}/live', {{ signal: stop.signal }}); stop.abort();
+        return answer.headers.get('x-accel-buffering') }})()"
+    );
+    assert_eq!(browser.run(&script).await, "no");
     house.slow("acme", Duration::ZERO);
     let run = house.cluster.sync(&id).await;
     house.cluster.summary(&id, &run).await;
