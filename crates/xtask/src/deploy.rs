@@ -22,7 +22,8 @@ pub(crate) fn check() -> Result<()> {
 
 fn alarms() -> Result<()> {
     let promtool = promtool()?;
-    command::run(command::program(&promtool).args(["check", "config", "deploy/prometheus/prometheus.yml"]))
+    command::run(command::program(&promtool).args(["check", "config", "deploy/prometheus/prometheus.yml"]))?;
+    command::run(command::program(&promtool).args(["test", "rules", "deploy/prometheus/alerts_test.yml"]))
 }
 
 fn promtool() -> Result<String> {
