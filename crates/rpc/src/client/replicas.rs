@@ -117,6 +117,14 @@ mod tests {
         assert_eq!(in_order(Vec::new(), 3), []);
     }
 
+    #[test]
+    fn an_address_of_ipv6_has_no_brackets() {
+        let read = |address: &'static str| host_and_port(&Uri::from_static(address), 443);
+        assert_eq!(read("https://[fd00::7]:7401"), ("fd00::7".to_owned(), 7401));
+        assert_eq!(read("https://[::1]/"), ("::1".to_owned(), 443));
+        assert_eq!(read("http://credentials:7401"), ("credentials".to_owned(), 7401));
+    }
+
     #[tokio::test]
     async fn what_one_replica_does_not_answer_the_next_one_does() {
         let listeners = ["127.0.0.1:0", "127.0.0.2:0"].map(TcpListener::bind);
