@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tidemark_console::Services;
-use tidemark_domain::{Entropy, id::OrganizationId, quality};
+use tidemark_domain::{Entropy, id::OrganizationId, quality, run::ASKED_TO_WAIT};
 use tidemark_rpc::{
     client::Caller,
     connections::{
@@ -20,7 +20,7 @@ use tidemark_rpc::{
     inproc,
     server::Listen,
     status::{self, ROSTER_UNREAD},
-    syncs::{GetSyncRequest, Run, RunState, StartSyncRequest, StreamState},
+    syncs::{GetSyncRequest, Run, RunState, StartSyncRequest, StreamProgress, StreamState},
     utilization::{GetSummaryRequest, Summary},
 };
 use tidemark_runtime::{Config, OsEntropy, Shutdown};
@@ -201,8 +201,10 @@ impl Cycle {
             self.caller.syncs().start_sync(request).await.map_err(|status| sentence(&status))?.into_inner();
         let mut run = started.run.context("the service answered without a run")?;
         let bar = self.bar(&connection.workspace);
+        let mut said = String::new();
         while is_open(&run) {
             show(&bar, &run);
+            self.say_wait(&name(connection), &run, &mut said);
             self.pause().await?;
             let request = GetSyncRequest { run_id: run.id.clone() };
             let response =
@@ -242,14 +244,15 @@ impl Cycle {
                 Ok(response) => {
                     let summary = response.into_inner().summary;
                     let is_of_run = |summary: &Summary| summary.run_id == run.id;
-                    let is_last = |summary: &Summary| !has_roster && lacks_roster(summary);
+                    let is_last =
+                        |summary: &Summary| lacks_roster(summary) && (!has_roster || !is_pending(summary));
                     if stopped || summary.as_ref().is_some_and(|it| is_of_run(it) || is_last(it)) {
                         return Ok(Numbers { summary, withheld: None });
                     }
                 }
                 Err(status) if status::reason(&status).as_deref() == Some(ROSTER_UNREAD) => {
                     withheld = Some(status.message().to_owned());
-                    if stopped || !has_roster {
+                    if stopped || !has_roster || !status::is_pending(&status) {
                         break;
                     }
                 }
@@ -289,6 +292,20 @@ impl Cycle {
         }
     }
 
+    /// Says once why nothing comes for a while, also where no bars are drawn.
+    fn say_wait(&self, workspace: &str, run: &Run, said: &mut String) {
+        let Some(pause) = waits(run).find(|wait| wait.starts_with(ASKED_TO_WAIT)) else { return };
+        let asked = pause.split(';').next().unwrap_or(pause);
+        let sentence = format!("{workspace}: {asked}; Ctrl-C keeps what is fetched");
+        if *said == sentence {
+            return;
+        }
+        if self.bars.is_hidden() || self.bars.println(&sentence).is_err() {
+            eprintln!("{sentence}");
+        }
+        *said = sentence;
+    }
+
     fn bar(&self, workspace: &str) -> ProgressBar {
         let mut drawn = self.drawn.lock().expect("no holder panics");
         let style = ProgressStyle::with_template("{prefix:<16} {bar:30} {pos:>4}/{len} days  {msg}")
@@ -320,6 +337,10 @@ fn lacks_roster(summary: &Summary) -> bool {
     summary.basis.as_ref().is_some_and(|basis| basis.flags.iter().any(|flag| flag == quality::ROSTER_UNREAD))
 }
 
+fn is_pending(summary: &Summary) -> bool {
+    summary.basis.as_ref().is_some_and(|basis| basis.pending_changes)
+}
+
 fn is_open(run: &Run) -> bool {
     matches!(run.state(), RunState::Queued | RunState::Running | RunState::Unspecified)
 }
@@ -328,8 +349,18 @@ fn show(bar: &ProgressBar, run: &Run) {
     if let Some(activity) = run.streams.iter().find(|stream| stream.stream == "member_activities") {
         bar.set_length(activity.total);
         bar.set_position(activity.done);
-        bar.set_message(format!("{} rows", activity.rows));
+        let wait = waits(run).next().map(|wait| format!("  {wait}")).unwrap_or_default();
+        bar.set_message(format!("{} rows{wait}", activity.rows));
     }
+}
+
+/// Why the run, or what of it is not in, comes no further just now.
+fn waits(run: &Run) -> impl Iterator<Item = &str> {
+    let open = |stream: &&StreamProgress| {
+        matches!(stream.state(), StreamState::Pending | StreamState::Running) && !stream.detail.is_empty()
+    };
+    let of_streams = run.streams.iter().filter(open).map(|stream| stream.detail.as_str());
+    Some(run.reason.as_str()).filter(|reason| !reason.is_empty()).into_iter().chain(of_streams)
 }
 
 pub(crate) fn name(connection: &Connection) -> String {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write};
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use serde::Serialize;
-use tidemark_domain::activity::Area;
+use tidemark_domain::{activity::Area, rollup::Flag};
 use tidemark_rpc::{
     syncs::{Run, RunState},
     utilization::{Savings, Summary, WindowUse},
@@ -50,6 +50,8 @@ struct Numbers {
     seats: Seats,
     /// Seats with something recommended, by how sure that is.
     recommended: Recommended,
+    /// Who used what, by window; nothing where that is not known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     areas: BTreeMap<String, BTreeMap<&'static str, u32>>,
 }
 
@@ -158,8 +160,11 @@ impl Numbers {
         let coverage = shown()
             .map(|window| (window.days.to_string(), f64::from(window.covered_days) / f64::from(window.days)))
             .collect();
-        let areas = shown().map(|window| (window.days.to_string(), areas(window))).collect();
         let basis = summary.basis.clone().unwrap_or_default();
+        // Where every row carries the workspace's totals, nobody can say who used what.
+        let tells_areas = basis.flags.iter().all(|flag| flag != Flag::RepeatedTotals.as_str());
+        let of_window = |window: &WindowUse| (window.days.to_string(), areas(window));
+        let areas = shown().filter(|_| tells_areas).map(of_window).collect();
         let recommended = Recommended::new(summary.savings.as_ref().unwrap_or(&Savings::default()));
         let seats = Seats {
             assigned: shown().next().map_or(0, |window| window.assigned_seats),
@@ -243,7 +248,7 @@ fn table(out: &mut impl Write, sheet: &Sheet) -> Result<()> {
     let seats = &numbers.seats;
     line("paid seats used", &|days| share(seats.active.get(days), seats.assigned));
     line("paid seats idle", &|days| share(seats.idle.get(days), seats.assigned));
-    for area in Area::ALL {
+    for area in Area::ALL.into_iter().filter(|_| !numbers.areas.is_empty()) {
         let members = |days: &str| numbers.areas.get(days).and_then(|areas| areas.get(area.as_str()));
         line(&format!("used {}", area.as_str()), &|days| share(members(days), seats.assigned));
     }

@@ -68,9 +68,10 @@ impl Parts {
         &self,
         connection: Connection,
         is_new: bool,
-        proven: Proven,
+        mut proven: Proven,
         ticket: &Ticket,
     ) -> Result<Connection, Fault> {
+        proven.found.assumed = self.assumed(&connection, &proven).await;
         let is_grant = proven.kind != CredentialKind::ApiKey;
         let until = Instant::now() + if is_grant { INSTALL_FOR } else { Duration::ZERO };
         let replaced = self.generation_of(&connection, proven.kind).await;
@@ -175,6 +176,7 @@ impl Parts {
             return Ok(None);
         }
         tx.insert_credential(&version).await?;
+        tx.put_vendor_findings(&to.id, &proven.found.assumed, now).await?;
         tx.delete_credentials_before(&to.id, kind, version.generation).await?;
         let action = if old.state == State::AwaitingConsent { Action::Connect } else { Action::Reconnect };
         let entry = Entry::new(Some(&to.organization_id), &proven.by, action, &to.id);

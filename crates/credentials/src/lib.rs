@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assertion;
+mod assumptions;
 pub mod audit;
 mod connect;
 mod connect_links;

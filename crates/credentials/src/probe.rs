@@ -9,7 +9,6 @@ use std::{error::Error as StdError, time::Duration};
 
 use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
-use secrecy::SecretString;
 use tidemark_domain::{
     capability::{Availability, Capability, Finding},
     connection::CredentialKind,
@@ -18,6 +17,7 @@ use tidemark_productboard::{
     AuthScheme, Cause, Client, EntitiesQuery, Error, LocalBudget, Member, MembersQuery, NotesQuery, Options,
     Pages, Rejection, TeamsQuery, Transport,
 };
+use tidemark_store::VendorFinding;
 use url::Url;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ const ACTIVITY_DAYS: u64 = 7;
 pub(crate) struct Found {
     pub(crate) findings: Vec<Finding>,
     pub(crate) identity: Identity,
+    /// What is assumed of the vendor, held against its workspace.
+    pub(crate) assumed: Vec<VendorFinding>,
 }
 
 /// Which workspace a credential belongs to, as far as it shows.
@@ -97,14 +99,13 @@ pub(crate) struct Look {
     pub(crate) identity: Identity,
 }
 
-/// A client for a few quick requests.
-pub(crate) fn client(
+/// How a few quick requests are sent.
+pub(crate) fn options(
     base_url: &Url,
-    token: &SecretString,
     auth_scheme: AuthScheme,
     requests_per_second: u32,
     transport: Transport,
-) -> Result<Client, Error> {
+) -> Options {
     let options = Options {
         request_timeout: REQUEST_TIMEOUT,
         max_attempts: ATTEMPTS,
@@ -113,7 +114,7 @@ pub(crate) fn client(
         transport: Some(transport),
         ..Options::default()
     };
-    Client::new(base_url, token.clone(), options.trust(base_url))
+    options.trust(base_url)
 }
 
 /// Asks for one page of everything.
@@ -210,7 +211,7 @@ impl Look {
     pub(crate) fn judged(self, kind: CredentialKind) -> Result<Found, Unfit> {
         match self.unfit(kind) {
             Some(unfit) => Err(unfit),
-            None => Ok(Found { findings: self.findings(), identity: self.identity }),
+            None => Ok(Found { findings: self.findings(), identity: self.identity, assumed: Vec::new() }),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tidemark_domain::{Clock, Entropy, connection::Region, event, id::ConnectionId};
 use tidemark_ports::Leases;
-use tidemark_productboard::{AuthScheme, Client, oauth::OAuth};
+use tidemark_productboard::{AuthScheme, Client, Options, oauth::OAuth};
 use tidemark_rpc::{
     connections::connections_service_server::ConnectionsServiceServer,
     credentials::credentials_service_server::CredentialsServiceServer,
@@ -172,6 +172,18 @@ impl Parts {
         scheme: connection::AuthScheme,
         secret: &Secret,
     ) -> Result<Client, Fault> {
+        let options = self.options(region, kind, scheme)?;
+        let base_url = self.settings.base_url(region);
+        Client::new(base_url, secret.access.clone(), options).map_err(Fault::Client)
+    }
+
+    /// How the vendor's API of a region is called with such a secret.
+    pub(crate) fn options(
+        &self,
+        region: Region,
+        kind: CredentialKind,
+        scheme: connection::AuthScheme,
+    ) -> Result<Options, Fault> {
         // Only keys can be sent otherwise: access tokens are bearer tokens by their standard.
         let scheme = match (kind, scheme) {
             (CredentialKind::ApiKey, connection::AuthScheme::Basic) => AuthScheme::Basic,
@@ -179,8 +191,7 @@ impl Parts {
         };
         let Settings { requests_per_second, .. } = self.settings;
         let transport = self.servers.api(&self.settings, region).map_err(Fault::Client)?;
-        let base_url = self.settings.base_url(region);
-        probe::client(base_url, &secret.access, scheme, requests_per_second, transport).map_err(Fault::Client)
+        Ok(probe::options(self.settings.base_url(region), scheme, requests_per_second, transport))
     }
 
     pub(crate) fn application(&self) -> Result<&Application, Refusal> {

@@ -185,6 +185,26 @@ mod tests {
             prop_assert!(is_usable(noon(), after(noon(), usual), usual), "a new token can be used");
         }
 
+        /// No sum overflows, whatever is in the database and whatever the vendor said.
+        #[test]
+        fn no_moment_and_no_life_panics(
+            now in -8_000_000_000_000_i64..8_000_000_000_000,
+            other in -8_000_000_000_000_i64..8_000_000_000_000,
+            life in any::<u64>(),
+            failures in any::<u32>(),
+            share in any::<f64>(),
+        ) {
+            let at = |second| DateTime::from_timestamp(second, 0).unwrap_or_default();
+            let (now, other, life) = (at(now), at(other), Duration::from_secs(life));
+            prop_assert!(after(now, life) >= now);
+            prop_assert!(refresh_at(now, life, share) >= now);
+            is_usable(now, other, life);
+            not_yet_renewable(now, other, Some(life));
+            is_far(now, other);
+            prop_assert!(cooldown_left(now, other).is_none_or(|left| left <= LONGEST_COOLDOWN + guard()));
+            prop_assert!(cooldown(failures, life) <= LONGEST_COOLDOWN);
+        }
+
         #[test]
         fn probes_stay_within_the_interval(share in 0.0..=1.0_f64) {
             let interval = Duration::from_secs(6 * 3600);

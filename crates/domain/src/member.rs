@@ -51,6 +51,7 @@ impl Role {
 impl From<&str> for Role {
     fn from(name: &str) -> Self {
         let name = name.trim();
+        let name = name.char_indices().nth(LONGEST_ROLE).map_or(name, |(end, _)| name[..end].trim_end());
         let known = [
             ("admin", Self::Admin),
             ("maker", Self::Maker),
@@ -59,7 +60,7 @@ impl From<&str> for Role {
             ("contributor", Self::Contributor),
         ];
         let role = known.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(name)).map(|(_, role)| role);
-        role.unwrap_or_else(|| Self::Other(name.chars().take(LONGEST_ROLE).collect()))
+        role.unwrap_or_else(|| Self::Other(name.to_owned()))
     }
 }
 
@@ -146,10 +147,33 @@ pub fn standing_on(versions: &[Version], roster_start: NaiveDate, day: NaiveDate
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn day(d: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 3, d).unwrap()
+    }
+
+    proptest! {
+        /// A role is a key of numbers, and written down by its name.
+        #[test]
+        fn a_role_is_read_back_from_its_own_name(name in any::<String>()) {
+            let role = Role::from(name.as_str());
+            prop_assert_eq!(&Role::from(role.as_str()), &role);
+            let json = serde_json::to_string(&role).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Role>(&json).unwrap(), role);
+        }
+    }
+
+    #[test]
+    fn a_role_that_is_cut_is_read_back_too() {
+        for long in [format!("{}  b", "a".repeat(99)), format!("admin{}x", " ".repeat(120)), "ä ".repeat(80)]
+        {
+            let role = Role::from(long.as_str());
+            assert_eq!(Role::from(role.as_str()), role, "{long}");
+            assert!(role.as_str().chars().count() <= LONGEST_ROLE);
+        }
     }
 
     #[test]

@@ -14,11 +14,8 @@ pub const ROSTER_UNREAD: &str = "roster_unread";
 pub const UNKNOWN_ROLE: &str = "unknown_role";
 /// The name of the flag on rows that could not be read, before the stream.
 pub const QUARANTINED_ROWS: &str = "quarantined_rows";
-/// The name of the flag on days of activity whose end is read with a day of overlap.
-pub const EXCLUSIVE_DATE_TO: &str = "exclusive_date_to";
-/// What there is to say of a vendor that leaves the day of `dateTo` out.
-pub const DATE_TO_EXCLUDED: &str = "Productboard leaves the last day of a range out of its answers; each range is asked for \
-                                    with a day more, so that no day is lost";
+/// The name of the flag on what was assumed of the vendor and does not hold, before the assumption.
+pub const ASSUMPTION: &str = "assumption";
 /// Roles that a sentence names.
 const MOST_NAMED: usize = 10;
 
@@ -36,6 +33,14 @@ pub fn rows_of(stream: Stream) -> &'static str {
         Stream::Notes => "notes",
         Stream::Configurations => "configurations",
     }
+}
+
+/// What a stream does while a list goes on and nothing comes of it.
+pub fn empty_pages(stream: Stream) -> String {
+    let what = rows_of(stream);
+    format!(
+        "Productboard sends empty pages of {what} and says that more is to come; five in a row are taken for the end"
+    )
 }
 
 /// What there is to say of rows in quarantine, of which `nameless` do not say whose they are.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::stream;
 
+/// How the reason of a run begins that waits because the vendor said so; a span of time and a semicolon follow.
+pub const ASKED_TO_WAIT: &str = "Productboard asked to wait";
+
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -172,6 +172,8 @@ pub struct Faults {
     pub last_page_links_to: Option<usize>,
     /// Behind the last page of these lists come empty ones, each with a fresh cursor, for ever.
     pub endless_empty_pages: HashSet<Route>,
+    /// Behind the last page of these lists it comes again, each time with a fresh cursor, for ever.
+    pub same_page_again: HashSet<Route>,
     /// Rows of lists have an unknown field of arrays nested this deep.
     pub deep_field: usize,
     /// What notes say is this many bytes long.

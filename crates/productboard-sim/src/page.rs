@@ -186,12 +186,18 @@ impl PageRequest {
     ) -> Body {
         let size = self.limit.or(call.faults.page_rows).unwrap_or(call.page_size).max(1);
         let total = call.faults.left(call.route, total, self.position, size);
-        let start = self.position.saturating_sub(self.drift(call)).min(total);
+        let repeats = call.faults.same_page_again.contains(&call.route);
+        let start = match self.position.saturating_sub(self.drift(call)).min(total) {
+            start if repeats && start == total => total.saturating_sub(1) / size * size,
+            start => start,
+        };
         let end = start.saturating_add(size).min(total);
         let next = match end {
             end if end < total => Some(end),
             _ if call.faults.repeat_last_cursor => Some(self.position),
-            _ if call.faults.endless_empty_pages.contains(&call.route) => Some(self.position.max(total) + 1),
+            _ if repeats || call.faults.endless_empty_pages.contains(&call.route) => {
+                Some(self.position.max(total) + 1)
+            }
             _ if let Some(page) = call.faults.last_page_links_to => Some(page.saturating_mul(size)),
             _ => None,
         };

@@ -131,6 +131,8 @@ impl RateBudget for LocalBudget {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -144,6 +146,25 @@ mod tests {
             times.push(start.elapsed().as_millis());
         }
         times
+    }
+
+    proptest! {
+        /// No limit, pause or patience of others overflows, and none stops the budget for longer than an hour.
+        #[test]
+        fn no_number_panics(limit: u32, said: Option<u32>, left: Option<u32>, pause: Duration, patience: Duration) {
+            paused().block_on(async {
+                let budget = LocalBudget::new(limit);
+                budget.freeze(pause);
+                budget.observe(said, left);
+                budget.answered(pause);
+                let _ = budget.acquire(patience).await;
+                budget.acquire(LONG + LONG).await.unwrap();
+            });
+        }
+    }
+
+    fn paused() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
     }
 
     #[tokio::test(start_paused = true)]

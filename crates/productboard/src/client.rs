@@ -21,7 +21,7 @@ use url::Url;
 use crate::decode::{WireOne, WirePage};
 use crate::exchange::Exchange;
 use crate::operation::Operation;
-use crate::paging::{Cursor, Page, Pages, Step, Trail};
+use crate::paging::{Cursor, Keyed, Page, Pages, Step, Trail};
 use crate::request::Request;
 use crate::transport::Transport;
 use crate::transport::USER_AGENT;
@@ -138,7 +138,7 @@ impl Client {
 
     fn pages<T>(&self, request: Request, start: Option<Cursor>) -> Pages<T>
     where
-        T: DeserializeOwned + Send + 'static,
+        T: DeserializeOwned + Keyed + Send + 'static,
     {
         let walk = Walk {
             exchange: Arc::clone(&self.exchange),
@@ -168,16 +168,16 @@ enum Place {
 }
 
 impl Walk {
-    async fn step<T: DeserializeOwned>(mut self) -> Result<Option<(Page<T>, Self)>, Error> {
+    async fn step<T: DeserializeOwned + Keyed>(mut self) -> Result<Option<(Page<T>, Self)>, Error> {
         let cursor = match self.place {
             Place::Before(cursor) => cursor,
             Place::Broken(error) => return Err(error),
             Place::End => return Ok(None),
         };
         let page: WirePage<T> = self.exchange.page(&self.request.at(cursor.as_ref())).await?;
-        let is_empty = page.data.is_empty() && page.unreadable.is_empty();
         let (mut next, mut flags) = (None, Vec::new());
-        self.place = match self.trail.advance(page.next_link(), is_empty) {
+        let keys = page.data.iter().map(Keyed::key).chain(page.unreadable.iter().map(Keyed::key));
+        self.place = match self.trail.advance(page.next_link(), keys) {
             Ok(Step::Next(cursor)) => {
                 next = Some(cursor.clone());
                 Place::Before(Some(cursor))

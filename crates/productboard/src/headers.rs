@@ -69,6 +69,7 @@ fn decimal(headers: &HeaderMap, name: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
@@ -78,6 +79,37 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
+    }
+
+    /// What a vendor may write into a header of numbers: any of its kinds, and what is none.
+    fn any_number() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<u64>().prop_map(|it| it.to_string()),
+            any::<i64>().prop_map(|it| it.to_string()),
+            any::<u128>().prop_map(|it| it.to_string()),
+            any::<f64>().prop_map(|it| it.to_string()),
+            any::<f64>().prop_map(|it| format!("{it:e}")),
+            (any::<i64>(), any::<u8>()).prop_map(|(it, more)| format!("{it};w={more}")),
+            (1_500_000_000_i64..2_000_000_000).prop_map(|it| it.to_string()),
+            "[ -~]{0,40}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics_and_none_says_more_than_it_may(said in any_number(), bytes: Vec<u8>, dated: bool) {
+            let date = dated.then_some(("date", "Wed, 12 Aug 2026 10:00:00 GMT"));
+            let said = [HeaderValue::from_str(&said).ok(), HeaderValue::from_bytes(&bytes).ok()];
+            for value in said.into_iter().flatten() {
+                let mut headers = map(date.as_slice());
+                for name in ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-request-id"] {
+                    headers.insert(name, value.clone());
+                }
+                prop_assert!(retry_after(&headers).is_none_or(|pause| pause <= LONGEST_PAUSE));
+                prop_assert!(limit(&headers) != Some(0));
+                let _ = (remaining(&headers), request_id(&headers));
+            }
+        }
     }
 
     #[test]

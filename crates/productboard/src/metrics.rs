@@ -9,6 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Error;
+use crate::vendor_check::{Finding, Outcome};
 
 const ANSWER_S: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const WAIT_S: [f64; 10] = [0.001, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
@@ -20,6 +21,7 @@ struct Requests {
     took: Family<Labels<1>, Histogram, fn() -> Histogram>,
     waited: Histogram,
     refused_by_budget: Counter,
+    assumptions: Family<Labels<2>, Counter>,
 }
 
 static REQUESTS: LazyLock<Requests> = LazyLock::new(|| Requests {
@@ -27,6 +29,7 @@ static REQUESTS: LazyLock<Requests> = LazyLock::new(|| Requests {
     took: Family::new_with_constructor(|| Histogram::new(ANSWER_S)),
     waited: Histogram::new(WAIT_S),
     refused_by_budget: Counter::default(),
+    assumptions: Family::default(),
 });
 
 /// Adds them to what a process shows.
@@ -54,6 +57,25 @@ pub fn register(registry: &mut Registry) {
         "Requests that were not sent because their turn was too far away",
         REQUESTS.refused_by_budget.clone(),
     );
+    registry.register(
+        "assumptions",
+        "What is assumed of the vendor, held against a workspace at connect or by a sync, by assumption and outcome: holds, \
+         differs, unseen",
+        REQUESTS.assumptions.clone(),
+    );
+}
+
+/// An assumption was held against a workspace.
+pub(crate) fn found(finding: &Finding) {
+    let outcome = match finding.outcome {
+        Outcome::Holds => "holds",
+        Outcome::Differs => "differs",
+        Outcome::Unseen => "unseen",
+    };
+    REQUESTS
+        .assumptions
+        .get_or_create(&[("assumption", finding.assumption.id()), ("outcome", outcome)])
+        .inc();
 }
 
 /// A request was sent and came to its end. `operation` is one of this crate's own words.

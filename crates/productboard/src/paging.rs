@@ -3,28 +3,26 @@
 //!
 //! A list that would go round in circles ends where nothing new comes: all that can be reached was read.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod trail;
+
+use std::fmt;
 
 use futures::stream::BoxStream;
 use serde::Deserialize;
 use url::form_urlencoded;
 
+pub(crate) use self::trail::{Keyed, Step, Trail};
 use crate::{Error, UnreadableRow};
 
 /// The query parameter of the cursor.
 pub(crate) const CURSOR: &str = "pageCursor";
-/// A list longer than this is not a list.
-const MOST_PAGES: u32 = 100_000;
-/// So many empty pages in a row are the end of a list.
-const MOST_EMPTY: u32 = 5;
 /// A longer cursor does not fit into a request.
 const LONGEST_CURSOR: usize = 8_000;
 
 /// A list, page by page. It ends after the last page or after the first error.
 ///
 /// Waiting for the next page can be given up at any time: nothing is lost, and the wait goes on where it was when the
-/// stream is asked again. A loop is noticed within one stream only. To go on with another stream, give it the last page's [`Page::next`].
+/// stream is asked again. To go on with another stream, give it the last page's [`Page::next`], which knows the way so far.
 pub type Pages<T> = BoxStream<'static, Result<Page<T>, Error>>;
 
 /// A part of a list.
@@ -53,34 +51,79 @@ pub enum ListFlag {
     RepeatedCursor,
     /// Five pages in a row were empty, and yet more were to come.
     EmptyPages,
+    /// Five pages in a row had only rows that had come before, and yet more were to come.
+    RepeatedRows,
 }
 
 impl ListFlag {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::RepeatedCursor, Self::EmptyPages];
+    pub const ALL: [Self; 3] = [Self::RepeatedCursor, Self::EmptyPages, Self::RepeatedRows];
 
     /// A name to keep it by.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RepeatedCursor => "repeated_cursor",
             Self::EmptyPages => "empty_pages",
+            Self::RepeatedRows => "repeated_rows",
         }
     }
 }
 
-/// A place between two pages. It belongs to the request that it came from.
+/// A place between two pages, with the way there. It belongs to the request that it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cursor(String);
+pub struct Cursor {
+    text: String,
+    way: Way,
+}
 
 impl Cursor {
-    /// A cursor that was kept as text.
+    /// A cursor that was kept as text. Without the way there a circle is seen only once it has been gone round again.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), way: Way::default() }
+    }
+
+    /// The same, with the way there as [`Cursor::way`] gave it. One that cannot be read is none.
+    #[must_use]
+    pub fn after(self, way: &str) -> Self {
+        Self { way: way.parse().unwrap_or_default(), ..self }
     }
 
     /// The vendor's text, to be kept and not to be read.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The way there in at most 40 characters, to be kept beside the text.
+    pub fn way(&self) -> String {
+        self.way.to_string()
+    }
+}
+
+/// How many pages lie behind a place, and one of the cursors there: the one behind the last page whose number is a power
+/// of two. Whatever circle a list goes in, from some page on that cursor is on it, and comes again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Way {
+    pages: u64,
+    landmark: Option<u64>,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.landmark {
+            Some(landmark) => write!(f, "{}:{landmark:016x}", self.pages),
+            None => write!(f, "{}", self.pages),
+        }
+    }
+}
+
+impl std::str::FromStr for Way {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (pages, landmark) =
+            text.split_once(':').map_or((text, None), |(pages, mark)| (pages, Some(mark)));
+        let landmark = landmark.map(|landmark| u64::from_str_radix(landmark, 16)).transpose()?;
+        Ok(Self { pages: pages.parse()?, landmark })
     }
 }
 
@@ -123,68 +166,13 @@ impl Cursor {
         if cursor.chars().any(char::is_control) {
             return Err(BadLink("a cursor with control characters".to_owned()));
         }
-        Ok((!cursor.is_empty()).then(|| Self(cursor.into_owned())))
+        Ok((!cursor.is_empty()).then(|| Self::new(cursor)))
     }
-}
-
-/// Which pages one stream has seen: the guard against lists without end.
-#[derive(Debug, Default)]
-pub(crate) struct Trail {
-    /// Hashes, since cursors can be long and lists can have many pages.
-    seen: HashSet<u64>,
-    pages: u32,
-    /// Empty pages in a row.
-    empty: u32,
-}
-
-/// What comes behind a page.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Next(Cursor),
-    End,
-    /// There would be a next page, and it would bring nothing new.
-    Circle(ListFlag),
-}
-
-impl Trail {
-    /// A trail that begins at the start of the list or at a cursor.
-    pub(crate) fn new(start: Option<&Cursor>) -> Self {
-        let mut trail = Self::default();
-        trail.seen.extend(start.map(hash));
-        trail
-    }
-
-    /// Notes one page, by its link and whether it was empty.
-    pub(crate) fn advance(&mut self, link: Option<&str>, is_empty: bool) -> Result<Step, BadLink> {
-        let Some(next) = link.map_or(Ok(None), Cursor::in_link)? else { return Ok(Step::End) };
-        self.pages += 1;
-        self.empty = if is_empty { self.empty + 1 } else { 0 };
-        if !self.seen.insert(hash(&next)) {
-            return Ok(Step::Circle(ListFlag::RepeatedCursor));
-        }
-        if self.empty >= MOST_EMPTY {
-            return Ok(Step::Circle(ListFlag::EmptyPages));
-        }
-        if self.pages >= MOST_PAGES {
-            return Err(BadLink(format!("more than {MOST_PAGES} pages")));
-        }
-        Ok(Step::Next(next))
-    }
-}
-
-fn hash(cursor: &Cursor) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    cursor.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn next(cursor: &str) -> Result<Step, BadLink> {
-        Ok(Step::Next(Cursor::new(cursor)))
-    }
 
     #[test]
     fn the_cursor_is_taken_out_of_any_link() {
@@ -198,14 +186,13 @@ mod tests {
             ("http://[::1]:0/?pageCursor=abc", "abc"),
             ("not a url at all?pageCursor=abc", "abc"),
         ] {
-            assert_eq!(Trail::default().advance(Some(link), false), next(expected), "{link}");
+            assert_eq!(Cursor::in_link(link), Ok(Some(Cursor::new(expected))), "{link}");
         }
         for link in ["/members?pageCursor=", ""] {
-            assert_eq!(Trail::default().advance(Some(link), false), Ok(Step::End), "{link}");
+            assert_eq!(Cursor::in_link(link), Ok(None), "{link}");
         }
         for link in ["/members", "/members?includeDisabled=true", "abc"] {
-            let step = Trail::default().advance(Some(link), false);
-            assert_eq!(step, Err(BadLink("a link without a cursor".to_owned())), "{link}");
+            assert_eq!(Cursor::in_link(link), Err(BadLink("a link without a cursor".to_owned())), "{link}");
         }
     }
 
@@ -214,42 +201,23 @@ mod tests {
         for link in
             [format!("?pageCursor={}", "c".repeat(LONGEST_CURSOR + 1)), "?pageCursor=a%00b".to_owned()]
         {
-            assert!(Trail::default().advance(Some(&link), false).is_err());
+            assert!(Cursor::in_link(&link).is_err());
         }
     }
 
     #[test]
-    fn a_cursor_that_came_before_ends_the_list() {
-        let circle = Ok(Step::Circle(ListFlag::RepeatedCursor));
-        let mut trail = Trail::default();
-        assert_eq!(trail.advance(Some("?pageCursor=a"), false), next("a"));
-        assert_eq!(trail.advance(Some("?pageCursor=b"), false), next("b"));
-        assert_eq!(trail.advance(Some("?pageCursor=a"), false), circle);
-        let start = Cursor::new("a");
-        assert_eq!(Trail::new(Some(&start)).advance(Some("?pageCursor=a"), false), circle);
-    }
-
-    #[test]
-    fn five_empty_pages_in_a_row_end_the_list_and_four_do_not() {
-        let mut trail = Trail::default();
-        let mut advance = |page: u32, is_empty| trail.advance(Some(&format!("?pageCursor={page}")), is_empty);
-        for page in (0..20).filter(|page| page % 5 != 4) {
-            assert_eq!(advance(page, true), next(&page.to_string()));
-            if page % 5 == 3 {
-                assert_eq!(advance(page + 1, false), next(&(page + 1).to_string()));
-            }
+    fn the_way_to_a_cursor_can_be_kept() {
+        for way in [
+            Way::default(),
+            Way { pages: 77, landmark: Some(5) },
+            Way { pages: u64::MAX, landmark: Some(u64::MAX) },
+        ] {
+            let cursor = Cursor { text: "c".to_owned(), way };
+            assert!(cursor.way().len() <= 40);
+            assert_eq!(Cursor::new("c").after(&cursor.way()), cursor);
         }
-        for page in 20..24 {
-            assert_eq!(advance(page, true), next(&page.to_string()));
+        for none in ["", "x", "1:", "-1", "1:xyz", "99999999999999999999999", "1:2:3"] {
+            assert_eq!(Cursor::new("c").after(none), Cursor::new("c"), "{none}");
         }
-        assert_eq!(advance(24, true), Ok(Step::Circle(ListFlag::EmptyPages)));
-    }
-
-    #[test]
-    fn a_list_has_an_end() {
-        let mut trail = Trail::default();
-        let ending =
-            (1..=MOST_PAGES).find(|page| trail.advance(Some(&format!("?pageCursor={page}")), false).is_err());
-        assert_eq!(ending, Some(MOST_PAGES));
     }
 }

@@ -10,16 +10,21 @@ mod people;
 mod plans;
 mod survey;
 
+use std::fmt;
+use std::time::Duration;
+
 use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
 use secrecy::SecretString;
 use url::Url;
 
 use self::survey::Survey;
-use crate::{Client, Error, MembersQuery, Options};
+use crate::{Client, Error, MembersQuery, Options, metrics};
 
 /// How many requests a whole check sends at most.
 pub const MOST_REQUESTS: u32 = 60;
+/// How many requests the cheap checks send at most.
+pub const MOST_QUICK: u32 = 8;
 
 macro_rules! assumptions {
     ($($(#[doc = $doc:literal])* $name:ident = $id:literal: $statement:literal, else $consequence:literal;)*) => {
@@ -140,6 +145,15 @@ impl Outcome {
             Self::Unseen => "could not be seen",
         }
     }
+
+    /// Whether it holds, where that was seen.
+    pub fn holds(self) -> Option<bool> {
+        match self {
+            Self::Holds => Some(true),
+            Self::Differs => Some(false),
+            Self::Unseen => None,
+        }
+    }
 }
 
 /// One assumption, held against a workspace.
@@ -153,7 +167,30 @@ pub struct Finding {
     pub detail: String,
 }
 
+/// What was seen; where the assumption does not hold, a sentence for a person.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { assumption, outcome, detail } = self;
+        if *outcome != Outcome::Differs {
+            return f.write_str(detail);
+        }
+        let (statement, consequence) = (assumption.statement(), assumption.consequence());
+        write!(f, "Assumed of Productboard: {statement}. Here it does not hold ({detail}); {consequence}")
+    }
+}
+
 impl Finding {
+    /// What the rows of a sync prove of [`Assumption::DateToInclusive`].
+    pub fn of_date_to(is_inclusive: bool) -> Self {
+        let finding = if is_inclusive {
+            Self::holds(Assumption::DateToInclusive, "rows of the last day came")
+        } else {
+            Self::differs(Assumption::DateToInclusive, "rows of the last day came only with a day more")
+        };
+        metrics::found(&finding);
+        finding
+    }
+
     fn holds(assumption: Assumption, detail: impl Into<String>) -> Self {
         Self { assumption, outcome: Outcome::Holds, detail: detail.into() }
     }
@@ -208,20 +245,26 @@ pub async fn vendor_check(
     Ok(VendorReport { findings, requests: survey.sent() + 1 })
 }
 
-/// Only what steers how a workspace is read: whether `dateTo` is inclusive. Four requests at most.
+/// The cheap checks, for every workspace that is connected, of what decides a number or a verdict: which days an answer
+/// has, whether the roster is whole, and what an unknown path answers. [`MOST_QUICK`] requests at most, of a budget that is given or shared, and none longer
+/// than `deadline` in all; what could not be asked could not be seen.
 ///
 /// # Errors
 ///
 /// Where the client cannot be set up.
-pub async fn date_to_check(
+pub async fn quick_check(
     base_url: &Url,
     token: &SecretString,
     options: &Options,
     today: NaiveDate,
-) -> Result<Finding, Error> {
-    let mut survey = Survey::new(base_url, token, options)?;
-    let recent = activities::recent(&mut survey, today).await;
-    Ok(activities::date_to(&mut survey, recent.as_ref().ok()).await.0)
+    deadline: Duration,
+) -> Result<Vec<Finding>, Error> {
+    let mut survey = Survey::new(base_url, token, options)?.short(MOST_QUICK, deadline);
+    let mut findings = activities::cheap(&mut survey, today).await;
+    findings.push(people::cheap(&mut survey).await);
+    findings.push(answers::cheap(&mut survey).await);
+    findings.iter().for_each(metrics::found);
+    Ok(findings)
 }
 
 /// Says with the client's own errors where nothing can be learned. What one list lacks, the findings say.

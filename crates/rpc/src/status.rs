@@ -30,6 +30,8 @@ pub enum Refusal {
         reason: &'static str,
         /// What is the matter and what to do.
         sentence: String,
+        /// Whether that is about to be looked at again.
+        pending: bool,
     },
     /// The state does not allow it: do what the sentence says first.
     Precondition {
@@ -87,6 +89,8 @@ pub const DISCONNECTED: &str = "DISCONNECTED";
 pub const CAPABILITY_MISSING: &str = "CAPABILITY_MISSING";
 /// Reason code: without a believed list of members no seat is counted.
 pub const ROSTER_UNREAD: &str = "ROSTER_UNREAD";
+/// Beside the reason of [`Refusal::Absent`]: whether it is about to be looked at again.
+const PENDING: &str = "pending";
 
 impl Refusal {
     /// A wrong field.
@@ -172,11 +176,20 @@ impl From<Refusal> for Status {
             Refusal::PermissionDenied { scope } => {
                 metadata.insert("scope".to_owned(), scope.to_string());
             }
+            Refusal::Absent { pending, .. } => {
+                metadata.insert(PENDING.to_owned(), pending.to_string());
+            }
             _ => {}
         }
         details.set_error_info(reason, DOMAIN, metadata);
         Status::with_error_details(code, refusal.message(), details)
     }
+}
+
+/// Whether a status says that its reason is about to be looked at again.
+pub fn is_pending(status: &Status) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.metadata.get(PENDING).is_some_and(|pending| pending == "true"))
 }
 
 /// When a status says that it is worth trying again.
@@ -207,6 +220,11 @@ mod tests {
         assert_eq!((status.code(), retry_after(&status)), (Code::ResourceExhausted, Some(retry)));
         let status: Status = Refusal::PermissionDenied { scope: Scope::SyncsRead }.into();
         assert_eq!(status.get_details_error_info().unwrap().metadata["scope"], "syncs:read");
+        for pending in [true, false] {
+            let sentence = "no list of members".to_owned();
+            let status: Status = Refusal::Absent { reason: ROSTER_UNREAD, sentence, pending }.into();
+            assert_eq!(is_pending(&status), pending);
+        }
     }
 
     #[test]
@@ -215,7 +233,11 @@ mod tests {
         let all = [
             Refusal::invalid("a", "b"),
             Refusal::NotFound { what: "run" },
-            Refusal::Absent { reason: ROSTER_UNREAD, sentence: "no list of members".to_owned() },
+            Refusal::Absent {
+                reason: ROSTER_UNREAD,
+                sentence: "no list of members".to_owned(),
+                pending: false,
+            },
             Refusal::Overtaken { what: "run" },
             Refusal::Unavailable { what: "it".into(), retry_after },
             Refusal::Exhausted { sentence: "too many calls".to_owned(), retry_after },

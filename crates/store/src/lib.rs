@@ -4,6 +4,7 @@ mod acceptances;
 mod activity;
 pub mod admin;
 mod alerts;
+mod assumptions;
 mod audit;
 mod configurations;
 mod connect_links;
@@ -56,6 +57,7 @@ mod webhooks;
 
 pub use activity::{CoveredDay, DayRange, OwnedMemberFacts, Vanished};
 pub use alerts::{AlertFilter, AlertPlace, ToldAlert};
+pub use assumptions::VendorFinding;
 pub use audit::{AuditEntry, AuditHead};
 pub use configurations::Configuration;
 pub use connect_links::ConnectLink;

@@ -34,6 +34,7 @@ const LISTINGS: Table<'static> = Table {
         "is_done",
         "capture",
         "faults",
+        "way",
     ]),
 };
 
@@ -64,6 +65,8 @@ pub struct Listing {
     pub capture: Capture,
     /// How often its answers could not be used.
     pub faults: u32,
+    /// The way to that cursor, which the next reader goes on with.
+    pub way: Option<String>,
 }
 
 /// How far a stream has come.
@@ -101,6 +104,7 @@ impl Listing {
             is_done: row.get("is_done")?,
             capture: row.parsed("capture", Capture::parse)?,
             faults: row.count("faults")?,
+            way: row.get("way")?,
         })
     }
 
@@ -117,6 +121,7 @@ impl Listing {
             self.is_done.into(),
             self.capture.as_str().into(),
             int(self.faults),
+            self.way.clone().into(),
         ]
     }
 }

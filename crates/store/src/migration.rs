@@ -87,6 +87,10 @@ impl MigratorTrait for Migrator {
                 name: "0031_retention",
                 ddl: &[include_str!("migration/0031_retention.sql")],
             }),
+            Box::new(Migration {
+                name: "0032_assumptions",
+                ddl: &[include_str!("migration/0032_assumptions.sql")],
+            }),
         ]
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
-use tidemark_domain::{id::ConnectionId, rollup::Flag, stream::Stream};
+use tidemark_domain::{id::ConnectionId, quality::ASSUMPTION, rollup::Flag, stream::Stream};
 
 use crate::{
     error::Result,
@@ -62,7 +62,13 @@ impl Store {
 
     /// What is wrong with the workspace's data, as far as it was found.
     pub async fn data_flags(&self, connection: &ConnectionId) -> Result<Vec<DataFlag>> {
-        let sql = "select flag, since, detail from data_flags where connection_id = $1 order by flag";
+        let sql = format!(
+            "select flag, since, detail from data_flags where connection_id = $1
+            union all
+            select '{ASSUMPTION}.' || assumption, since, detail from vendor_findings
+                where connection_id = $1 and not holds
+            order by flag"
+        );
         let rows = rows(&self.db, "read data flags", sql, [connection.as_str().into()]).await?;
         let read = |row: &crate::statement::Row| {
             Ok(DataFlag { flag: row.get("flag")?, since: row.get("since")?, detail: row.get("detail")? })

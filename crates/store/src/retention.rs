@@ -109,6 +109,7 @@ pub(crate) const TABLES: &[Table] = &[
     facts("stream_marks"),
     facts("schema_drift"),
     facts("data_flags"),
+    facts("vendor_findings"),
     facts("quarantined_rows"),
     facts("sync_options"),
     facts("schedules"),

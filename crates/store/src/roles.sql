@@ -36,6 +36,8 @@ grant select, insert, update, delete on
     webhook_attempts, invitations, invitation_tokens, invitation_quotas, invitation_mails, connect_links,
     console_sessions
     to tidemark_credentials;
+-- It holds what is assumed of the vendor against each workspace that is connected.
+grant insert, update on vendor_findings to tidemark_credentials;
 -- It breaks the fence of a workspace that is disconnected: whoever still syncs it writes no more.
 grant select, insert, update on fences to tidemark_credentials;
 -- It deletes the facts of a workspace whose owner asks for that, and what is kept no longer (retention.rs).
@@ -43,7 +45,7 @@ grant delete on fences, service_tokens to tidemark_credentials;
 grant select, delete on
     runs, run_streams, schedules,
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
-    stream_marks, listings, listed, schema_drift, data_flags, quarantined_rows, sync_options, rollup_marks,
+    stream_marks, listings, listed, schema_drift, data_flags, vendor_findings, quarantined_rows, sync_options, rollup_marks,
     rollup_team_marks, rollup_turns, rollup_heads, rollup_numbers, activity_windows, activity_blocks, activity_pages, seats,
     recommendations, acceptances, contracts, exemptions, alerts
     to tidemark_credentials;
@@ -52,13 +54,13 @@ grant select, delete on
 grant select, insert, update, delete on
     members, member_versions, teams, team_members, member_days, day_coverage, doubted_days, resources, configurations,
     stream_marks, listings, listed, schema_drift, runs, run_streams, fences, schedules, sync_options, rollup_marks,
-    rollup_team_marks, data_flags, quarantined_rows
+    rollup_team_marks, data_flags, vendor_findings, quarantined_rows
     to tidemark_worker;
 
 -- The aggregator: numbers out of facts.
 grant select on
     members, member_versions, teams, team_members, member_days, day_coverage, resources, stream_marks, runs,
-    run_streams, quarantined_rows
+    run_streams, quarantined_rows, vendor_findings
     to tidemark_aggregator;
 grant select, insert, update, delete on
     rollup_marks, rollup_team_marks, rollup_turns, rollup_heads, rollup_numbers, activity_windows, activity_blocks,

@@ -9,7 +9,7 @@ use tidemark_domain::{id::ConnectionId, rollup::DEFINITION_VERSION};
 use crate::{
     dialect,
     error::Result,
-    statement::{execute, int, readable, row, rows},
+    statement::{count, execute, int, readable, row, rows},
     store::{Store, Tx},
 };
 
@@ -132,6 +132,17 @@ impl Store {
             "update rollup_turns set claimed_until = null{set} where connection_id = $1 and claim = $2"
         );
         execute(&self.db, "settle a claim", sql, values).await.map(drop)
+    }
+
+    /// Whether facts have changed that nobody has looked at: numbers, or the reason why there are none, are to come.
+    pub async fn is_rollup_pending(&self, connection: &ConnectionId) -> Result<bool> {
+        let sql = "select count(*) as count from connections c
+            left join rollup_heads h on h.connection_id = c.id
+            left join rollup_marks m on m.connection_id = c.id
+            left join rollup_turns t on t.connection_id = c.id
+            where c.id = $1 and coalesce(m.revision, 0) > coalesce(h.revision, -1)
+                and coalesce(m.revision, 0) > coalesce(t.seen_revision, -1)";
+        Ok(count(&self.db, "look for changed facts", sql, [connection.as_str().into()]).await? > 0)
     }
 
     /// Makes the connection due, without any changed facts, where it is there.

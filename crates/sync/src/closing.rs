@@ -58,7 +58,7 @@ pub(crate) async fn close(
     let written = match ended {
         Ok(Ended::Paused) => close.go_on().await,
         Ok(Ended::Settled) => close.finish().await,
-        Ok(Ended::Waiting { until, reason }) => close.wait(until, reason).await,
+        Ok(Ended::Waiting { until, reason }) => close.wait_for_streams(until, reason).await,
         Err(failure) => close.fail(&failure).await,
     };
     match written {
@@ -86,6 +86,22 @@ impl Close<'_> {
         self.write(next, Send::Continuation).await?;
         tracing::debug!(run = %self.run.id, connection = %self.run.connection_id, "sync makes room and goes on later");
         Ok(())
+    }
+
+    /// All streams that are left wait for their next attempts, unless somebody ended that wait while the worker had the run.
+    async fn wait_for_streams(&self, until: DateTime<Utc>, reason: String) -> Result<()> {
+        self.wait(until, reason).await?;
+        let (cx, run, now) = (self.cx, &self.run, self.cx.now());
+        let streams = cx.store.streams(&run.id).await?;
+        let mut open = streams.iter().filter(|progress| !progress.state.is_settled());
+        if open.any(|progress| progress.retry_at.is_some_and(|at| at > now)) {
+            return Ok(());
+        }
+        let tx = cx.store.begin().await?;
+        if tx.hurry_run(&run.id, now).await? {
+            cx.send_off(&tx, &run.id, &run.connection_id).await?;
+        }
+        tx.commit().await
     }
 
     /// All that is left waits for its next attempt.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidemark_domain::run::ASKED_TO_WAIT;
 use tidemark_ports::rate::LONGEST_PAUSE;
 use tidemark_productboard as productboard;
 use tidemark_rpc::status::{self, CAPABILITY_MISSING, DISCONNECTED, RECONNECT_REQUIRED};
@@ -61,7 +62,7 @@ impl Failure {
         use productboard::Error::{RateLimited, Transient};
         match self {
             Self::Vendor(RateLimited { .. } | Transient { retry_after: Some(_), .. }) => format!(
-                "Productboard asked to wait {}; the sync continues then, and what was fetched is kept.",
+                "{ASKED_TO_WAIT} {}; the sync continues then, and what was fetched is kept.",
                 span(pause)
             ),
             _ => format!("Trying again: {self}."),
@@ -186,6 +187,7 @@ pub(crate) fn backoff(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tidemark_rpc::status::Refusal;
 
     use super::*;
@@ -211,6 +213,28 @@ mod tests {
     fn changed() -> Failure {
         let (path, problem, vendor_id) = (String::new(), "a repeated cursor".to_owned(), None);
         vendor(productboard::Error::VendorChanged { attempted: ATTEMPTED, path, problem, vendor_id })
+    }
+
+    proptest! {
+        /// However long a pause, however many attempts: a decision, a pause of an hour at most, and a sentence.
+        #[test]
+        fn no_pause_panics(pause: Duration, attempt: u32, others_work: bool) {
+            let (vendor_id, source, status) = (None, None, Some(503));
+            let retry_after = pause;
+            let limited = productboard::Error::RateLimited { attempted: ATTEMPTED, retry_after, vendor_id: None };
+            let retry_after = Some(pause);
+            let trouble =
+                productboard::Error::Transient { attempted: ATTEMPTED, status, retry_after, vendor_id, source };
+            for failure in [vendor(limited), vendor(trouble), Failure::Silent(pause)] {
+                for decision in [decide(&failure, attempt), decide_stream(&failure, attempt, others_work)] {
+                    if let Decision::RetryAfter(pause) = decision {
+                        prop_assert!(pause <= LONGEST_PAUSE);
+                    }
+                }
+                prop_assert!(!failure.reason_to_wait(pause).is_empty());
+            }
+            prop_assert!(backoff(attempt) <= LONGEST_BACKOFF);
+        }
     }
 
     #[test]

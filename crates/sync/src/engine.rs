@@ -8,6 +8,7 @@
 //! Only fetching is interrupted; a transaction that has begun runs to its end, since a cut one harms the pool.
 
 mod activities;
+mod assumptions;
 mod configurations;
 mod judge;
 mod members;
@@ -230,6 +231,9 @@ impl Engine {
             let access = self.fetch(access).await??;
             let generation = access.generation;
             self.meters.used(progress.stream, generation);
+            if progress.stream == Stream::MemberActivities {
+                assumptions::check(self, &access, &progress).await?;
+            }
             let failure = match self.sync(&self.client(access, progress.stream)?, &mut progress).await {
                 Ok(step) => return Ok(step),
                 Err(failure) => failure,
@@ -256,11 +260,15 @@ impl Engine {
     }
 
     fn client(&self, access: Access, stream: Stream) -> Result<Client, Failure> {
+        let options = self.options(&access, stream)?;
+        Ok(Client::new(&access.base_url, access.token, options)?)
+    }
+
+    fn options(&self, access: &Access, stream: Stream) -> Result<Options, Failure> {
         let options =
             Options { budget: self.meters.of(stream), auth_scheme: access.scheme, ..Options::default() };
         let transport = Some(self.cx.transports.to(&access.base_url, options.request_timeout)?);
-        let options = Options { transport, ..options };
-        Ok(Client::new(&access.base_url, access.token, options.trust(&access.base_url))?)
+        Ok(Options { transport, ..options }.trust(&access.base_url))
     }
 
     /// Settles a stream without data.

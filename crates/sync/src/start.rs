@@ -43,10 +43,12 @@ pub(crate) async fn start(cx: &Context, connection: &ConnectionId, priority: Pri
         if let Some(run) = cx.store.open_run(connection).await? {
             let tx = cx.store.begin().await?;
             tx.raise_run(&run.id, priority).await?;
-            // Nor does a person wait for its next attempt.
-            if priority == Priority::Person && tx.hurry_run(&run.id, cx.now()).await? {
+            // Nor does a person wait for its next attempt. A worker that has the run looks at its end whether that was said.
+            if priority == Priority::Person {
                 tx.retry_streams(&run.id).await?;
-                cx.send_off(&tx, &run.id, &run.connection_id).await?;
+                if tx.hurry_run(&run.id, cx.now()).await? {
+                    cx.send_off(&tx, &run.id, &run.connection_id).await?;
+                }
             }
             tx.commit().await?;
             let priority = run.priority.min(priority);

@@ -28,17 +28,20 @@ impl Ground {
         // Of nobody, there are no numbers: a version before this one wrote them where no list of members was read.
         let Some(head) = head.filter(|head| head.members > 0) else { return Ok(None) };
         let state = store.connection(connection).await?.map(|connection| connection.state);
-        let pending = store.rollup_mark(connection).await?.revision > head.revision;
+        let pending = store.is_rollup_pending(connection).await?;
         let quality = store.data_flags(connection).await?;
         let no_roster = quality.iter().find(|it| it.flag == ROSTER_UNREAD).map(|it| it.detail.clone());
         let stale = stale(state, head.as_of, today).or(no_roster);
         Ok(Some(Self { connection: connection.clone(), head, stale, pending, quality }))
     }
 
-    /// Why there is no rollup although days are covered, where it is for want of a list of members.
-    pub(crate) async fn missing(store: &Store, connection: &ConnectionId) -> Result<Option<String>> {
+    /// Why there is no rollup although days are covered, where it is for want of a list of members; and whether facts have
+    /// changed since.
+    pub(crate) async fn missing(store: &Store, connection: &ConnectionId) -> Result<Option<(String, bool)>> {
+        // Before the flag: what is said then is not older than this.
+        let pending = store.is_rollup_pending(connection).await?;
         let flags = store.data_flags(connection).await?;
-        Ok(flags.into_iter().find(|it| it.flag == ROSTER_UNREAD).map(|it| it.detail))
+        Ok(flags.into_iter().find(|it| it.flag == ROSTER_UNREAD).map(|it| (it.detail, pending)))
     }
 
     /// Features per seat say nothing where every row carries the workspace's totals.

@@ -140,7 +140,7 @@ impl Desk {
             return Ok(ground);
         }
         Err(match Ground::missing(&self.store, &self.connection).await? {
-            Some(sentence) => Refusal::Absent { reason: ROSTER_UNREAD, sentence }.into(),
+            Some((sentence, pending)) => Refusal::Absent { reason: ROSTER_UNREAD, sentence, pending }.into(),
             None => Refusal::NotFound { what: NO_SUMMARY }.into(),
         })
     }

@@ -127,6 +127,7 @@ pub(crate) fn token(command: &str) -> Result<String> {
 
 pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<Config>) -> Result<ExitCode> {
     let token = token("report")?;
+    check_files(&args)?;
     let database = match &args.database {
         Some(path) => path.clone(),
         None => {
@@ -158,6 +159,10 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     cycle.clear_bars();
     // Whatever else went wrong or seems right: this is why.
     let result = cycle.check_database().and(result);
+    if result.is_err() && shutdown.soft().is_cancelled() {
+        let kept = database.display();
+        eprintln!("What was fetched is in {kept}; a report with `--database {kept}` goes on from there.");
+    }
     let stopped = embedded.stop().await;
     let result = result.and_then(|sheet| stopped.map(|_| sheet));
     sheet::print(&[result?], args.json)?;
@@ -215,6 +220,33 @@ fn require_activity(connection: &Connection) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// What is to be written at the end can be written: a whole fetch must not be lost for a wrong path.
+fn check_files(args: &Args) -> Result<()> {
+    if let Some(file) = &args.html {
+        check_file(file).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    if let Some(folder) = &args.csv {
+        let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let new: Vec<_> = folder.ancestors().take_while(is_new).collect();
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        for table in TableArg::ALL {
+            let file = folder.join(format!("{}.csv", table.name()));
+            check_file(&file).with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+        for folder in new {
+            std::fs::remove_dir(folder).with_context(|| format!("{} cannot be changed", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in the file stays; what was not there is not left behind.
+fn check_file(file: &Path) -> std::io::Result<()> {
+    let is_new = !file.try_exists()?;
+    std::fs::OpenOptions::new().append(true).create(true).open(file)?;
+    if is_new { std::fs::remove_file(file) } else { Ok(()) }
 }
 
 fn remove(database: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alone;
+mod assumptions;
 mod canary;
 mod capabilities;
 mod connect_links;

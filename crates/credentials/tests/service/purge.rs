@@ -111,5 +111,9 @@ async fn a_purge_leaves_nothing_that_names_the_connection_or_who_was_invited() {
     );
     assert_eq!(sql(&database, "select count(*) from invitation_tokens"), "0");
     assert!(office.world.token(&other).await.is_ok());
-    assert_eq!(rows_of(&database, &other).len(), 2, "the other one has its credential and its news");
+    assert_eq!(
+        rows_of(&database, &other).len(),
+        3,
+        "the other one has its credential, its news and what was found of the vendor"
+    );
 }

@@ -89,7 +89,7 @@ fn decodes(bytes: &[u8]) -> bool {
     good |= body::<WireOne<Entity>>(bytes).is_ok_and(|answer| reads(&answer.data));
     Envelope::read(bytes, str::to_owned);
     if let Ok(page) = page::<IgnoredAny>(bytes) {
-        let _ = Trail::default().advance(page.next_link(), page.data.is_empty());
+        let _ = Trail::default().advance(page.next_link(), std::iter::empty());
     }
     good |= reads_all::<SelectValue>(bytes);
     good |= reads_all::<Relationship>(bytes);
@@ -205,7 +205,56 @@ fn the_good_rows_decode() {
     }
 }
 
+/// A JSON text of any code units, unpaired surrogates and NUL among them.
+fn any_text() -> impl Strategy<Value = String> {
+    let unit = prop_oneof![
+        any::<char>().prop_map(|it| {
+            let quoted = serde_json::to_string(&it.to_string()).unwrap();
+            quoted[1..quoted.len() - 1].to_owned()
+        }),
+        (0_u16..0x20).prop_map(|it| format!("\\u{it:04x}")),
+        (0xd800_u16..0xe000).prop_map(|it| format!("\\u{it:04x}")),
+        (0x2020_u16..0x2070).prop_map(|it| format!("\\u{it:04x}")),
+    ];
+    prop::collection::vec(unit, 0..500).prop_map(|units| format!("\"{}\"", units.concat()))
+}
+
+fn is_fit(text: &str, longest: usize) -> bool {
+    let is_bad =
+        |it: char| it.is_control() || matches!(it, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().count() <= longest && !text.chars().any(is_bad)
+}
+
 proptest! {
+    /// Whatever a vendor writes as a name, a role, a team's name or a status: what is let in is fit to be kept, and is
+    /// let in again as it is.
+    #[test]
+    fn texts_are_fit_to_be_kept_and_stay_as_they_are(name in any_text(), role in any_text()) {
+        let id = uuid::Uuid::nil();
+        let sent = format!(
+            r#"{{"data":[{{"id":"{id}","fields":{{"name":{name},"role":{role},"email":{name}}}}}]}}"#
+        );
+        let read = page::<Member>(sent.as_bytes()).unwrap();
+        for member in &read.data {
+            let name = member.name.known().unwrap_or_default();
+            prop_assert!(is_fit(name, 320) && is_fit(member.role.as_str(), 100), "{member:?}");
+            let again = json!({ "data": [{ "id": id, "fields": { "name": name, "role": member.role.as_str() } }] });
+            let again = page::<Member>(again.to_string().as_bytes()).unwrap();
+            prop_assert_eq!((&again.data[0].name, &again.data[0].role), (&member.name, &member.role));
+        }
+        let sent = format!(r#"{{"data":[{{"id":"{id}","fields":{{"name":{name},"handle":{role}}}}}]}}"#);
+        for team in page::<Team>(sent.as_bytes()).unwrap().data {
+            prop_assert!(is_fit(&team.name, 320) && team.handle.is_none_or(|handle| is_fit(&handle, 320)));
+        }
+        let status = format!(
+            r#"{{"data":[{{"id":"{id}","type":"feature","fields":{{"status":{{"id":"{id}","name":{name}}}}}}}]}}"#
+        );
+        for entity in page::<Entity>(status.as_bytes()).unwrap().data {
+            let status = entity.fields.status().unwrap().unwrap();
+            prop_assert!(is_fit(status.name.known().unwrap_or_default(), 320));
+        }
+    }
+
     #[test]
     fn no_bytes_panic(body: Vec<u8>) {
         decodes(&body);

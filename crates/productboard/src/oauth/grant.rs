@@ -154,6 +154,7 @@ impl From<WireInfo> for TokenInfo {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
     use serde_json::json;
 
@@ -206,6 +207,36 @@ mod tests {
             let grant =
                 grant(json!({ "access_token": "a", "expires_in": sent, "refresh_token_expires_in": sent }));
             assert_eq!((grant.expires_in, grant.refresh_expires_in), (expected, expected), "{sent}");
+        }
+    }
+
+    fn any_number() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<u64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<f64>().prop_map(|it| it.to_string().into()),
+            any::<u128>().prop_map(|it| it.to_string().into()),
+            any::<String>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(json!([1])),
+            Just(json!({ "seconds": 1 })),
+        ]
+    }
+
+    proptest! {
+        /// The tokens are there, whatever the numbers beside them are.
+        #[test]
+        fn no_life_panics_or_costs_a_token(life in any_number(), refresh in any_number(), scope in any_number()) {
+            let said = json!({
+                "access_token": "a", "expires_in": life, "refresh_token": "r",
+                "refresh_token_expires_in": refresh, "scope": scope, "created_at": life,
+            });
+            let grant = grant(said);
+            prop_assert_eq!(grant.access_token.expose_secret(), "a");
+            prop_assert_eq!(grant.refresh_token.as_ref().map(|token| token.expose_secret()), Some("r"));
+            let within = |life: Option<Duration>| life.is_none_or(|life| (1..=315_360_000).contains(&life.as_secs()));
+            prop_assert!(within(grant.expires_in) && within(grant.refresh_expires_in));
         }
     }
 

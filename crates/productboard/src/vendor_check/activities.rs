@@ -73,7 +73,7 @@ fn keys(answer: &Answer) -> Vec<(NaiveDate, Uuid)> {
 }
 
 /// The first page of the last weeks.
-pub(super) async fn recent(survey: &mut Survey, today: NaiveDate) -> Result<Answer, Unseen> {
+async fn recent(survey: &mut Survey, today: NaiveDate) -> Result<Answer, Unseen> {
     let answer = survey.get(&PATH, &dates(back(today, RECENT_DAYS), back(today, 1))).await?;
     let names: Vec<_> = ROW.into_iter().chain(COUNTER_TABLE.iter().map(|counter| counter.field)).collect();
     survey.look_for("activity", &names, None, &answer);
@@ -106,8 +106,18 @@ pub(super) async fn read(survey: &mut Survey, today: NaiveDate) -> Activities {
     Activities { recent, date_to, window, others }
 }
 
+/// What two or three requests show.
+pub(super) async fn cheap(survey: &mut Survey, today: NaiveDate) -> Vec<Finding> {
+    match recent(survey, today).await {
+        Ok(recent) => <[Finding; 2]>::from(date_to(survey, Some(&recent)).await).into(),
+        Err(unseen) => [Assumption::DateToInclusive, Assumption::WindowObeyed]
+            .map(|assumption| Finding::unseen(assumption, unseen.to_string()))
+            .into(),
+    }
+}
+
 /// Asks for one day that has rows: as the last day of a window, and as the last but one.
-pub(super) async fn date_to(survey: &mut Survey, recent: Option<&Answer>) -> (Finding, Finding) {
+async fn date_to(survey: &mut Survey, recent: Option<&Answer>) -> (Finding, Finding) {
     let (of_end, of_window) = (Assumption::DateToInclusive, Assumption::WindowObeyed);
     let unseen = |why: &str| (Finding::unseen(of_end, why), Finding::unseen(of_window, why));
     let Some(day) = recent.and_then(|recent| days(recent).into_iter().next_back()) else {

@@ -22,6 +22,12 @@ pub(super) async fn check(survey: &mut Survey) -> Vec<Finding> {
     ]
 }
 
+/// What one request shows.
+pub(super) async fn cheap(survey: &mut Survey) -> Finding {
+    let with_key = survey.ask(&["no-such-route"], Sender::Key).await;
+    not_found(Assumption::UnknownRoute, "route.notFound", &[&with_key])
+}
+
 fn not_found(assumption: Assumption, code: &str, answers: &[&Result<Answer, Unseen>]) -> Finding {
     for answer in answers {
         match answer {

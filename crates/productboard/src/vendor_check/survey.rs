@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::{Assumption, Finding, MOST_REQUESTS};
@@ -17,7 +20,7 @@ use crate::operation::LIST_MEMBERS;
 use crate::paging::{CURSOR, Cursor};
 use crate::request::Request;
 use crate::transport::{http_client, read};
-use crate::{Error, Options, host};
+use crate::{Error, Options, headers, host};
 
 /// Names of fields are shown up to this length, and so many of them.
 const LONGEST_NAME: usize = 40;
@@ -73,6 +76,9 @@ pub(super) struct Survey {
     key: HeaderValue,
     options: Options,
     sent: u32,
+    /// How many requests it may send.
+    most: u32,
+    until: Option<Instant>,
     /// Names of fields that the reference does not have.
     unknown: BTreeSet<String>,
     rows: usize,
@@ -82,15 +88,25 @@ impl Survey {
     pub(super) fn new(base_url: &Url, token: &SecretString, options: &Options) -> Result<Self, Error> {
         host::check("base URL", base_url, &options.trusted_hosts)?;
         let agent = &options.user_agent;
+        let own = || http_client(base_url, options.request_timeout, agent, HeaderMap::new());
+        let shared = options.transport.clone().map(|transport| Ok(transport.0));
         Ok(Self {
             base_url: base_url.clone(),
-            http: http_client(base_url, options.request_timeout, agent, HeaderMap::new())?,
+            http: shared.unwrap_or_else(own)?,
             key: Credential::new(token, options.auth_scheme)?.header()?,
             options: options.clone(),
             sent: 0,
+            // The first request of a whole check is the client's own.
+            most: MOST_REQUESTS - 1,
+            until: None,
             unknown: BTreeSet::new(),
             rows: 0,
         })
+    }
+
+    /// A short one, of so many requests and within that time.
+    pub(super) fn short(self, most: u32, time: Duration) -> Self {
+        Self { most, until: Some(Instant::now() + time), ..self }
     }
 
     pub(super) fn sent(&self) -> u32 {
@@ -138,21 +154,32 @@ impl Survey {
         match &first {
             Ok(answer) if answer.status.is_server_error() || answer.status == 429 || answer.status == 408 => {
             }
-            Err(_) if self.sent + 1 < MOST_REQUESTS => {}
+            Err(_) if self.sent < self.most && !self.is_late() => {}
             _ => return first,
         }
         self.once(request, sender).await
     }
 
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+
     async fn once(&mut self, request: Request, sender: Sender) -> Result<Answer, Unseen> {
-        // The first request of a check is the client's own.
-        if self.sent + 1 >= MOST_REQUESTS {
-            return Err(Unseen(format!("the check had sent its {MOST_REQUESTS} requests")));
+        let Some(until) = self.until else { return self.exchanged(request, sender).await };
+        let answer = timeout_at(until, self.exchanged(request, sender)).await;
+        answer.unwrap_or_else(|_| Err(Unseen("the answers took too long".to_owned())))
+    }
+
+    async fn exchanged(&mut self, request: Request, sender: Sender) -> Result<Answer, Unseen> {
+        if self.sent >= self.most {
+            return Err(Unseen(format!("the check had sent its {} requests", self.sent)));
         }
-        if let Err(wait) = self.options.budget.acquire(self.options.request_timeout).await {
-            return Err(Unseen(format!("Productboard asked to wait {} s", wait.as_secs())));
+        let budget = Arc::clone(&self.options.budget);
+        if let Err(wait) = budget.acquire(self.options.request_timeout).await {
+            return Err(Unseen(format!("the rate limit leaves no room for {} s", wait.as_secs())));
         }
         self.sent += 1;
+        let begun = Instant::now();
         let mut sent =
             self.http.request(request.method, request.url).header(header::ACCEPT, "application/json");
         match sender {
@@ -167,6 +194,11 @@ impl Survey {
         let mut response = sent.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let (body, whole) = read(&mut response, LARGEST_ANSWER).await.map_err(unreachable)?;
+        budget.answered(begun.elapsed());
+        budget.observe(headers::limit(&headers), headers::remaining(&headers));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            budget.freeze(headers::retry_after(&headers).unwrap_or(headers::DEFAULT_RETRY_AFTER));
+        }
         if !whole {
             return Err(Unseen("the answer was too large for a check".to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use crate::vendor::{Reply, TOKEN, Vendor, activity, id, member};
 use chrono::NaiveDate;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use tidemark_domain::activity::COUNTER_TABLE;
 use tidemark_domain::member::Role;
@@ -114,6 +114,47 @@ async fn empty_pages_with_ever_fresh_cursors_end_the_list() {
     let pages = members(&vendor).await.unwrap();
     assert_eq!((pages.len(), pages[5].flags.as_slice()), (6, &[ListFlag::EmptyPages][..]));
     assert_eq!(vendor.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn the_same_page_with_ever_fresh_cursors_ends_the_list() {
+    let same =
+        |at: u32| Reply::page(&[member(1), member(2)], Some(&format!("/v2/members?pageCursor=fresh-{at}")));
+    let vendor = Vendor::answering((0..50).map(same)).await;
+    let pages = members(&vendor).await.unwrap();
+    assert_eq!((pages.len(), pages[5].flags.as_slice()), (6, &[ListFlag::RepeatedRows][..]));
+    assert_eq!(vendor.asked().len(), 6);
+}
+
+/// Rows that came before and rows that cannot be read are told apart from new ones.
+#[tokio::test]
+async fn pages_that_bring_one_new_row_each_are_gone_past() {
+    let page = |at: u128| {
+        let next = (at < 20).then(|| format!("?pageCursor={at}"));
+        Reply::page(&[member(0), member(at)], next.as_deref())
+    };
+    let vendor = Vendor::answering((1..=20).map(page)).await;
+    let pages = members(&vendor).await.unwrap();
+    assert!(pages.len() == 20 && pages.iter().all(|page| page.flags.is_empty()));
+}
+
+/// Each stream reads two pages of a circle of five, as a delivery does.
+#[tokio::test]
+async fn a_circle_longer_than_one_stream_is_seen_across_them() {
+    let page = |at: u128| Reply::page(&[member(at)], Some(&format!("?pageCursor={}", at % 5)));
+    let vendor = Vendor::answering((1..50).map(page)).await;
+    let (mut kept, mut seen) = (None, 0);
+    let flags = loop {
+        let start = kept.map(|(text, way): (String, String)| Cursor::new(text).after(&way));
+        let pages = vendor.client().members(&MembersQuery::everyone(), start);
+        let pages: Vec<_> = StreamExt::take(pages, 2).try_collect().await.unwrap();
+        seen += pages.len();
+        let last = pages.last().unwrap();
+        let Some(next) = &last.next else { break last.flags.clone() };
+        kept = Some((next.as_str().to_owned(), next.way()));
+    };
+    assert_eq!(flags, [ListFlag::RepeatedCursor]);
+    assert!((5..20).contains(&seen), "{seen}");
 }
 
 #[tokio::test]

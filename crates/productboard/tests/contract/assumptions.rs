@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tidemark_productboard::vendor_check::{
-    Assumption, MOST_REQUESTS, Outcome, VendorReport, date_to_check, vendor_check,
+    Assumption, Finding, MOST_QUICK, MOST_REQUESTS, Outcome, VendorReport, quick_check, vendor_check,
 };
 use tidemark_productboard::{Error, Options};
 use tidemark_productboard_sim::{self as sim, Faults, Route, Simulator};
@@ -59,7 +60,11 @@ async fn a_vendor_as_described_holds_every_assumption() {
 
 #[tokio::test]
 async fn each_difference_of_days_and_pages_is_found() {
-    use Assumption::{CursorsStable, DefaultWindow, LimitIgnored, PageSize, RowsByDate, WindowObeyed};
+    use Assumption::{
+        CursorsStable, DateToInclusive, DefaultWindow, LimitIgnored, PageSize, RowsByDate, WindowObeyed,
+    };
+    let found = differing(|faults| faults.date_to_exclusive = true).await;
+    assert!(found.contains(&DateToInclusive), "{found:?}");
     let found = differing(|faults| faults.window_ignored = true).await;
     assert!(found.contains(&WindowObeyed), "{found:?}");
     let found = differing(|faults| faults.default_window_days = Some(30)).await;
@@ -89,7 +94,14 @@ async fn each_difference_of_rows_is_found() {
 
 #[tokio::test]
 async fn each_difference_of_the_roster_is_found() {
-    use Assumption::{RosterOldestFirst, RosterWhole};
+    use Assumption::{RolesKnown, RosterOldestFirst, RosterWhole};
+    let steward = sim::Swap {
+        find: r#""role":"viewer""#.to_owned(),
+        put: r#""role":"steward""#.to_owned(),
+        most: None,
+    };
+    let found = differing(|faults| faults.body_swaps = vec![steward]).await;
+    assert!(found.contains(&RolesKnown), "{found:?}");
     let found = differing(|faults| faults.members_newest_first = true).await;
     assert!(found.contains(&RosterOldestFirst), "{found:?}");
     let found = differing(|faults| faults.include_ignored = true).await;
@@ -109,7 +121,15 @@ async fn each_difference_of_searches_is_found() {
 
 #[tokio::test]
 async fn each_difference_of_answers_is_found() {
-    use Assumption::{RateHeaders, UnknownResource, UnknownRoute};
+    use Assumption::{RateHeaders, Refusals, UnknownResource, UnknownRoute};
+    let vendor = simulator().await;
+    // What is sent in the place of a key: of the workspace, and dead.
+    vendor.issue_token("acme", "not-a-key");
+    vendor.faults("not-a-key", |faults| {
+        faults.revoke_after = Some(0);
+        faults.unauthorized_body = Some("<p>no</p>".to_owned());
+    });
+    assert_eq!(outcomes(&report(&vendor).await)[&Refusals], Outcome::Differs);
     let found = differing(|faults| faults.not_found_code = Some("gone.away".to_owned())).await;
     assert!(found.contains(&UnknownRoute) && found.contains(&UnknownResource), "{found:?}");
     let found = differing(|faults| faults.rate_headers = sim::RateHeaders::Absent).await;
@@ -136,13 +156,57 @@ async fn a_refused_key_ends_the_check_with_the_clients_error() {
     assert!(matches!(error, Error::Rejected { .. }), "{error:?}");
 }
 
+async fn quick(simulator: &Simulator) -> Vec<Finding> {
+    let (url, options) = vendor(simulator);
+    let deadline = Duration::from_secs(5);
+    quick_check(&url, &SecretString::from(TOKEN), &options, today(), deadline).await.unwrap()
+}
+
 #[tokio::test]
-async fn the_short_check_asks_twice_where_the_last_day_is_included() {
-    let simulator = simulator().await;
-    let (url, options) = vendor(&simulator);
-    let finding = date_to_check(&url, &SecretString::from(TOKEN), &options, today()).await.unwrap();
-    assert_eq!(finding.outcome, Outcome::Holds);
-    assert_eq!(simulator.requests(TOKEN), 2);
+async fn the_cheap_checks_find_what_decides_numbers_and_verdicts() {
+    use Assumption::{DateToInclusive, RosterWhole, UnknownRoute, WindowObeyed};
+    let all = [DateToInclusive, WindowObeyed, RosterWhole, UnknownRoute];
+    let off = Faults::default;
+    let differing = [
+        (off(), None),
+        (Faults { date_to_exclusive: true, ..off() }, Some(DateToInclusive)),
+        (Faults { window_ignored: true, ..off() }, Some(WindowObeyed)),
+        (Faults { include_ignored: true, ..off() }, Some(RosterWhole)),
+        (Faults { not_found_code: Some("gone.away".to_owned()), ..off() }, Some(UnknownRoute)),
+    ];
+    for (changed, expected) in differing {
+        let simulator = simulator().await;
+        simulator.faults(TOKEN, |faults| *faults = changed);
+        let findings = quick(&simulator).await;
+        assert_eq!(findings.iter().map(|it| it.assumption).collect::<Vec<_>>(), all);
+        let differs = |it: &&Finding| it.outcome == Outcome::Differs;
+        let found: Vec<_> = findings.iter().filter(differs).map(|it| it.assumption).collect();
+        assert_eq!(found, Vec::from_iter(expected));
+        assert!(simulator.requests(TOKEN) <= MOST_QUICK.into(), "{}", simulator.requests(TOKEN));
+    }
+}
+
+/// A vendor that hangs, refuses or is in trouble: nothing could be seen, and soon.
+#[tokio::test]
+async fn cheap_checks_that_cannot_be_made_end_in_time() {
+    let troubles: [fn(&mut Faults); 4] = [
+        |faults| faults.hangs = true,
+        |faults| faults.fail_next = std::iter::repeat_n(503, 100).collect(),
+        |faults| faults.storm_429 = Some(sim::Storm { requests: 100, retry_after_secs: 3_600 }),
+        |faults| faults.malformed_json = 100,
+    ];
+    for trouble in troubles {
+        let simulator = simulator().await;
+        simulator.faults(TOKEN, trouble);
+        let (url, options) = vendor(&simulator);
+        let begun = std::time::Instant::now();
+        let deadline = Duration::from_millis(600);
+        let findings =
+            quick_check(&url, &SecretString::from(TOKEN), &options, today(), deadline).await.unwrap();
+        assert!(findings.iter().all(|it| it.outcome != Outcome::Differs), "{findings:?}");
+        assert_eq!(findings[0].outcome, Outcome::Unseen);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
 }
 
 #[tokio::test]

@@ -95,6 +95,11 @@ fn links_and_shapes() -> Vec<Quirk> {
             Outcome::is_faithful,
         ),
         quirk(
+            "the last page again and again",
+            |it| it.same_page_again = [Route::Members, Route::MemberActivities].into(),
+            |its| its.rows_by_day_are_faithful(),
+        ),
+        quirk(
             "an unknown field nested 300 deep",
             |it| it.deep_field = 300,
             |its| its.rows(|its, faithful| its.row == faithful.row) && its.members_are_faithful(),

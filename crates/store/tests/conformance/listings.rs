@@ -26,6 +26,7 @@ fn listing(part: &str) -> Listing {
         is_done: false,
         capture: Capture::Metadata,
         faults: 0,
+        way: None,
     }
 }
 

@@ -1,7 +1,14 @@
 //! The roster and its history.
 
-use tidemark_domain::member::{Role, Standing, Version};
-use tidemark_store::{Effect, RosterChange, RosterMember, Store, TeamRoster};
+use proptest::{
+    strategy::{Strategy as _, ValueTree as _},
+    test_runner::TestRunner,
+};
+use tidemark_domain::{
+    member::{Role, Standing, Version},
+    stream::Stream,
+};
+use tidemark_store::{Effect, Resource, RosterChange, RosterMember, Store, TeamRoster};
 use tidemark_testkit::TestDatabase;
 
 use crate::fixture::*;
@@ -14,6 +21,94 @@ on_both_databases! {
     an_earlier_day_does_not_hide_what_is_seen_now,
     a_large_listing_goes_in_at_once,
     teams_are_replaced,
+    any_text_that_is_written_can_be_read_back,
+}
+
+/// Texts as the client lets them in: no NUL, no control characters, of bounded length; all of Unicode beside that.
+fn texts(longest: usize, many: usize) -> Vec<String> {
+    let mut runner = TestRunner::deterministic();
+    let any = proptest::collection::vec(proptest::char::any(), 0..longest);
+    let text = |_| {
+        let characters = any.new_tree(&mut runner).expect("any characters will do").current();
+        characters.into_iter().filter(|it| !it.is_control()).collect()
+    };
+    let odd = [
+        "",
+        " ",
+        "\u{FFFD}",
+        "'; drop table members; --",
+        "%_\\",
+        "null",
+        "\u{FEFF}",
+        "e\u{301}",
+        "\u{10FFFF}",
+    ];
+    odd.into_iter().map(str::to_owned).chain((0..many).map(text)).collect()
+}
+
+async fn any_text_that_is_written_can_be_read_back(database: &TestDatabase) {
+    let (store, id) = (database.store(), connection_id(1));
+    let (names, words) = (texts(320, 200), texts(140, 200));
+    let roster: Vec<_> = names
+        .iter()
+        .zip(&words)
+        .zip(1_u128..)
+        .map(|((name, word), number)| RosterMember {
+            member_id: member(number),
+            name: Some(name.clone()),
+            email: Some(name.clone()),
+            standing: Standing { role: Role::from(word.as_str()), disabled: false, pending: false },
+        })
+        .collect();
+    apply(&store, &roster, 1).await;
+    let read = store.member_facts(&id, None, 5_000, day(0)).await.unwrap();
+    assert_eq!(read.len(), roster.len());
+    for (facts, written) in read.iter().zip(&roster) {
+        assert_eq!(facts.versions.last().unwrap().standing.as_ref(), Some(&written.standing), "{written:?}");
+        let role = &written.standing.role;
+        assert_eq!(&Role::from(role.as_str()), role, "what is read is what was written");
+    }
+    assert_eq!(apply(&store, &roster, 2).await, change(0, 0, 0), "nothing is new about it");
+
+    let teams: Vec<_> = names
+        .iter()
+        .zip(&words)
+        .zip(1_u128..)
+        .map(|((name, word), number)| TeamRoster {
+            team_id: member(number),
+            name: name.clone(),
+            handle: word.clone(),
+            members: vec![member(1)],
+        })
+        .collect();
+    let resources: Vec<_> = words
+        .iter()
+        .zip(1_u128..)
+        .map(|(word, number)| Resource {
+            id: member(number),
+            kind: word.clone(),
+            status: Some(word.clone()),
+            archived: Some(false),
+            processed: None,
+            owner_id: None,
+            creator_id: None,
+            parent_id: None,
+            created_at: None,
+            updated_at: None,
+            deleted_at: None,
+            document: None,
+        })
+        .collect();
+    let tx = store.begin().await.unwrap();
+    tx.replace_teams(&id, &teams).await.unwrap();
+    tx.upsert_resources(&id, Stream::Entities, &resources, &run_id(1), now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let tx = store.begin().await.unwrap();
+    let again = tx.replace_teams(&id, &teams).await.unwrap();
+    assert_eq!((again.written, again.removed), (0, 0), "teams read back as they were written");
+    let again = tx.upsert_resources(&id, Stream::Entities, &resources, &run_id(2), now()).await.unwrap();
+    assert_eq!(again.written, 0, "statuses and types, too");
+    tx.commit().await.unwrap();
 }
 
 fn line(number: u128, standing: Standing) -> RosterMember {

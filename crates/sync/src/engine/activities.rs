@@ -22,10 +22,13 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use tidemark_domain::{
     activity::MemberDay,
     id::RunId,
-    quality::{self, EXCLUSIVE_DATE_TO},
+    quality,
     stream::{self, Stream},
 };
-use tidemark_productboard::Client;
+use tidemark_productboard::{
+    Client,
+    vendor_check::{Assumption, Finding},
+};
 use tidemark_store::{Effect, QuarantinedRow, StreamProgress, Tx};
 use uuid::Uuid;
 
@@ -35,7 +38,7 @@ use self::{
     walks::Walks,
 };
 use super::{
-    Engine, Step,
+    Engine, Step, assumptions,
     quarantine::{self, Bad},
 };
 use crate::decision::Failure;
@@ -66,12 +69,20 @@ pub(super) async fn sync(
     let expects_rows = progress.rows == 0 && !accepts_shrink && had_rows_lately(engine).await?;
     let (store, connection) = (&engine.cx.store, &engine.connection);
     let bad_rows = store.quarantined_by(connection, progress.stream, &engine.run).await?.len() as u64;
-    let flags = store.data_flags(connection).await?;
-    let reach = Arc::new(Reach::known(flags.iter().any(|it| it.flag == EXCLUSIVE_DATE_TO)));
+    let date_to = assumptions::known(engine, Assumption::DateToInclusive).await?;
+    let reach = Arc::new(Reach::known(date_to));
     let is_fresh = plan.done == 0;
     let reader = Arc::clone(&reach);
-    let mut fetched =
-        Fetched { expects_rows, accepts_shrink, begun_at, doubted, bad_rows, reach, ..Fetched::default() };
+    let mut fetched = Fetched {
+        expects_rows,
+        accepts_shrink,
+        begun_at,
+        doubted,
+        bad_rows,
+        reach,
+        date_to,
+        ..Fetched::default()
+    };
     let mut walks = Walks::new(client.clone(), plan, reader);
     loop {
         if !engine.should_pause() {
@@ -83,6 +94,7 @@ pub(super) async fn sync(
         let Some(part) = walks.next(engine).await? else { break };
         progress.rows += part.rows.len() as u64;
         progress.pages += 1;
+        engine.say_if_empty(progress, part.is_empty).await?;
         fetched.take(part, progress.rows);
         if fetched.bad(progress).is_hopeless() {
             stop(engine, progress, &mut fetched).await?;
@@ -154,6 +166,8 @@ struct Fetched {
     /// What is odd about the lists.
     flags: BTreeSet<&'static str>,
     reach: Arc<Reach>,
+    /// What is written of it.
+    date_to: Option<bool>,
     /// Who was on each day that is not written as covered yet.
     seen: BTreeMap<NaiveDate, BTreeSet<Uuid>>,
     /// Fields that are not known, and in how many rows they were.
@@ -261,8 +275,11 @@ async fn keep_bad(
     if !fetched.flags.is_empty() {
         quarantine::put_flags(write, connection, stream, &fetched.flags, now).await?;
     }
-    let exclusive = fetched.reach.is_exclusive().then_some(quality::DATE_TO_EXCLUDED);
-    write.put_data_flag(connection, EXCLUSIVE_DATE_TO, exclusive, now).await?;
+    let proven = fetched.reach.proven();
+    if let Some(is_inclusive) = proven.filter(|_| proven != fetched.date_to) {
+        assumptions::put(write, connection, &[Finding::of_date_to(is_inclusive)], now).await?;
+        fetched.date_to = proven;
+    }
     Ok(())
 }
 

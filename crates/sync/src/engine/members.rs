@@ -30,10 +30,13 @@ pub(super) async fn sync(
             Ok(Some(page)) => {
                 progress.rows += page.items.len() as u64;
                 progress.pages += 1;
+                let is_empty = page.items.is_empty() && page.unreadable.is_empty();
                 page.items.iter().for_each(|document| staged.note(document));
                 staged.note_bad(page.unreadable, page.flags);
                 let rows = page.items.into_iter().map(|document| roster_member(document.row));
+                let goes_on = page.next.is_some();
                 staged.take(rows.map(|row| (row.member_id, row)), page.next);
+                engine.say_if_empty(progress, is_empty && goes_on).await?;
             }
             Ok(None) => staged.end(),
             Err(error) => {

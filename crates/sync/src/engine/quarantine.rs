@@ -77,6 +77,10 @@ fn sentence(flag: ListFlag, stream: Stream) -> String {
             "A list of {what} went on with five empty pages in a row and was taken to end there; everything before them was \
              read"
         ),
+        ListFlag::RepeatedRows => format!(
+            "A list of {what} went on with five pages in a row of rows that had come before and was taken to end there; \
+             everything before them was read"
+        ),
     }
 }
 

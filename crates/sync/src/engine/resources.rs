@@ -27,6 +27,7 @@ use self::{
 };
 use super::{
     Engine, Step,
+    pages::put_place,
     quarantine::{self, Bad},
 };
 use crate::decision::Failure;
@@ -144,11 +145,14 @@ async fn write(
     parts: Vec<Part>,
 ) -> Result<(), Failure> {
     let (mut received, mut touched, mut rooms) = (Vec::new(), BTreeSet::new(), Vec::new());
-    let (mut bad, mut flags) = (Vec::new(), BTreeSet::new());
+    let (mut bad, mut flags, mut is_barren) = (Vec::new(), BTreeSet::new(), true);
     for part in parts {
         let list = &mut lists[part.list];
         list.newest = part.rows.iter().filter_map(|row| row.resource.updated_at).chain(list.newest).max();
-        list.next_cursor = part.next.or_else(|| list.next_cursor.take());
+        if let Some(next) = &part.next {
+            put_place(list, next);
+        }
+        is_barren &= part.rows.is_empty() && part.bad.is_empty() && part.next.is_some();
         list.is_done = part.is_last;
         touched.insert(part.list);
         progress.pages += 1;
@@ -176,7 +180,7 @@ async fn write(
     for list in touched {
         write.put_listing(connection, stream, &lists[list]).await?;
     }
-    progress.detail = None;
+    progress.detail = is_barren.then(|| quality::empty_pages(stream));
     let written = engine.commit(write, progress).await;
     drop(rooms);
     written
@@ -238,7 +242,7 @@ async fn refused(
         return Err(error.into());
     }
     list.faults += 1;
-    list.next_cursor = None;
+    (list.next_cursor, list.way) = (None, None);
     if list.faults >= BELIEVED_AFTER {
         return Ok(Read::Unusable(error.to_string()));
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Engine,
+    pages::{place_of, put_place},
     quarantine::{self, Bad},
 };
 use crate::decision::Failure;
@@ -79,7 +80,7 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
 
     /// Where to go on.
     pub(super) fn start(&self) -> Option<Cursor> {
-        self.list.next_cursor.as_deref().map(Cursor::new)
+        place_of(&self.list)
     }
 
     /// When its first page was asked for.
@@ -103,7 +104,7 @@ impl<T: Serialize + DeserializeOwned> Staged<T> {
             self.put(id, row);
         }
         if let Some(next) = next {
-            self.list.next_cursor = Some(next.as_str().to_owned());
+            put_place(&mut self.list, &next);
         }
         self.steps += 1;
     }
@@ -245,5 +246,6 @@ fn fresh(engine: &Engine) -> Listing {
         is_done: false,
         capture: Capture::Metadata,
         faults: 0,
+        way: None,
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tidemark_domain::{run, stream::Stream};
+use tidemark_domain::{quality, run, stream::Stream};
 use tidemark_runtime::metrics::sync as metrics;
 use tidemark_store::{Fence, Run, StreamProgress, Tx};
 use tokio::sync::{Mutex, MutexGuard};
@@ -94,6 +94,31 @@ impl Engine {
     /// Writes down that a stream has to be tried again. That is no progress.
     pub(super) async fn postpone(&self, progress: &StreamProgress) -> Result<(), Failure> {
         let write = self.begin().await?;
+        self.commit_standstill(write, progress).await
+    }
+
+    /// Says in the stream's progress that it has had an empty page and goes on, or that it has had another one since.
+    pub(super) async fn say_if_empty(
+        &self,
+        progress: &mut StreamProgress,
+        is_empty: bool,
+    ) -> Result<(), Failure> {
+        let was_empty = progress.detail.is_some();
+        progress.detail = is_empty.then(|| quality::empty_pages(progress.stream));
+        if !is_empty || was_empty {
+            return Ok(());
+        }
+        // Rows that are read and not written are not in it.
+        let committed = self.writer.committed(progress.stream).await;
+        self.postpone(&StreamProgress { detail: progress.detail.clone(), ..committed }).await
+    }
+
+    /// Commits what brings the stream no further.
+    pub(super) async fn commit_standstill(
+        &self,
+        write: Write<'_>,
+        progress: &StreamProgress,
+    ) -> Result<(), Failure> {
         let progress = self.metered(&write, progress);
         let run = write.written.run.clone();
         self.writer.put(write, Some(progress), run, run::State::Running).await

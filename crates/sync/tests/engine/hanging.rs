@@ -8,8 +8,8 @@ use std::{
 
 use chrono::TimeDelta;
 use tidemark_inproc::InprocLeases;
-use tidemark_productboard_sim::{Storm, Workspace, WorkspaceSpec};
-use tidemark_rpc::syncs::{RunState, StartSyncRequest};
+use tidemark_productboard_sim::{Route, Storm, Workspace, WorkspaceSpec};
+use tidemark_rpc::syncs::{Run, RunState, StartSyncRequest, StreamState};
 use tidemark_sync::Settings;
 
 use crate::support::{Harness, TOKEN, connect, settings, today};
@@ -103,5 +103,46 @@ async fn a_free_slot_finds_a_run_that_nobody_rang_for() {
     harness.wait_for(&run.id, "a start", |run| run.started_at.is_some()).await;
     assert!(asked.elapsed() < Duration::from_secs(40), "{:?}", asked.elapsed());
     harness.wait_for_end(&run.id).await;
+    harness.finish().await;
+}
+
+/// The others are at work, so that a worker has the run.
+#[tokio::test]
+async fn a_person_ends_the_wait_of_a_stream_while_a_worker_has_the_run() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| {
+        faults.latency = Duration::from_millis(500);
+        faults.broken = [Route::Teams].into();
+    });
+    let (run, _) = harness.start_sync().await;
+    let waits = |run: &Run| {
+        let [_, teams, activities] = &run.streams[..] else { panic!("{run:?}") };
+        teams.retry_at.is_some() && activities.state() == StreamState::Running
+    };
+    harness.wait_for(&run.id, "a stream that waits", waits).await;
+    harness.simulator.faults(TOKEN, |faults| faults.broken.clear());
+    let (_, coalesced) = harness.start_sync().await;
+    assert!(coalesced);
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    // Time stands still: nothing comes due.
+    assert_eq!(harness.wait_for_end(&run.id).await.state(), RunState::Succeeded);
+    harness.assert_facts().await;
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_with_empty_pages_says_what_it_does() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| {
+        faults.latency = Duration::from_millis(150);
+        faults.endless_empty_pages = [Route::Members].into();
+    });
+    let (run, _) = harness.start_sync().await;
+    let says = |run: &Run| run.streams[0].detail.starts_with("Productboard sends empty pages of members");
+    harness.wait_for(&run.id, "a word about empty pages", says).await;
+    harness.simulator.faults(TOKEN, |faults| faults.latency = Duration::ZERO);
+    let run = harness.wait_for_end(&run.id).await;
+    assert_eq!((run.state(), run.streams[0].detail.as_str()), (RunState::Succeeded, ""));
+    harness.assert_facts().await;
     harness.finish().await;
 }

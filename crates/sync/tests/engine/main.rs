@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod believed;
+mod circles;
 mod clock;
 mod faults;
 mod hanging;

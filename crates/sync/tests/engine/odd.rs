@@ -10,6 +10,7 @@ use tidemark_domain::{
 };
 use tidemark_productboard_sim::{OddRow, Route, Workspace};
 use tidemark_rpc::syncs::{GetDataQualityRequest, GetDataQualityResponse, Run, RunState, StreamState};
+use tidemark_store::VendorFinding;
 use uuid::Uuid;
 
 use crate::support::{Harness, TOKEN, today};
@@ -264,6 +265,69 @@ async fn a_list_in_a_circle_is_read_and_flagged() {
     harness.finish().await;
 }
 
+/// A connection that was made before there were checks, or whose checks could not be made.
+#[tokio::test]
+async fn what_is_assumed_is_checked_once_with_the_first_sync() {
+    let harness = Harness::start().await;
+    harness.simulator.faults(TOKEN, |faults| {
+        faults.include_ignored = true;
+        faults.not_found_code = Some("gone.away".to_owned());
+    });
+    assert_eq!(harness.sync().await.state(), RunState::Succeeded);
+    let findings = harness.store.vendor_findings(&harness.connection).await.unwrap();
+    let found: Vec<_> = findings.iter().map(|it| (it.assumption.as_ref(), it.holds)).collect();
+    let expected = [
+        ("date_to_inclusive", Some(true)),
+        ("roster_whole", Some(false)),
+        ("unknown_route", Some(false)),
+        ("window_obeyed", Some(true)),
+    ];
+    assert_eq!(found, expected);
+    let told = quality(&harness).await.flags;
+    let flags: Vec<_> = told.iter().map(|it| it.flag.as_str()).collect();
+    assert_eq!(flags, ["assumption.roster_whole", "assumption.unknown_route"]);
+    assert!(told[1].detail.contains("code gone.away"), "{}", told[1].detail);
+
+    // Once: the next run asks for no unknown path.
+    harness.clock.advance(TimeDelta::minutes(1));
+    let before = harness.simulator.requests(TOKEN);
+    harness.sync().await;
+    let second = harness.simulator.requests(TOKEN) - before;
+    let (run, _) = harness.start_sync().await;
+    let run = harness.wait_for_end(&run.id).await;
+    let counted: u64 = run.streams.iter().map(|it| it.requests).sum();
+    assert_eq!(counted, second, "no request is outside of the streams' count");
+    harness.finish().await;
+}
+
+/// Known from the connect: no answer is asked for twice.
+#[tokio::test]
+async fn a_workspace_whose_date_to_is_exclusive_is_read_so_from_the_start() {
+    let requests = async |known: Option<bool>| {
+        let harness = Harness::start().await;
+        harness.simulator.faults(TOKEN, |faults| faults.date_to_exclusive = true);
+        let finding = |assumption: &'static str, holds| VendorFinding {
+            assumption: assumption.into(),
+            holds,
+            detail: "found at the connect".to_owned(),
+        };
+        let findings = [finding("date_to_inclusive", known), finding("unknown_route", Some(true))];
+        let tx = harness.store.begin().await.unwrap();
+        tx.put_vendor_findings(&harness.connection, &findings, harness.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let before = harness.simulator.requests(TOKEN);
+        let run = harness.sync().await;
+        assert_eq!(run.state(), RunState::Succeeded, "{}", run.reason);
+        harness.assert_facts().await;
+        assert_eq!(quality(&harness).await.flags[0].flag, "assumption.date_to_inclusive");
+        let sent = harness.simulator.requests(TOKEN) - before;
+        harness.finish().await;
+        sent
+    };
+    let (found_out, known) = (requests(None).await, requests(Some(false)).await);
+    assert!(known < found_out, "{known} requests, {found_out} without");
+}
+
 /// What it costs to be right whether `dateTo` belongs to the answer or not.
 #[tokio::test]
 async fn a_date_to_that_is_left_out_is_found_and_no_day_is_lost() {
@@ -282,7 +346,7 @@ async fn a_date_to_that_is_left_out_is_found_and_no_day_is_lost() {
     assert_eq!(run.state(), RunState::Succeeded, "{}", run.reason);
     let exclusive = harness.simulator.requests(TOKEN) - before;
     harness.assert_facts().await;
-    assert_eq!(quality(&harness).await.flags[0].flag, "exclusive_date_to");
+    assert_eq!(quality(&harness).await.flags[0].flag, "assumption.date_to_inclusive");
     // Until the first slice has found out, those that are read beside it ask again, too.
     assert!(exclusive <= 2 * inclusive, "{exclusive} requests, {inclusive} without");
     // The next run knows it, and one with the other kind of answer finds that out.

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A workspace with plans, all streams on.
-async fn planned(capture: Capture) -> Harness {
+pub(crate) async fn planned(capture: Capture) -> Harness {
     let spec = WorkspaceSpec::new("acme", 20, today()).days(40).entities(240).notes(150);
     let settings = Settings { history_days: 30, ..settings() };
     let harness = Harness::over(settings, Arc::new(InprocLeases::new()), 20, &spec).await;
@@ -32,7 +32,7 @@ async fn planned(capture: Capture) -> Harness {
 }
 
 /// Days go by, and the workspace with them.
-fn live_on(harness: &Harness, days: i64) {
+pub(crate) fn live_on(harness: &Harness, days: i64) {
     harness.clock.advance(TimeDelta::days(days));
     harness.simulator.evolve("acme", harness.clock.today(), 5).unwrap();
 }

@@ -26,6 +26,8 @@ pub(super) struct Part {
     pub(super) unknown: Vec<String>,
     /// What is odd about the list.
     pub(super) flags: BTreeSet<&'static str>,
+    /// Whether the list has nothing here and goes on.
+    pub(super) is_empty: bool,
     /// Whether the slice is in whole with it.
     pub(super) is_last: bool,
 }
@@ -39,17 +41,26 @@ const EXCLUSIVE: u8 = 2;
 pub(super) struct Reach(AtomicU8);
 
 impl Reach {
-    /// What an earlier run found.
-    pub(super) fn known(is_exclusive: bool) -> Self {
-        Self(AtomicU8::new(if is_exclusive { EXCLUSIVE } else { UNPROVEN }))
+    /// Whether the day is in the answer, as it was found before. That it is has to be proven again.
+    pub(super) fn known(is_inclusive: Option<bool>) -> Self {
+        Self(AtomicU8::new(if is_inclusive == Some(false) { EXCLUSIVE } else { UNPROVEN }))
     }
 
-    pub(super) fn is_exclusive(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == EXCLUSIVE
+    /// Whether the day is in the answer, where that is known.
+    pub(super) fn proven(&self) -> Option<bool> {
+        match self.0.load(Ordering::Relaxed) {
+            INCLUSIVE => Some(true),
+            EXCLUSIVE => Some(false),
+            _ => None,
+        }
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.proven() == Some(false)
     }
 
     fn is_inclusive(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == INCLUSIVE
+        self.proven() == Some(true)
     }
 
     fn prove(&self, what: u8) {
@@ -124,6 +135,7 @@ async fn last_day(client: &Client, slice: Slice, reach: &Reach, send: &Send) -> 
 /// A page of a slice of which only the days of `wanted` count: what is of others was not asked for.
 fn part(slice: Slice, wanted: Slice, page: Page<Activity>, is_last: bool) -> Part {
     let is_wanted = |day: NaiveDate| (wanted.from..=wanted.to).contains(&day);
+    let is_empty = page.items.is_empty() && page.unreadable.is_empty() && page.next.is_some();
     let unknown = page.items.iter().flat_map(|activity| activity.unknown().map(str::to_owned)).collect();
     let rows = page.items.into_iter().map(|activity| activity.row).filter(|row| is_wanted(row.day)).collect();
     let bad = page.unreadable.into_iter().filter(|row| row.key.day.is_none_or(is_wanted)).map(|row| {
@@ -131,5 +143,5 @@ fn part(slice: Slice, wanted: Slice, page: Page<Activity>, is_last: bool) -> Par
         quarantine::row(row, Some(days))
     });
     let flags = page.flags.iter().map(|flag| flag.as_str()).collect();
-    Part { slice, rows, bad: bad.collect(), unknown, flags, is_last }
+    Part { slice, rows, bad: bad.collect(), unknown, flags, is_empty, is_last }
 }

@@ -59,6 +59,7 @@ fn listing(part: String, run: &RunId, capture: Capture, now: DateTime<Utc>) -> L
         is_done: false,
         capture,
         faults: 0,
+        way: None,
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use futures::TryStreamExt;
-use tidemark_productboard::{Error, ListFlag, UnreadableRow};
+use tidemark_productboard::{Cursor, Error, ListFlag, UnreadableRow};
 use tidemark_store::Listing;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -36,7 +36,7 @@ pub(super) struct Part {
     /// What is odd about the list.
     pub(super) flags: Vec<ListFlag>,
     /// The next page's cursor.
-    pub(super) next: Option<String>,
+    pub(super) next: Option<Cursor>,
     /// Whether the list is in whole with it.
     pub(super) is_last: bool,
     /// The room that its documents take, until they are written.
@@ -149,7 +149,7 @@ impl Reader {
             };
             // A link that leads nowhere is told behind the page that has it: only then it is known to be no end.
             let end = if page.next.is_none() { Some(rows.try_next().await) } else { None };
-            let next = page.next.map(|cursor| cursor.as_str().to_owned());
+            let next = page.next;
             let is_last = matches!(end, Some(Ok(_)));
             let room = self.room(&page.items).await;
             let (list, bad, flags) = (self.list, page.unreadable, page.flags);

@@ -1,7 +1,7 @@
 //! From the vendor's documents to rows: ids, types, states, owners and times; and the document where it is kept.
 
 use tidemark_domain::stream::Capture;
-use tidemark_productboard::{Document, Entity, Error, FieldSelection, Note, Schema};
+use tidemark_productboard::{Document, Entity, EntityType, Error, FieldSelection, Note, Schema};
 use tidemark_store::Resource;
 use uuid::Uuid;
 
@@ -55,14 +55,22 @@ pub(super) fn note(document: &Document<Note>, capture: Capture) -> Result<Receiv
     Ok(Received { resource, unknown: document.unknown().collect() })
 }
 
-/// What is asked for: what people wrote is not, where it is not kept. Entities have no such choice: each type has other
-/// fields.
+/// What is asked for: what people wrote is not, where it is not kept.
 pub(super) fn note_fields(capture: Capture) -> FieldSelection {
+    selection(capture, &["archived", "processed", "owner", "creator"])
+}
+
+/// The same of entities of one type, or of any. A type may lack one of them.
+pub(super) fn entity_fields(capture: Capture, kind: Option<&EntityType>) -> FieldSelection {
+    use EntityType::{Company, Component, Product, ReleaseGroup, User};
+    let has_no_status = matches!(kind, Some(Product | Component | ReleaseGroup | Company | User));
+    selection(capture, if has_no_status { &["archived", "owner"] } else { &["archived", "owner", "status"] })
+}
+
+fn selection(capture: Capture, names: &[&str]) -> FieldSelection {
     match capture {
         Capture::Full => FieldSelection::Filled,
-        Capture::Metadata => {
-            FieldSelection::Only(["archived", "processed", "owner", "creator"].map(str::to_owned).into())
-        }
+        Capture::Metadata => FieldSelection::Only(names.iter().map(|name| (*name).to_owned()).collect()),
     }
 }
 

@@ -7,12 +7,13 @@ use futures::{
 use tidemark_domain::stream::{Capture, Stream};
 use tidemark_productboard::{
     Client, Cursor, Document, EntitiesQuery, Entity, EntitySearch, EntityType, Error, FieldSelection,
-    ListFlag, Note, NoteSearch, NotesQuery, Page, Period, UnreadableRow,
+    ListFlag, Note, NoteSearch, NotesQuery, Page, Pages, Period, UnreadableRow,
 };
 use tidemark_store::Listing;
 use uuid::Uuid;
 
 use super::{
+    super::pages::place_of,
     plan, related,
     row::{self, Received},
 };
@@ -37,7 +38,7 @@ impl Source {
 
     /// The list, from its place on.
     pub(super) fn rows(&self, list: &Listing) -> Rows {
-        let start = list.next_cursor.as_deref().map(Cursor::new);
+        let start = place_of(list);
         if self.stream == Stream::Entities { self.entities(list, start) } else { self.notes(list, start) }
     }
 
@@ -46,14 +47,30 @@ impl Source {
         let pages = match list.updated_from {
             Some(from) if list.part == plan::CHANGES => {
                 let search = EntitySearch { updated: Period::since(from), ..EntitySearch::default() };
-                self.client.search_entity_documents(&search, start)
+                self.search_entities(search, start, capture)
             }
             _ => {
                 let query = EntitiesQuery::of(EntityType::from(list.part.as_str()));
-                self.client.entity_documents(&query, start)
+                let fields = row::entity_fields(capture, query.types.first());
+                let (filled, place) = (query.clone(), start.clone());
+                let first = client.entity_documents(&EntitiesQuery { fields, ..query }, start);
+                let client = client.clone();
+                or_filled(first, move || client.entity_documents(&filled, place))
             }
         };
         pages.and_then(move |page| entity_page(client.clone(), page, capture)).boxed()
+    }
+
+    fn search_entities(
+        &self,
+        search: EntitySearch,
+        start: Option<Cursor>,
+        capture: Capture,
+    ) -> Pages<Document<Entity>> {
+        let fields = row::entity_fields(capture, None);
+        let (client, filled, place) = (self.client.clone(), search.clone(), start.clone());
+        let first = self.client.search_entity_documents(&EntitySearch { fields, ..search }, start);
+        or_filled(first, move || client.search_entity_documents(&filled, place))
     }
 
     fn notes(&self, list: &Listing, start: Option<Cursor>) -> Rows {
@@ -89,8 +106,9 @@ impl Source {
             }
         }
         // Searches do not find these.
+        let fields = row::entity_fields(capture, Some(&EntityType::Objective));
         for (id, _) in alone {
-            match self.client.entity_document(*id, &FieldSelection::Filled).await {
+            match self.client.entity_document(*id, &fields).await {
                 Ok(document) => {
                     let page = Page { items: vec![document], ..Page::default() };
                     let page = entity_page(self.client.clone(), page, capture).await?;
@@ -107,13 +125,32 @@ impl Source {
     fn search(&self, ids: Vec<Uuid>, capture: Capture) -> Rows {
         let client = self.client.clone();
         if self.stream == Stream::Entities {
-            let pages =
-                self.client.search_entity_documents(&EntitySearch { ids, ..EntitySearch::default() }, None);
+            let search = EntitySearch { ids, ..EntitySearch::default() };
+            let pages = self.search_entities(search, None, capture);
             return pages.and_then(move |page| entity_page(client.clone(), page, capture)).boxed();
         }
-        let pages = self.client.search_note_documents(&NoteSearch { ids, ..NoteSearch::default() }, None);
+        let fields = match row::note_fields(capture) {
+            FieldSelection::Only(names) => names,
+            FieldSelection::Filled | FieldSelection::All => Vec::new(),
+        };
+        let search = NoteSearch { ids, fields, ..NoteSearch::default() };
+        let pages = self.client.search_note_documents(&search, None);
         pages.and_then(move |page| note_page(client.clone(), page, capture)).boxed()
     }
+}
+
+/// Pages with the fields that are named, or with all where the workspace refuses these: a type may have others.
+fn or_filled<T: std::marker::Send + 'static>(
+    mut named: Pages<T>,
+    filled: impl FnOnce() -> Pages<T> + std::marker::Send + 'static,
+) -> Pages<T> {
+    let pages = async move {
+        match named.next().await {
+            Some(Err(Error::Invalid { status: 400, .. })) => filled(),
+            first => stream::iter(first).chain(named).boxed(),
+        }
+    };
+    stream::once(pages).flatten().boxed()
 }
 
 async fn entity_page(
@@ -161,4 +198,39 @@ async fn note_page(
     };
     let rows = stream::iter(page.items).map(received).buffered(AT_ONCE).try_collect().await?;
     Ok(sorted(rows, (page.next, page.unreadable, page.flags)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(pages: Vec<Result<u32, u16>>) -> Pages<u32> {
+        let page = |page: Result<u32, u16>| {
+            let refused = |status| Error::Invalid {
+                attempted: "list entities",
+                status,
+                detail: "status is no field".to_owned(),
+                vendor_id: None,
+            };
+            page.map(|row| Page { items: vec![row], ..Page::default() }).map_err(refused)
+        };
+        stream::iter(pages.into_iter().map(page).collect::<Vec<_>>()).boxed()
+    }
+
+    #[tokio::test]
+    async fn what_a_workspace_refuses_is_asked_for_with_all_fields() {
+        for (named, expected) in [
+            (vec![Ok(1), Ok(2)], Some(vec![1, 2])),
+            (vec![Err(400)], Some(vec![7, 8])),
+            (vec![], Some(vec![])),
+            (vec![Err(422)], None),
+            (vec![Ok(1), Err(400)], None),
+        ] {
+            let read = or_filled(pages(named), || pages(vec![Ok(7), Ok(8)]));
+            let read: Result<Vec<_>, _> = read.try_collect().await;
+            let rows =
+                read.ok().map(|pages| pages.into_iter().flat_map(|page| page.items).collect::<Vec<_>>());
+            assert_eq!(rows, expected);
+        }
+    }
 }
