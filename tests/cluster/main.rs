@@ -13,12 +13,14 @@ mod commands;
 mod console;
 mod encrypted;
 mod faults;
+mod freeze;
 mod invite;
 mod kill;
 mod leaving;
 mod main_job;
 mod naive;
 mod operator;
+mod reality;
 mod role_tokens;
 mod roles;
 mod stale;
@@ -53,5 +55,6 @@ on_both_wirings! {
     clients::the_examples_list_start_and_follow as clients;
     watched::every_process_tells_how_it_is as watched;
     watched::one_trace_goes_from_the_click_to_the_rollup as traced;
+    freeze::a_person_and_a_reconnect_break_a_freeze_that_outlived_a_restart as freeze;
     kill::five_kills_end_with_the_same_rows_and_rollups as five_kills;
 }
