@@ -4,6 +4,7 @@ mod invitations;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

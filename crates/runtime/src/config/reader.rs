@@ -11,14 +11,14 @@ use std::{
 
 use figment::{
     Figment,
-    providers::{Env, Format, Toml},
+    providers::{Format, Toml},
     value::{Dict, Num, Value},
 };
 use secrecy::SecretString;
 use tidemark_domain::webhook::TrustedHost;
 use url::Url;
 
-use super::DEFAULTS;
+use super::{DEFAULTS, variables};
 use crate::server::Value as Reread;
 
 /// One setting that cannot be used.
@@ -38,14 +38,14 @@ pub struct Faults(pub Vec<Fault>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration has {} fault(s):", self.0.len())?;
-        for fault in &self.0 {
-            let variable = format!("TIDEMARK_{}", fault.key.to_uppercase().replace('.', "__"));
-            write!(
-                f,
-                "\n  {} ({}): {}; set it in the file or as {variable}",
-                fault.key, fault.source, fault.problem
-            )?;
+        write!(f, "the configuration cannot be used:")?;
+        let settings = variables::keys();
+        for Fault { key, problem, source } in &self.0 {
+            write!(f, "\n  {key} ({source}): {problem}")?;
+            if settings.contains(key) {
+                let variable = format!("TIDEMARK_{}", key.to_uppercase().replace('.', "__"));
+                write!(f, "; set it in the file or as {variable}")?;
+            }
         }
         Ok(())
     }
@@ -71,12 +71,9 @@ impl Reader {
                 }),
             }
         }
-        figment = figment.merge(
-            Env::prefixed("TIDEMARK_")
-                .ignore(&["config"])
-                .filter(|key| !key.starts_with("test_"))
-                .split("__"),
-        );
+        let (variables, problems) = variables::settings(std::env::vars_os());
+        faults.extend(problems);
+        figment = figment.merge(variables);
         for (key, value) in overrides {
             figment = figment.merge((*key, value.as_str()));
         }
@@ -296,11 +293,22 @@ impl Reader {
         let all = self.figment.extract::<Dict>().unwrap_or_default();
         for key in leaves("", &all) {
             if !self.asked.contains(&key) {
-                self.fault(&key, "is not a setting; see `defaults.toml` for all of them");
+                let problem = match nearest(&key, self.asked.iter().map(String::as_str)) {
+                    Some(setting) => format!("is not a setting; did you mean `{setting}`?"),
+                    None => "is not a setting; `tidemark config reference` lists them all".to_owned(),
+                };
+                self.fault(&key, problem);
             }
         }
         if self.faults.is_empty() { Ok(settings) } else { Err(Faults(self.faults)) }
     }
+}
+
+/// The setting that somebody may have meant.
+pub(super) fn nearest<'a>(key: &str, settings: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let alike = settings.map(|setting| (strsim::normalized_damerau_levenshtein(key, setting), setting));
+    let (alike, setting) = alike.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    (alike > 0.7).then_some(setting)
 }
 
 fn leaves(prefix: &str, dict: &Dict) -> Vec<String> {
@@ -313,7 +321,7 @@ fn leaves(prefix: &str, dict: &Dict) -> Vec<String> {
         .collect()
 }
 
-/// A value as the text it was written as; the environment layer guesses types.
+/// A value as text: in a file, numbers and flags need no quotes.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(text.clone()),

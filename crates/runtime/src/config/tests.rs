@@ -22,7 +22,27 @@ fn all_faults_are_reported_at_once_and_without_secrets() {
     assert_eq!(keys, ["database.url", "credentials.listen", "worker.concurrency", "worker.concurency"]);
     let text = faults.to_string();
     assert!(text.contains("TIDEMARK_DATABASE__URL"), "{text}");
+    assert!(text.contains("did you mean `worker.concurrency`?"), "{text}");
     assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn a_typo_is_answered_with_the_setting_that_was_meant() {
+    for (typo, meant) in [
+        ("databse.url", Some("database.url")),
+        ("rpc.tokn", Some("rpc.token")),
+        ("console.publicurl", Some("console.public_url")),
+        ("quantum.flux", None),
+    ] {
+        let faults = Config::load(None, &[(typo, "canary".to_owned())]).unwrap_err();
+        assert_eq!(faults.0[0].key, typo);
+        let expected = meant
+            .map_or("is not a setting; `tidemark config reference` lists them all".to_owned(), |meant| {
+                format!("is not a setting; did you mean `{meant}`?")
+            });
+        assert_eq!(faults.0[0].problem, expected);
+        assert!(!faults.to_string().contains("canary"));
+    }
 }
 
 #[test]
