@@ -1,6 +1,10 @@
 //! The commands a person runs: demo, report, doctor.
 
-use std::{collections::BTreeMap, path::Path, process::Output};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use serde_json::Value;
 use tidemark_productboard_sim::{Options, Simulator, Workspace, WorkspaceSpec, showcase};
@@ -281,9 +285,26 @@ async fn the_doctor_names_each_server_that_does_not_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_configuration_is_checked_and_explained_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
-    let well = tidemark(folder.path(), &["config", "check", "--json"], &[]).await;
-    assert!(well.status.success());
+    let named = |output: &Output| -> Vec<String> {
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let faults = answer["faults"].as_array().unwrap().iter();
+        faults.map(|fault| fault["key"].as_str().unwrap().to_owned()).collect()
+    };
+    let empty = tidemark(folder.path(), &["config", "check", "--json"], &[]).await;
+    assert!(!empty.status.success());
+    assert_eq!(named(&empty), ["rpc.token", "audit.key", "credentials.keys"]);
+    // What others put there with our prefix, and secrets that look like something else.
+    let usable = [
+        ("TIDEMARK_SECRETS", "x"),
+        ("TIDEMARK_CREDENTIALS_SERVICE_PORT", "7401"),
+        ("TIDEMARK_RPC__TOKEN", "0001234567890123"),
+        ("TIDEMARK_AUDIT__KEY", AUDIT_KEY),
+    ];
+    let well = tidemark(folder.path(), &["config", "check", "--role", "worker", "--json"], &usable).await;
+    assert!(well.status.success(), "{}", text(&well.stdout));
     assert_eq!(serde_json::from_slice::<Value>(&well.stdout).unwrap()["usable"], true);
+    let console = tidemark(folder.path(), &["config", "check", "--role", "console", "--json"], &usable).await;
+    assert_eq!(named(&console), ["console.public_url"]);
     let faulty = [
         ("TIDEMARK_DATABASE__URL", "mysql://u:cAnArY@x"),
         ("TIDEMARK_METRICS__LISTEN", "here"),
@@ -292,10 +313,7 @@ async fn the_configuration_is_checked_and_explained_without_a_server() {
     ];
     let ill = tidemark(folder.path(), &["config", "check", "--json"], &faulty).await;
     assert!(!ill.status.success() && !text(&ill.stdout).contains(CANARY));
-    let faults: Value = serde_json::from_slice(&ill.stdout).unwrap();
-    let keys: Vec<_> =
-        faults["faults"].as_array().unwrap().iter().map(|fault| fault["key"].clone()).collect();
-    assert_eq!(keys, ["database.url", "metrics.listen", "traces.otlp_url", "no.such"]);
+    assert_eq!(named(&ill), ["database.url", "metrics.listen", "traces.otlp_url", "no.such"]);
 
     let reference = tidemark(folder.path(), &["config", "reference", "--json"], &[]).await;
     let settings: Vec<Value> = serde_json::from_slice(&reference.stdout).unwrap();
@@ -316,6 +334,23 @@ async fn all_faults_of_the_configuration_are_told_at_once() {
     assert!(!output.status.success());
     let text = text(&output.stderr);
     assert!(text.contains("database.url") && text.contains("worker.concurrency"), "{text}");
+}
+
+/// Readers such as `head` end a command that has more to say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_pipe_ends_a_command_quietly() {
+    for command in [&["config", "reference"][..], &["config", "reference", "--json"], &["config", "check"]] {
+        let mut child = tokio::process::Command::new(BINARY)
+            .args(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(text(&output.stderr), "", "{command:?}");
+        assert!(output.status.success(), "{command:?}: {}", output.status);
+    }
 }
 
 /// A database whose secrets were sealed with a key that is gone, as after a restore without the keys.

@@ -59,6 +59,12 @@ fn settings(config: &Config) -> Result<Settings> {
     })
 }
 
+/// What the console refuses to start without.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    settings(config)?;
+    apart(config).map(drop)
+}
+
 /// The services, each where it listens.
 pub(crate) fn apart(config: &Config) -> Result<Services> {
     let at = |url: &Url, said| wiring::caller_at(config, url, token(config), said);

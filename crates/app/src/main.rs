@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod output;
+
 mod cause;
 mod cli;
 mod command;
@@ -11,6 +14,7 @@ mod node;
 mod operator;
 mod portrait;
 mod relay;
+mod required;
 mod role_tokens;
 mod sheet;
 mod vitals;

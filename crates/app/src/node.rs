@@ -136,7 +136,7 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
 }
 
 /// Tokens and keys pass through the server.
-fn check_privacy(config: &Config, address: SocketAddr) -> Result<()> {
+pub(crate) fn check_privacy(config: &Config, address: SocketAddr) -> Result<()> {
     let rpc = &config.rpc;
     if rpc.tls.server.is_some() || rpc.plaintext || address.ip().is_loopback() {
         return Ok(());
@@ -311,7 +311,7 @@ fn credential_settings(config: &Config) -> CredentialSettings {
     }
 }
 
-fn invitation_settings(config: &Config) -> Result<InvitationSettings> {
+pub(crate) fn invitation_settings(config: &Config) -> Result<InvitationSettings> {
     let mail = &config.mail;
     let mailer =
         mail.smtp_url.as_ref().map(|url| Mailer::new(url, &mail.from, &mail.reply_to)).transpose()?;

@@ -144,7 +144,6 @@ fn list(entries: &[AuditEntry], as_json: bool) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the findings are the command's output")]
 fn print(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }

@@ -5,7 +5,12 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
-use tidemark_runtime::{Config, config::DEFAULTS};
+use tidemark_runtime::{
+    Config,
+    config::{DEFAULTS, Faults},
+};
+
+use crate::required::{self, Role};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,8 +23,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Reads file and environment, and names every fault at once; fails if there is one. Asks no server: `doctor` does.
-    Check,
+    /// Reads file and environment, and names at once everything that cannot be used or that a role would refuse at its
+    /// start; fails if there is something. Asks no server: `doctor` does.
+    Check {
+        /// For this role only.
+        #[arg(long, value_enum, default_value = "all")]
+        role: Role,
+    },
     /// Prints every setting with its default and its meaning.
     Reference,
 }
@@ -36,7 +46,7 @@ struct Setting {
 
 pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result<ExitCode> {
     match args.what {
-        What::Check => Ok(check(file, args.json)),
+        What::Check { role } => Ok(check(file, role, args.json)),
         What::Reference if args.json => {
             print(&serde_json::to_string_pretty(&settings(DEFAULTS))?);
             Ok(ExitCode::SUCCESS)
@@ -48,18 +58,19 @@ pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result<ExitCode> {
     }
 }
 
-fn check(file: Option<&Path>, as_json: bool) -> ExitCode {
+fn check(file: Option<&Path>, role: Role, as_json: bool) -> ExitCode {
     let faults = match Config::load(file, &[]) {
-        Ok(_) if as_json => {
-            print(&format!("{:#}", json!({ "usable": true, "faults": [] })));
-            return ExitCode::SUCCESS;
-        }
-        Ok(_) => {
-            print("the configuration can be used");
-            return ExitCode::SUCCESS;
-        }
+        Ok(config) => Faults(required::missing(&config, role)),
         Err(faults) => faults,
     };
+    if faults.0.is_empty() {
+        if as_json {
+            print(&format!("{:#}", json!({ "usable": true, "faults": [] })));
+        } else {
+            print("the configuration can be used");
+        }
+        return ExitCode::SUCCESS;
+    }
     if as_json {
         let list: Vec<_> = faults
             .0
@@ -98,9 +109,8 @@ fn settings(defaults: &str) -> Vec<Setting> {
     found
 }
 
-#[expect(clippy::print_stdout, reason = "the answer is the command's output")]
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    say!("{}", text.trim_end());
 }
 
 #[cfg(test)]

@@ -148,7 +148,6 @@ fn described_credential(credential: &Credential) -> Value {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the connections are the command's output")]
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    say!("{}", text.trim_end());
 }

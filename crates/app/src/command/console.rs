@@ -95,7 +95,6 @@ pub(crate) async fn link(
     Ok(made.context("the link into the console was not made")?.into_inner().url)
 }
 
-#[expect(clippy::print_stdout, reason = "the link is the command's output")]
 fn print(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }

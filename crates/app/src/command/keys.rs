@@ -73,14 +73,13 @@ impl<'a> From<&'a KeyUse> for Line<'a> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the status is the command's output")]
 async fn status(vault: &Vault, store: &Store, json: bool) -> Result<ExitCode> {
     let keys = vault.key_uses(store).await.context("the secrets could not be counted")?;
     if json {
         let lines: Vec<Line<'_>> = keys.iter().map(Line::from).collect();
-        println!("{}", serde_json::to_string_pretty(&lines)?);
+        say!("{}", serde_json::to_string_pretty(&lines)?);
     } else {
-        println!("{}", table(&keys));
+        say!("{}", table(&keys));
     }
     // A key that is missing makes credentials unreadable: whoever watches this command must hear of it.
     let complete = keys.iter().all(|key| key.present);
@@ -110,7 +109,6 @@ fn state(key: &KeyUse) -> &'static str {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the outcome is the command's output")]
 async fn rotate(vault: &Vault, operator: &Operator, json: bool) -> Result<ExitCode> {
     let Operator { store, audit, .. } = operator;
     let keys = vault.key_uses(store).await.context("the secrets could not be counted")?;
@@ -132,11 +130,11 @@ async fn rotate(vault: &Vault, operator: &Operator, json: bool) -> Result<ExitCo
         let outcome = serde_json::json!({
             "resealed": resealed, "overtaken": overtaken, "stuck": stuck.len(), "left": left,
         });
-        println!("{outcome:#}");
+        say!("{outcome:#}");
     } else {
-        println!("{} secret(s) moved under the key `{}`.", rotated.resealed, keys[0].key_id);
+        say!("{} secret(s) moved under the key `{}`.", rotated.resealed, keys[0].key_id);
         for key in keys.iter().filter(|key| key.can_retire()) {
-            println!("The key `{}` seals nothing any more: take it out of credentials.keys.", key.key_id);
+            say!("The key `{}` seals nothing any more: take it out of credentials.keys.", key.key_id);
         }
     }
     for stuck in &rotated.stuck {

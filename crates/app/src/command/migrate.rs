@@ -63,7 +63,6 @@ async fn register(config: &Config, tokens: &[RoleToken]) -> Result<Vec<TokenId>>
     registered
 }
 
-#[expect(clippy::print_stdout, reason = "what was applied is the command's output")]
 fn print(outcome: &Value) {
-    println!("{outcome:#}");
+    say!("{outcome:#}");
 }

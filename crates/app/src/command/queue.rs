@@ -94,7 +94,6 @@ async fn list(bus: &AmqpBus, queue: Option<Queue>, as_json: bool) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "the message is the command's output")]
 async fn show(bus: &AmqpBus, id: &str, as_json: bool) -> Result<ExitCode> {
     let letters = bus.dead_letters(&TOPOLOGY).await.context("the dead letters cannot be read")?;
     let Some(letter) = letters.iter().find(|letter| letter.id == id) else {
@@ -103,10 +102,10 @@ async fn show(bus: &AmqpBus, id: &str, as_json: bool) -> Result<ExitCode> {
     let mut shown = described(letter);
     shown["body"] = body(letter);
     if as_json {
-        println!("{shown:#}");
+        say!("{shown:#}");
     } else {
-        println!("{} died in {}: {}", letter.id, letter.queue, explained(&letter.reason));
-        println!("{:#}", shown["body"]);
+        say!("{} died in {}: {}", letter.id, letter.queue, explained(&letter.reason));
+        say!("{:#}", shown["body"]);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -127,11 +126,10 @@ async fn bury(bus: &AmqpBus, which: Which, burial: Burial, as_json: bool) -> Res
     Ok(ExitCode::FAILURE)
 }
 
-#[expect(clippy::print_stdout, reason = "the list is the command's output")]
 fn print(letters: &[DeadLetter], as_json: bool) -> Result<()> {
     if as_json {
         let letters: Vec<_> = letters.iter().map(described).collect();
-        println!("{}", serde_json::to_string_pretty(&letters)?);
+        say!("{}", serde_json::to_string_pretty(&letters)?);
         return Ok(());
     }
     if letters.is_empty() {
@@ -144,7 +142,7 @@ fn print(letters: &[DeadLetter], as_json: bool) -> Result<()> {
         let died = died_at(letter).unwrap_or_default();
         table.add_row([letter.queue, &letter.id, &letter.name, &died, explained(&letter.reason)]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 

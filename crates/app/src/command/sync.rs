@@ -160,28 +160,31 @@ async fn watch(caller: &Caller, run_id: String, as_json: bool) -> Result<ExitCod
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[expect(clippy::print_stdout, reason = "the run is the command's output")]
 fn print(run: &Run, as_json: bool) {
     if as_json {
-        println!("{}", described(run));
+        say!("{}", described(run));
         return;
     }
     let left = run.remaining_seconds.map(|left| format!(", about {left} s left")).unwrap_or_default();
-    println!("{} {}{left} {}", run.id, word(run.state().as_str_name(), "RUN_STATE_"), run.reason);
+    say!("{} {}{left} {}", run.id, word(run.state().as_str_name(), "RUN_STATE_"), run.reason);
     for stream in &run.streams {
         let state = word(stream.state().as_str_name(), "STREAM_STATE_");
-        println!(
+        say!(
             "  {:<18} {state:<12} {:>4}/{:<4} {:>9} rows {:>6} requests  {}",
-            stream.stream, stream.done, stream.total, stream.rows, stream.requests, stream.detail
+            stream.stream,
+            stream.done,
+            stream.total,
+            stream.rows,
+            stream.requests,
+            stream.detail
         );
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the schedule is the command's output")]
 fn print_schedule(schedule: &Schedule, as_json: bool) {
     let next = time(schedule.next_at.as_ref());
     if as_json {
-        println!("{}", json!({ "every_seconds": schedule.every_seconds, "next_at": next }));
+        say!("{}", json!({ "every_seconds": schedule.every_seconds, "next_at": next }));
         return;
     }
     let every = match schedule.every_seconds {
@@ -189,7 +192,7 @@ fn print_schedule(schedule: &Schedule, as_json: bool) {
         Some(0) => "never".to_owned(),
         Some(seconds) => format!("every {seconds} s"),
     };
-    println!("{every}; next: {}", next.unwrap_or_else(|| "not decided".to_owned()));
+    say!("{every}; next: {}", next.unwrap_or_else(|| "not decided".to_owned()));
 }
 
 fn described(run: &Run) -> Value {

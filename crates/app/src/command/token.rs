@@ -67,7 +67,6 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
     operator.finish(ExitCode::SUCCESS).await
 }
 
-#[expect(clippy::print_stdout, reason = "the token is the command's output")]
 async fn make(store: &Store, audit: &Audit, create: Create, as_json: bool) -> Result<()> {
     let now = SystemClock.now();
     let expires_at = create.expires_in.map(|life| now + life);
@@ -94,9 +93,9 @@ async fn make(store: &Store, audit: &Audit, create: Create, as_json: bool) -> Re
     if as_json {
         let mut shown = described(&token);
         shown["token"] = json!(text);
-        println!("{shown:#}");
+        say!("{shown:#}");
     } else {
-        println!("{text}");
+        say!("{text}");
         eprintln!("Made {} ({}). This is the only time it is shown.", token.id, token.name);
     }
     Ok(())
@@ -182,9 +181,8 @@ fn print_json(value: &Value) {
     print_text(&format!("{value:#}"));
 }
 
-#[expect(clippy::print_stdout, reason = "the list is the command's output")]
 fn print_text(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }
 
 /// `90d`, `12h` or `30m`.

@@ -46,12 +46,11 @@ pub(crate) async fn run(args: Args, load: impl Fn(&[(&str, String)]) -> Result<C
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command")]
 fn print(report: &VendorReport, as_json: bool) -> Result<()> {
     if as_json {
         let findings: Vec<Value> = report.findings.iter().map(as_value).collect();
         let report = json!({ "requests": report.requests, "findings": findings });
-        println!("{}", serde_json::to_string_pretty(&report).context("JSON has string keys only")?);
+        say!("{}", serde_json::to_string_pretty(&report).context("JSON has string keys only")?);
         return Ok(());
     }
     let mut table = Table::new();
@@ -65,9 +64,9 @@ fn print(report: &VendorReport, as_json: bool) -> Result<()> {
         let consequence = if *outcome == Outcome::Differs { assumption.consequence() } else { "" };
         table.add_row([assumption.statement(), outcome.as_str(), detail, consequence]);
     }
-    println!("{table}");
+    say!("{table}");
     let count = |outcome| report.findings.iter().filter(|finding| finding.outcome == outcome).count();
-    println!(
+    say!(
         "{} hold, {} do not hold, {} could not be seen; {} of at most {MOST_REQUESTS} requests were sent.",
         count(Outcome::Holds),
         count(Outcome::Differs),

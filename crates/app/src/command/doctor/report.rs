@@ -67,31 +67,24 @@ impl Report {
     }
 
     /// Whether all is well.
-    #[expect(clippy::print_stdout, reason = "the findings are the command's output")]
     pub(super) fn finish(self) -> Result<bool> {
         let mut findings = self.findings.into_inner();
         // Stable: within a section they keep their order.
         findings.sort_by_key(|(rank, _)| *rank);
         let findings: Vec<_> = findings.into_iter().map(|(_, finding)| finding).collect();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&findings)?);
+            say!("{}", serde_json::to_string_pretty(&findings)?);
         }
         Ok(findings.iter().all(|finding| finding.healthy))
     }
 }
 
 impl Section<'_> {
-    #[expect(clippy::print_stdout, reason = "the findings are the command's output")]
     pub(super) fn add(&self, finding: Finding) {
         if !self.report.json {
-            println!(
-                "{} {}: {}",
-                if finding.healthy { "ok  " } else { "FAIL" },
-                finding.subject,
-                finding.detail
-            );
+            say!("{} {}: {}", if finding.healthy { "ok  " } else { "FAIL" }, finding.subject, finding.detail);
             if !finding.mend.is_empty() {
-                println!("       do: {}", finding.mend);
+                say!("       do: {}", finding.mend);
             }
         }
         self.report.findings.borrow_mut().push((self.rank, finding));

@@ -69,11 +69,10 @@ async fn each(store: &Store, which: Which, retry: bool) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-#[expect(clippy::print_stdout, reason = "the list is the command's output")]
 fn print(messages: &[StuckMessage], as_json: bool) -> Result<()> {
     if as_json {
         let messages: Vec<_> = messages.iter().map(described).collect();
-        println!("{}", serde_json::to_string_pretty(&messages)?);
+        say!("{}", serde_json::to_string_pretty(&messages)?);
         return Ok(());
     }
     if messages.is_empty() {
@@ -95,7 +94,7 @@ fn print(messages: &[StuckMessage], as_json: bool) -> Result<()> {
             explained(message).to_owned(),
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 

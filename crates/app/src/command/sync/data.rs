@@ -84,43 +84,43 @@ fn chosen(before: SyncOptions, streams: Option<Vec<String>>, capture: Option<&st
     Ok(SyncOptions { optional_streams, capture })
 }
 
-#[expect(clippy::print_stdout, reason = "the options are the command's output")]
 fn print_options(options: &SyncOptions, as_json: bool) {
     let capture = word(options.capture().as_str_name(), "CAPTURE_");
     if as_json {
-        println!("{}", json!({ "optional_streams": options.optional_streams, "capture": capture }));
+        say!("{}", json!({ "optional_streams": options.optional_streams, "capture": capture }));
         return;
     }
     let streams = match options.optional_streams.join(", ") {
         none if none.is_empty() => "no other stream".to_owned(),
         streams => streams,
     };
-    println!("members, teams and member_activities always; {streams}; capture {capture}");
+    say!("members, teams and member_activities always; {streams}; capture {capture}");
 }
 
-#[expect(clippy::print_stdout, reason = "what is odd is the command's output")]
 fn print_quality(quality: &GetDataQualityResponse, as_json: bool) {
     if as_json {
-        println!("{}", described(quality));
+        say!("{}", described(quality));
         return;
     }
     for flag in &quality.flags {
         let since = time(flag.since.as_ref()).unwrap_or_default();
-        println!("{} since {since}: {}", flag.flag, flag.detail);
+        say!("{} since {since}: {}", flag.flag, flag.detail);
     }
     for field in &quality.unknown_fields {
         let seen = time(field.last_seen_at.as_ref()).unwrap_or_default();
-        println!("unknown field {}.{}: {} rows, last seen {seen}", field.stream, field.path, field.rows);
+        say!("unknown field {}.{}: {} rows, last seen {seen}", field.stream, field.path, field.rows);
     }
     for rows in &quality.quarantine {
         let seen = time(rows.last_seen_at.as_ref()).unwrap_or_default();
-        println!(
+        say!(
             "in quarantine of {}: {} rows, last seen {seen}, for example: {}",
-            rows.stream, rows.rows, rows.problem
+            rows.stream,
+            rows.rows,
+            rows.problem
         );
     }
     if quality.flags.is_empty() && quality.unknown_fields.is_empty() && quality.quarantine.is_empty() {
-        println!("nothing is odd");
+        say!("nothing is odd");
     }
 }
 
@@ -154,12 +154,11 @@ fn described(quality: &GetDataQualityResponse) -> Value {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "what was done is the command's output")]
 fn print_accepted(stream: &str, as_json: bool) {
     if as_json {
-        println!("{}", json!({ "accepted": stream }));
+        say!("{}", json!({ "accepted": stream }));
     } else {
-        println!(
+        say!(
             "The next list of {stream} is believed whatever it lost; what it does not have is removed then. \
              `tidemark sync start` fetches it now."
         );
