@@ -1,6 +1,10 @@
 //! A database of its own for each test, migrated and gone afterwards.
 
-use std::path::Path;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
+    sync::LazyLock,
+};
 
 use tempfile::TempDir;
 use tidemark_store::{Settings, Store, admin};
@@ -38,7 +42,16 @@ impl TestDatabase {
     /// A database on the PostgreSQL server of `TIDEMARK_TEST_POSTGRES_URL`. Fails without one: a test that skips
     /// proves nothing.
     pub async fn postgres() -> Self {
-        Self::empty_postgres().await.migrated().await
+        let (server, name) = (server(), new_name());
+        let template = TEMPLATE.as_str();
+        let url = loop {
+            let copied = admin::copy_database(&server, template, &name).await;
+            match copied.unwrap_or_else(|error| no_server(&error)) {
+                Some(url) => break url,
+                None => make_template(&server, template).await,
+            }
+        };
+        Self::open(url, Remains::Database { server, name }).await
     }
 
     /// A file without the schema.
@@ -85,16 +98,60 @@ fn sqlite_url(path: &Path) -> String {
     format!("sqlite://{}", path.display())
 }
 
+/// A database with the schema, copied by every test: the migrations take longer than most tests. Its name changes with the
+/// schema's source.
+static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/src");
+    let mut files: Vec<_> = [store.join("migration.rs"), store.join("dialect.rs")].into();
+    let folders = [store.join("migration"), store.join("dialect")];
+    for folder in folders {
+        let entries = std::fs::read_dir(&folder).expect("the store's sources are there");
+        files.extend(entries.map(|entry| entry.expect("a readable folder").path()));
+    }
+    files.sort_unstable();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        std::fs::read(&file).expect("a readable file").hash(&mut hasher);
+    }
+    format!("tidemark_template_{:016x}", hasher.finish())
+});
+
+/// Makes the template, unless somebody else has done so in the meantime.
+async fn make_template(server: &str, template: &str) {
+    let name = new_name();
+    let url = admin::create_database(server, &name).await.unwrap_or_else(|error| no_server(&error));
+    let store = open_store(&url).await;
+    let outcome = store.migrate().await;
+    outcome.unwrap_or_else(|error| panic!("the schema could not be made: {}", chain(&error)));
+    store.close().await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    match admin::make_template(server, &name, template).await {
+        Ok(true) => {}
+        Ok(false) => {
+            admin::drop_database(server, &name).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        }
+        Err(error) => panic!("no template could be made: {}", chain(&error)),
+    }
+}
+
+fn server() -> String {
+    std::env::var("TIDEMARK_TEST_POSTGRES_URL").unwrap_or_else(|_| DEFAULT_SERVER.to_owned())
+}
+
+fn new_name() -> String {
+    format!("tidemark_test_{}", uuid::Uuid::new_v4().simple())
+}
+
+fn no_server(error: &dyn std::error::Error) -> ! {
+    panic!(
+        "PostgreSQL is needed by this test: start one, or point TIDEMARK_TEST_POSTGRES_URL at one where the \
+         user may create databases: {}",
+        chain(error)
+    )
+}
+
 async fn create_postgres() -> (String, Remains) {
-    let server = std::env::var("TIDEMARK_TEST_POSTGRES_URL").unwrap_or_else(|_| DEFAULT_SERVER.to_owned());
-    let name = format!("tidemark_test_{}", uuid::Uuid::new_v4().simple());
-    let url = admin::create_database(&server, &name).await.unwrap_or_else(|error| {
-        panic!(
-            "PostgreSQL is needed by this test: start one, or point TIDEMARK_TEST_POSTGRES_URL at one where the \
-             user may create databases: {}",
-            chain(&error)
-        )
-    });
+    let (server, name) = (server(), new_name());
+    let url = admin::create_database(&server, &name).await.unwrap_or_else(|error| no_server(&error));
     (url, Remains::Database { server, name })
 }
 
