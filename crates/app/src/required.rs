@@ -34,7 +34,8 @@ pub(crate) fn missing(config: &Config, role: Role) -> Vec<Fault> {
         }
     };
     if let Some(listen) = listen {
-        check("rpc.token", node::check_token(config));
+        let calls = matches!(role, Role::Worker | Role::All);
+        check("rpc.token", node::check_token(&config.rpc_token, calls));
         check("audit.key", AuditKey::parse(&config.audit_key).map(drop).context("it cannot be used"));
         check("bus.url", wiring::bus(config).map(drop));
         check("leases.url", wiring::leases(config).map(drop));
@@ -63,7 +64,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_configuration_names_everything_that_a_role_needs() {
         assert_eq!(keys(Role::All, &[]), ["rpc.token", "audit.key", "credentials.keys"]);
-        assert_eq!(keys(Role::Credentials, &[]), ["rpc.token", "audit.key", "credentials.keys"]);
+        assert_eq!(keys(Role::Credentials, &[]), ["audit.key", "credentials.keys"]);
         assert_eq!(keys(Role::Worker, &[]), ["rpc.token", "audit.key"]);
         assert_eq!(keys(Role::Console, &[]), ["console.public_url"]);
     }
