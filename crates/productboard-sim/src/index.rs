@@ -7,6 +7,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::rendered::Rendered;
+use crate::taken::Taken;
 use crate::{Entity, Member, Note, Team, Workspace};
 
 /// A workspace with its lookups and the rows rendered so far. These are no facts: they never leave the process.
@@ -18,6 +19,7 @@ pub(crate) struct Served {
     notes: HashMap<Uuid, usize>,
     pub(crate) rendered_entities: Rendered,
     pub(crate) rendered_notes: Rendered,
+    pub(crate) taken: Taken,
     /// Places of each team's members, newest membership first.
     of_team: HashMap<Uuid, Vec<usize>>,
 }
@@ -40,6 +42,7 @@ impl Served {
             of_team,
             rendered_entities: Rendered::default(),
             rendered_notes: Rendered::default(),
+            taken: Taken::default(),
             facts: Arc::new(facts),
         }
     }

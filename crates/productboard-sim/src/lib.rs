@@ -29,6 +29,7 @@ mod rendered;
 mod routes;
 mod server;
 mod spec;
+mod taken;
 mod teams;
 mod tenancy;
 mod tenants;

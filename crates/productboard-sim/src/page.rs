@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::gate::Call;
 use crate::json::{self, Body};
+use crate::taken::Asked;
 use crate::{NextLink, OddRow, Route};
 
 #[derive(Serialize, Deserialize)]
@@ -172,8 +173,15 @@ impl PageRequest {
         if !self.is_filtered() {
             return self.answer(call, total, NextLink::Absolute, row);
         }
-        let taken: Vec<usize> = (0..total).filter(|at| takes(*at)).collect();
-        self.answer(call, taken.len(), NextLink::Absolute, |out, at| row(out, taken[at]))
+        let asked = Asked {
+            path: self.path.clone(),
+            query: self.query.clone(),
+            body: self.body,
+            updated_filter_ignored: call.faults.updated_filter_ignored,
+        };
+        let places = || (0..total).filter(|at| takes(*at)).filter_map(|at| u32::try_from(at).ok()).collect();
+        let taken = call.workspace.taken.of(asked, places);
+        self.answer(call, taken.len(), NextLink::Absolute, |out, at| row(out, taken[at] as usize))
     }
 
     /// Answers with the page of a list of `total` rows; `row` appends one of them.

@@ -14,6 +14,9 @@ use crate::EntityKind::{
 use crate::ground::{Ground, moment};
 use crate::{Entity, Relationship, RelationshipKind, WorkspaceSpec, draft};
 
+/// Entities of a type that have one favourite among their parents.
+const FAVOURED: usize = 2_000;
+
 /// Every type with its share, parents before children. One of each comes first, as far as there is room.
 const SHARES: [(EntityKind, u32); 11] = [
     (Product, 2),
@@ -136,8 +139,8 @@ impl Places {
         self.0.get(&kind).map_or(&[], Vec::as_slice)
     }
 
-    /// Draws a parent for a new entity. The first of its type is everybody's favourite, so that some entities have
-    /// more children than an answer shows inline.
+    /// Draws a parent for a new entity. The first of its type is the favourite of the first [`FAVOURED`], so that some
+    /// entities have more children than an answer shows inline; the next one is that of the next.
     pub(crate) fn parent_for(&self, rng: &mut impl Rng, kind: EntityKind) -> Option<usize> {
         if matches!(kind, Objective | User) && rng.random_bool(0.3) {
             return None;
@@ -148,7 +151,12 @@ impl Places {
             kinds.reverse();
         }
         let possible = kinds.into_iter().map(|kind| self.all(kind)).find(|places| !places.is_empty())?;
-        if favourite { possible.first().copied() } else { possible.choose(rng).copied() }
+        let turn = self.all(kind).len() / FAVOURED;
+        if favourite {
+            possible.get(turn.min(possible.len() - 1)).copied()
+        } else {
+            possible.choose(rng).copied()
+        }
     }
 }
 

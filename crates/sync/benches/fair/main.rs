@@ -12,6 +12,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark says with a panic what it did not expect")]
 
 #[path = "../memory/vendor.rs"]
+#[expect(dead_code, reason = "what the other benchmarks ask of it")]
 mod vendor;
 #[path = "../floor/world.rs"]
 #[expect(dead_code, reason = "what the other benchmarks ask of it")]

@@ -45,7 +45,7 @@ pub(crate) struct World {
     worker: (Shutdown, JoinHandle<()>),
     _relay: AbortOnDropHandle<()>,
     _servers: tokio_util::sync::DropGuard,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// Gives each connection its workspace's token.
@@ -163,17 +163,31 @@ impl World {
         let told = shutdown.clone();
         let worker = (shutdown, tokio::spawn(async move { service.run(told).await }));
         let _servers = servers.drop_guard();
-        Self { store, floors, connections, worker, _relay: relaying, _servers, _database: database }
+        Self { store, floors, connections, worker, _relay: relaying, _servers, database }
     }
 
-    /// Turns all streams on, with documents.
-    pub(crate) async fn choose_all(&self) {
+    /// Turns all streams on.
+    pub(crate) async fn choose_all(&self, capture: Capture) {
         let tx = self.store.begin().await.unwrap();
         for connection in &self.connections {
-            let options = Options::new(Stream::ALL, Capture::Full);
+            let options = Options::new(Stream::ALL, capture);
             tx.put_sync_options(connection, &options, SystemClock.now()).await.unwrap();
         }
         tx.commit().await.unwrap();
+    }
+
+    /// Where its database is.
+    pub(crate) fn url(&self) -> String {
+        self.database.url()
+    }
+
+    /// How many rows the engine has of a stream's resources.
+    pub(crate) async fn resources(&self, stream: Stream) -> u64 {
+        let mut rows = 0;
+        for connection in &self.connections {
+            rows += self.store.resource_count(connection, stream).await.unwrap();
+        }
+        rows
     }
 
     /// Connects all workspaces and waits until each is synced.

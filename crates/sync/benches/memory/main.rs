@@ -11,12 +11,15 @@
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark says with a panic what it did not expect")]
 
+#[expect(dead_code, reason = "what the other benchmarks ask of it")]
 mod vendor;
 #[path = "../floor/world.rs"]
 #[expect(dead_code, reason = "what the other benchmarks ask of it")]
 mod world;
 
 use std::time::{Duration, Instant};
+
+use tidemark_domain::stream::Capture;
 
 use self::{
     vendor::Vendor,
@@ -52,7 +55,7 @@ async fn round(workspaces: usize, members: usize, days: usize, in_full: bool) ->
     let settings = settings(u32::try_from(days).unwrap(), LIMIT);
     let world = World::start(vendor.base_url.clone(), workspaces, settings).await;
     if in_full {
-        world.choose_all().await;
+        world.choose_all(Capture::Full).await;
     }
     let (started, worked) = (Instant::now(), cpu_seconds());
     let mut seen = Vec::new();

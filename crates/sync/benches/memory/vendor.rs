@@ -29,9 +29,17 @@ pub(crate) fn token(who: &str, number: usize) -> String {
 impl Vendor {
     /// The last workspace has so many members.
     pub(crate) async fn start(workspaces: usize, members: usize, last: usize) -> Self {
+        Self::serving(&[workspaces, members, last]).await
+    }
+
+    /// One workspace with so many notes and as many entities.
+    pub(crate) async fn with_notes(members: usize, notes: usize) -> Self {
+        Self::serving(&[1, members, members, notes]).await
+    }
+
+    async fn serving(numbers: &[usize]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let numbers = [workspaces, members, last].map(|number| number.to_string());
-        command.arg(AS_VENDOR).args(numbers);
+        command.arg(AS_VENDOR).args(numbers.iter().map(ToString::to_string));
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut told = BufReader::new(process.stdout.take().unwrap());
         let line = tokio::task::spawn_blocking(move || {
@@ -44,7 +52,7 @@ impl Vendor {
 
 /// Serves until the standard input ends.
 pub(crate) fn serve(arguments: &[usize]) {
-    let [workspaces, members, last] = arguments[..] else { panic!("three numbers") };
+    let (&[workspaces, members, last], notes) = arguments.split_first_chunk().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let options = Options { requests_per_second: 0, ..Options::default() };
@@ -53,6 +61,10 @@ pub(crate) fn serve(arguments: &[usize]) {
             let members = if number + 1 == workspaces { last } else { members };
             let spec =
                 WorkspaceSpec::new(format!("w{number}"), members, tidemark_runtime::SystemClock.today());
+            let spec = match notes {
+                [notes] => spec.notes(*notes).entities(*notes),
+                _ => spec,
+            };
             simulator.add(Workspace::generate(&spec), token("engine", number));
         }
         println!("{}", simulator.base_url());
