@@ -208,6 +208,12 @@ pub(crate) fn pool(db: &DatabaseConnection) -> Pool {
     Pool { used: u64::from(size).saturating_sub(idle), idle, most: most.into() }
 }
 
+/// A write that changes nothing, to be committed: what is taken back never reaches the disk of a SQLite file. PostgreSQL
+/// writes before the commit.
+pub(crate) fn idle_write(backend: DbBackend) -> Option<&'static str> {
+    (backend != DbBackend::Postgres).then_some("pragma user_version = 0")
+}
+
 /// Asks for the time.
 pub(crate) fn clock_query(backend: DbBackend) -> &'static str {
     match backend {

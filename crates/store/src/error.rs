@@ -122,6 +122,12 @@ pub enum Outage {
          `tidemark migrate`"
     )]
     Deploying,
+    /// A pooler hands the connections of PostgreSQL around, and prepared statements stay behind.
+    #[error(
+        "the pooler in front of the database loses prepared statements; use PgBouncer's session mode, or its transaction \
+         mode from version 1.21 on with `max_prepared_statements` above 0"
+    )]
+    Pooler,
     /// Wrong user, password or database name.
     #[error("the database refuses the login; check the user, the password and the database's name")]
     Login,

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait as _, Value};
 use tidemark_domain::connection::State;
 
 use crate::{
     dialect,
-    error::Result,
+    error::{Result, failed},
     statement::{Row, corrupt, readable, row, rows},
     store::Store,
 };
@@ -89,6 +89,12 @@ impl Store {
     pub async fn dead_outgoing(&self) -> Result<Backlog> {
         let sql = "select count(*) as count, min(dead_at) as oldest from outbox where dead_at is not null";
         self.backlog("count dead messages", sql, []).await
+    }
+
+    /// Rows of the vendor's that could not be read, of all connections, since the first came.
+    pub async fn quarantined(&self) -> Result<Backlog> {
+        let sql = "select count(*) as count, min(first_seen_at) as oldest from quarantined_rows";
+        self.backlog("count quarantined rows", sql, []).await
     }
 
     /// Runs that have not ended, by what they wait for, each since it was asked for.
@@ -173,10 +179,17 @@ impl Store {
         self.backlog("count rollups behind", sql, []).await
     }
 
-    /// Writes something and takes it back: a database that answers may still be full, or read-only.
+    /// Writes something that nobody reads: a database that answers may still be full, or read-only.
     pub async fn try_write(&self, now: DateTime<Utc>) -> Result<()> {
         let tx = self.begin().await?;
-        tx.command("probe", "probe", "probe", Vec::new(), now).await
+        match dialect::idle_write(self.db.get_database_backend()) {
+            Some(sql) => {
+                tx.tx.execute_unprepared(sql).await.map_err(failed("write"))?;
+                tx.commit().await
+            }
+            // Taken back at the end.
+            None => tx.command("probe", "probe", "probe", Vec::new(), now).await,
+        }
     }
 
     /// The database's clock.

@@ -30,20 +30,21 @@ struct Network {
     hold: Mutex<Duration>,
     tape: Mutex<Option<Vec<u8>>>,
     connections: Mutex<Vec<JoinHandle<()>>>,
+    server: Mutex<String>,
 }
 
 impl Proxy {
     /// In front of the server of that URL, which has a host and a port.
     pub async fn start(url: &str) -> Self {
-        let server = authority(url).to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let network = Arc::new(Network::default());
+        let server = Mutex::new(authority(url).to_owned());
+        let network = Arc::new(Network { server, ..Network::default() });
         let shared = Arc::clone(&network);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if !shared.cut.load(Ordering::SeqCst) {
-                    let passing = tokio::spawn(pass(client, server.clone(), Arc::clone(&shared)));
+                    let passing = tokio::spawn(pass(client, shared.server().clone(), Arc::clone(&shared)));
                     shared.connections().push(passing);
                 }
             }
@@ -70,6 +71,11 @@ impl Proxy {
     /// Connections opened from now on work.
     pub fn mend(&self) {
         self.network.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// Connections opened from now on lead to the server of that URL.
+    pub fn lead_to(&self, url: &str) {
+        authority(url).clone_into(&mut *self.network.server());
     }
 
     /// Every connection, open or new, swallows everything from now on, for ever.
@@ -103,6 +109,10 @@ impl Network {
         self.connections.lock().expect("no holder panics")
     }
 
+    fn server(&self) -> MutexGuard<'_, String> {
+        self.server.lock().expect("no holder panics")
+    }
+
     fn tape(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
         self.tape.lock().expect("no holder panics")
     }
@@ -120,7 +130,8 @@ fn authority(url: &str) -> &str {
 }
 
 async fn pass(client: TcpStream, server: String, network: Arc<Network>) {
-    let server = TcpStream::connect(server).await.expect("the real server listens");
+    // The client's connection ends with this one, as where nobody listens.
+    let Ok(server) = TcpStream::connect(server).await else { return };
     let dead = AtomicBool::new(network.silent.load(Ordering::SeqCst));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();

@@ -1,5 +1,5 @@
 //! Servers of a test's own, which speak TLS, have a password, and can be broken: on ports of their own, gone with the
-//! value. They need the programs of Redis and RabbitMQ on this machine, as `cargo xtask test` installs them.
+//! value. They need the programs of PostgreSQL, PgBouncer, Redis and RabbitMQ on this machine, as `cargo xtask test` installs them.
 
 mod authority;
 mod postgres;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpStream, time::sleep};
 
 pub use authority::Authority;
-pub use postgres::PostgresServer;
+pub use postgres::{Pooler, PostgresServer};
 use process::Process;
 
 /// Of every server here. The user is `tidemark`, or Redis's default.

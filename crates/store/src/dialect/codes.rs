@@ -40,8 +40,8 @@ fn sqlstate(state: &str) -> Kind {
         "54000" | "23502" | "23514" => return Kind::Row,
         // A syntax error is a bug of this program; so is a statement with another number of columns than values.
         "42601" => return Kind::Refused,
-        // The statement was prepared on a connection that a pooler gave to somebody else.
-        "26000" => Outage::Away,
+        // The statement was prepared on a connection that a pooler gave to somebody else, or by somebody else on this one.
+        "26000" | "42P05" => Outage::Pooler,
         "55P03" | "57014" => Outage::Busy,
         _ => match &state[..2] {
             "08" | "57" | "58" | "F0" | "XX" => Outage::Away,
@@ -110,6 +110,8 @@ mod tests {
             ("40P01", Outage::Busy),
             ("55P03", Outage::Busy),
             ("57014", Outage::Busy),
+            ("26000", Outage::Pooler),
+            ("42P05", Outage::Pooler),
             ("28P01", Outage::Login),
             ("42P01", Outage::Deploying),
             ("42703", Outage::Deploying),
