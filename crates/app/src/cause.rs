@@ -1,5 +1,10 @@
 //! Why a server cannot be used, in a sentence with its remedy. The libraries' own words are matched: they differ in types,
-//! and most have lost them by the time a person is told.
+//! and most have lost them by the time a person reads them.
+
+use std::error::Error;
+
+use secrecy::ExposeSecret as _;
+use tidemark_runtime::config::Database;
 
 /// What is wrong between this process and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +143,31 @@ impl Cause {
             Self::Silent => format!("check that {name} runs, that {url} is right, and the firewall between"),
         }
     }
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// The error of the server `name` of a section of the configuration, in a sentence with its remedy where its cause is known.
+pub(crate) fn explain(error: &str, name: &str, section: &str) -> String {
+    match Cause::of(error) {
+        Some(cause) => format!("{}; {} ({error})", cause.sentence(), cause.remedy(name, section)),
+        None => error.to_owned(),
+    }
+}
+
+/// The same, of the database. A SQLite file is no server: the error's own sentence says what to do.
+pub(crate) fn explain_database(database: &Database, error: &tidemark_store::Error) -> String {
+    let error = chain(error);
+    if is_file(database) { error } else { explain(&error, "PostgreSQL", "database") }
+}
+
+/// Whether the database is a file of SQLite's.
+pub(crate) fn is_file(database: &Database) -> bool {
+    database.url.expose_secret().starts_with("sqlite:")
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use crate::{
         audit, config, connections, console, demo, doctor, export, keys, migrate, queue, report, shell,
         simulator, sync, token, vendor_check,
     },
-    node::{self, Roles},
+    node,
+    roles::Roles,
 };
 
 /// Keeps Productboard connections alive, syncs the workspaces, and tells which seats are used.

@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tidemark_console::{Console, Services, Settings};
 use tidemark_rpc::client::Caller;
-use tidemark_runtime::{Config, OsEntropy, Shutdown};
+use tidemark_runtime::{Config, OsEntropy, Shutdown, server::Value};
 use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
@@ -81,7 +81,9 @@ pub(crate) fn together(config: &Config) -> Result<Caller> {
 }
 
 /// What the console shows to the services.
-pub(crate) fn token(config: &Config) -> &SecretString {
-    let own = &config.console.token;
-    if own.expose_secret().is_empty() { &config.rpc_token } else { own }
+pub(crate) fn token(config: &Config) -> &Value {
+    match &config.console.token {
+        Value::Text(text) if text.expose_secret().is_empty() => &config.rpc_token,
+        own => own,
+    }
 }

@@ -30,8 +30,10 @@ use tonic::Code;
 
 use crate::{
     console,
-    node::{self, Ground, Roles},
+    node::{self, Ground},
+    roles::Roles,
     sheet::Sheet,
+    wiring,
 };
 
 const POLL: Duration = Duration::from_millis(100);
@@ -85,7 +87,7 @@ impl Embedded {
         let ground = Ground::connect(config).await?;
         ground.store.migrate().await.context("the local database was not set up")?;
         let (channel, incoming) = inproc::pair();
-        let caller = Caller::over(channel, &config.rpc_token)?;
+        let caller = Caller::over(channel, wiring::internal_token(&config.rpc_token)?)?;
         let tasks =
             node::start(config, Roles::ALL, &ground, Listen::Inproc(incoming), caller.clone(), shutdown)
                 .await?;

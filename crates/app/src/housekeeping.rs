@@ -9,7 +9,7 @@ use tidemark_domain::Clock;
 use tidemark_runtime::{Config, Shutdown, tasks::caught};
 use tidemark_store::{Aging, Retention, Store};
 
-use crate::vitals::chain;
+use crate::cause::chain;
 
 const EVERY: Duration = Duration::from_secs(3600);
 const BATCH: u64 = 1_000;

@@ -9,6 +9,7 @@ mod command;
 mod console;
 mod cycle;
 mod directory;
+mod health;
 mod housekeeping;
 mod node;
 mod operator;
@@ -16,8 +17,8 @@ mod portrait;
 mod relay;
 mod required;
 mod role_tokens;
+mod roles;
 mod sheet;
-mod vitals;
 mod wiring;
 
 use std::process::ExitCode;

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, Result, bail};
-use secrecy::{ExposeSecret, SecretString};
+use anyhow::{Context, Result, anyhow, bail};
+use secrecy::ExposeSecret;
 use tidemark_console::Services;
 use tidemark_credentials::{
     Application, ClientAuthentication, CredentialService, InvitationSettings, Mailer, Renewals, ReturnUrls,
@@ -18,62 +18,23 @@ use tidemark_rpc::{
     limit::{Limits, Rate},
     server::{Listen, Server},
 };
-use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock, tasks::supervise};
+use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock, server::Value, tasks::supervise};
 use tidemark_store::Store;
 use tidemark_sync::{Ports, Settings as SyncSettings, SyncService};
 use tidemark_utilization::UtilizationService;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
+    cause::explain_database,
     console,
     directory::StoreDirectory,
+    health::{self, Checks},
     housekeeping, relay,
-    vitals::{self, Vitals},
+    roles::Roles,
     wiring,
 };
 
 const SHORTEST_TOKEN: usize = 16;
-
-/// Which services a process runs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Roles {
-    credentials: bool,
-    worker: bool,
-    aggregator: bool,
-    /// Where there is an address at which people reach it.
-    console: bool,
-}
-
-impl Roles {
-    pub(crate) const CREDENTIALS: Self = Self { credentials: true, ..Self::NONE };
-    pub(crate) const WORKER: Self = Self { worker: true, ..Self::NONE };
-    pub(crate) const AGGREGATOR: Self = Self { aggregator: true, ..Self::NONE };
-    pub(crate) const ALL: Self = Self { credentials: true, worker: true, aggregator: true, console: true };
-    const NONE: Self = Self { credentials: false, worker: false, aggregator: false, console: false };
-
-    /// Whether secrets leave through this process.
-    pub(crate) fn releases_secrets(self) -> bool {
-        self.credentials
-    }
-
-    /// Whether it works on runs.
-    pub(crate) fn syncs(self) -> bool {
-        self.worker
-    }
-
-    /// Whether it makes the numbers.
-    pub(crate) fn aggregates(self) -> bool {
-        self.aggregator
-    }
-
-    fn listen(self, config: &Config) -> SocketAddr {
-        match (self.credentials, self.worker) {
-            (true, _) => config.credentials.listen,
-            (false, true) => config.worker.listen,
-            (false, false) => config.aggregator.listen,
-        }
-    }
-}
 
 /// What a process stands on.
 #[derive(Debug, Clone)]
@@ -89,9 +50,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// Connects the store and chooses the adapters; broker and leases are connected when first used.
     pub(crate) async fn connect(config: &Config) -> Result<Self> {
-        let store = Store::connect(&config.database)
-            .await
-            .context("the database cannot be used; `tidemark doctor` tells more")?;
+        let store = connect(config).await?;
         let bus = wiring::bus(config)?.port();
         let leases = wiring::leases(config)?.port();
         let rate_limits = wiring::rate_limits(config)?;
@@ -106,12 +65,22 @@ impl Ground {
     }
 }
 
-/// Runs the services of a process until a signal; the exit code tells of a crash.
+/// Opens the database; an error says why it cannot be used and what to do.
+pub(crate) async fn connect(config: &Config) -> Result<Store> {
+    let opened = Store::connect(&config.database).await;
+    opened.map_err(|error| {
+        anyhow!(explain_database(&config.database, &error)).context("the database cannot be used")
+    })
+}
+
+/// Runs the services of a process until a signal; the exit code says whether one crashed.
 pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     check_token(&config.rpc_token, roles.worker)?;
     let shutdown = Shutdown::on_signals(config.lame_duck)?;
     let ground = Ground::connect(&config).await?;
-    let pending = ground.store.check().await.context("the database does not answer")?.pending_migrations;
+    let checked = ground.store.check().await;
+    let checked = checked.map_err(|error| anyhow!(explain_database(&config.database, &error)));
+    let pending = checked.context("the database cannot be used")?.pending_migrations;
     if !pending.is_empty() {
         bail!("the database lacks {} migration(s); run `tidemark migrate` first", pending.len());
     }
@@ -121,10 +90,11 @@ pub(crate) async fn run(config: Config, roles: Roles) -> Result<ExitCode> {
     let caller = wiring::caller(&config)?;
     tracing::info!(%address, ?roles, "serving gRPC");
     let mut tasks = start(&config, roles, &ground, Listen::Tcp(listener), caller, &shutdown).await?;
-    if let Some(health) = vitals::open_port(&config, &shutdown, &mut tasks).await? {
-        let (vitals, stop) = (Vitals::new(&config, &ground, roles, health)?, shutdown.clone());
+    if let Some(health) = health::open_port(&config, &shutdown, &mut tasks).await? {
+        let (store, clock) = (ground.store.clone(), Arc::clone(&ground.clock));
+        let (checks, stop) = (Checks::new(&config, store, clock, roles, health)?, shutdown.clone());
         tasks.spawn(async move {
-            Box::pin(vitals.run(stop)).await;
+            Box::pin(checks.run(stop)).await;
             Ok(())
         });
     }
@@ -148,8 +118,9 @@ pub(crate) fn check_privacy(config: &Config, address: SocketAddr) -> Result<()> 
 }
 
 /// A process that calls no other one needs none.
-pub(crate) fn check_token(token: &SecretString, is_needed: bool) -> Result<()> {
-    let token = token.expose_secret();
+pub(crate) fn check_token(setting: &Value, is_needed: bool) -> Result<()> {
+    let setting = setting.read().context("the setting rpc.token cannot be used")?;
+    let token = setting.expose_secret();
     if token.is_empty() && !is_needed {
         return Ok(());
     }
@@ -175,7 +146,7 @@ pub(crate) async fn start(
     let Ground { store, bus, leases, rate_limits, clock, entropy } = ground.clone();
     let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
     let (audit, written) = Audit::start(store.clone(), key, Arc::clone(&clock));
-    let mut server = Server::new(guard(config, &store, &audit, &clock))
+    let mut server = Server::new(guard(config, &store, &audit, &clock)?)
         .reflection(config.rpc.reflection)
         .tls(wiring::server_tls(config)?);
     let mut tasks = JoinSet::new();
@@ -327,13 +298,13 @@ pub(crate) fn invitation_settings(config: &Config) -> Result<InvitationSettings>
 }
 
 /// Knows the callers, and holds them to their limits.
-fn guard(config: &Config, store: &Store, audit: &Audit, clock: &Arc<dyn Clock>) -> Guard {
+fn guard(config: &Config, store: &Store, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<Guard> {
     let rpc = &config.rpc;
     let calls = Rate { per_second: rpc.calls_per_second, burst: rpc.calls_burst };
     let releases = Rate { per_second: rpc.releases_per_second, burst: rpc.releases_burst };
     let limits = Limits::new(rpc.calls_at_once, calls, releases);
     let directory = StoreDirectory::new(store.clone(), audit.clone(), Arc::clone(clock));
-    Guard::with(&config.rpc_token, Arc::new(directory), limits)
+    Ok(Guard::with(wiring::internal_token(&config.rpc_token)?, Arc::new(directory), limits))
 }
 
 /// Waits for the end. A task that ends by itself ends the process, with a failure.
@@ -349,7 +320,7 @@ pub(crate) async fn finish(mut tasks: JoinSet<Result<()>>, shutdown: &Shutdown) 
         shutdown.stop();
         match ended {
             Ok(Ok(())) if asked => {}
-            Ok(Ok(())) => crashed = crashed.or(Some(anyhow::anyhow!("a service ended by itself"))),
+            Ok(Ok(())) => crashed = crashed.or(Some(anyhow!("a service ended by itself"))),
             Ok(Err(error)) => crashed = crashed.or(Some(error)),
             Err(panic) => crashed = crashed.or(Some(anyhow::Error::new(panic).context("a service crashed"))),
         }

@@ -7,6 +7,8 @@ use tidemark_credentials::audit::{Audit, AuditKey, Writer};
 use tidemark_runtime::{Config, SystemClock};
 use tidemark_store::Store;
 
+use crate::node;
+
 /// What the operator is called in the audit log.
 pub(crate) const OPERATOR: &str = "operator";
 
@@ -20,9 +22,7 @@ pub(crate) struct Operator {
 impl Operator {
     pub(crate) async fn connect(config: &Config) -> Result<Self> {
         let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;
-        let store = Store::connect(&config.database)
-            .await
-            .context("the database cannot be used; `tidemark doctor` tells more")?;
+        let store = node::connect(config).await?;
         let (audit, writer) = Audit::start(store.clone(), key, Arc::new(SystemClock));
         Ok(Self { store, audit, writer })
     }

@@ -3,16 +3,16 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result, bail};
-use secrecy::SecretString;
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_inproc::{InprocBus, InprocLeases, InprocRateLimits};
 use tidemark_leases_redis::{RedisLeases, RedisRateLimits};
 use tidemark_ports::{Bus, Leases, RateLimits};
 use tidemark_rpc::{
     client::Caller,
+    internal::InternalToken,
     tls::{ClientFiles, ServerFiles, ServerTls},
 };
-use tidemark_runtime::{Config, config::here};
+use tidemark_runtime::{Config, config::here, server::Value};
 use url::Url;
 
 /// A bus and what `doctor` needs to know of it.
@@ -50,6 +50,15 @@ pub(crate) fn server_tls(config: &Config) -> Result<Option<ServerTls>> {
     ServerTls::watch(files).map(Some).context("the settings in rpc.tls cannot be used")
 }
 
+/// What a setting says that internal services show each other; one in a file may be replaced there at any time.
+pub(crate) fn internal_token(setting: &Value) -> Result<InternalToken> {
+    match setting {
+        Value::Text(text) => Ok(text.into()),
+        Value::File(file) => InternalToken::in_file(file)
+            .with_context(|| format!("the service token in {} cannot be read", file.display())),
+    }
+}
+
 /// Calls the credential service.
 pub(crate) fn caller(config: &Config) -> Result<Caller> {
     caller_at(config, &config.credentials.url, &config.rpc_token, "credentials.url")
@@ -74,8 +83,8 @@ fn caller_beside(config: &Config, url: Option<&Url>, listen: SocketAddr, said: &
 }
 
 /// Calls a service at its address, which some setting or option named.
-pub(crate) fn caller_at(config: &Config, url: &Url, token: &SecretString, said: &str) -> Result<Caller> {
-    let tls = &config.rpc.tls;
+pub(crate) fn caller_at(config: &Config, url: &Url, token: &Value, said: &str) -> Result<Caller> {
+    let (tls, token) = (&config.rpc.tls, internal_token(token)?);
     if url.scheme() != "https" {
         return Ok(Caller::new(url.as_str(), token)?);
     }

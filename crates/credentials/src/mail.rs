@@ -16,7 +16,8 @@ use lettre::{
     },
     transport::smtp::extension::ClientId,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
+use tidemark_runtime::server::Value;
 use url::Url;
 
 use letter::Letter;
@@ -32,7 +33,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(45);
 pub struct Mailer(Arc<Office>);
 
 struct Office {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// Read for each mail: a password that is replaced needs no restart.
+    smtp_url: Value,
     from: Mailbox,
     reply_to: Option<Mailbox>,
 }
@@ -57,6 +59,9 @@ pub enum InvalidMail {
         "TLS to the server of `mail.smtp_url` cannot be set up: are the system's CA certificates installed?"
     )]
     Tls,
+    /// Its file is not there just now.
+    #[error("the file of `mail.smtp_url` cannot be read")]
+    File,
     /// Not an address of a person.
     #[error("`{0}` is no address; expected one such as `Tidemark <no-reply@example.com>`")]
     Address(&'static str),
@@ -91,26 +96,39 @@ struct Posted<'a> {
 
 impl Mailer {
     /// A sender of mails through that server. Does no IO.
-    pub fn new(smtp_url: &SecretString, from: &str, reply_to: &str) -> Result<Self, InvalidMail> {
+    pub fn new(smtp_url: &Value, from: &str, reply_to: &str) -> Result<Self, InvalidMail> {
         let from: Mailbox = from.parse().map_err(|_| InvalidMail::Address("mail.from"))?;
         let reply_to = match reply_to.trim() {
             "" => None,
             text => Some(text.parse().map_err(|_| InvalidMail::Address("mail.reply_to"))?),
         };
-        let url = smtp(smtp_url.expose_secret())?;
+        let mailer = Self(Arc::new(Office { smtp_url: smtp_url.clone(), from, reply_to }));
+        // What is wrong with it now is said now.
+        mailer.transport()?;
+        Ok(mailer)
+    }
+
+    /// The way to the server as the setting says it now.
+    fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, InvalidMail> {
+        let text = self.0.smtp_url.read().map_err(|_| InvalidMail::File)?;
+        let url = smtp(text.expose_secret().trim())?;
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str());
         let builder = builder.map_err(|e| if e.is_tls() { InvalidMail::Tls } else { InvalidMail::Url });
         let mut builder = builder?.timeout(Some(STEP_TIMEOUT));
         if url.path().len() <= 1 {
             // A container's own name would mean nothing to the server.
-            builder = builder.hello_name(ClientId::Domain(from.email.domain().to_owned()));
+            builder = builder.hello_name(ClientId::Domain(self.0.from.email.domain().to_owned()));
         }
-        Ok(Self(Arc::new(Office { transport: builder.build(), from, reply_to })))
+        Ok(builder.build())
     }
 
     async fn send(&self, posted: Posted<'_>) -> Outcome {
         let Ok(message) = self.message(posted) else { return Outcome::unwritable() };
-        match tokio::time::timeout(SEND_TIMEOUT, self.0.transport.send(message)).await {
+        let transport = match self.transport() {
+            Ok(transport) => transport,
+            Err(problem) => return Outcome::unusable(&problem),
+        };
+        match tokio::time::timeout(SEND_TIMEOUT, transport.send(message)).await {
             Ok(Ok(_)) => Outcome::Taken,
             Ok(Err(error)) => Outcome::of(&error),
             Err(_) => Outcome::silent(),
@@ -166,7 +184,7 @@ mod tests {
     use super::*;
 
     fn mailer(url: &str, from: &str) -> Result<Mailer, InvalidMail> {
-        Mailer::new(&SecretString::from(url), from, "")
+        Mailer::new(&Value::Text(url.into()), from, "")
     }
 
     #[test]
@@ -185,5 +203,17 @@ mod tests {
             assert_eq!(mailer(bad, from).unwrap_err(), InvalidMail::Url, "{bad}");
         }
         assert_eq!(mailer("smtp://relay", "Tidemark").unwrap_err(), InvalidMail::Address("mail.from"));
+    }
+
+    #[test]
+    fn an_address_in_a_file_is_read_for_each_mail() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("smtp-url");
+        std::fs::write(&file, "smtp://relay\n").unwrap();
+        let mailer = Mailer::new(&Value::File(file.clone()), "no-reply@example.com", "").unwrap();
+        std::fs::write(&file, "smtp://u:canary@mail.example.com\n").unwrap();
+        assert_eq!(mailer.transport().unwrap_err(), InvalidMail::Unprotected);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(mailer.transport().unwrap_err(), InvalidMail::File);
     }
 }

@@ -7,7 +7,7 @@ mod retry;
 use std::{sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tidemark_domain::id::OrganizationId;
 use tonic::{
     Request, Status,
@@ -27,10 +27,11 @@ use crate::{
     },
     credentials::credentials_service_client::CredentialsServiceClient,
     guard,
+    internal::InternalToken,
     status::Refusal,
     syncs::syncs_service_client::SyncsServiceClient,
     tls::{self, ClientFiles, TlsError},
-    token, trace,
+    trace,
     utilization::utilization_service_client::UtilizationServiceClient,
 };
 use replicas::{Replicas, host_and_port};
@@ -54,13 +55,15 @@ pub type Signed = InterceptedService<Channel, Signature>;
 /// Adds the service token, the deadline and the request's id to a call.
 #[derive(Clone, Debug)]
 pub struct Signature {
-    header: MetadataValue<Ascii>,
+    token: InternalToken,
     organization: Option<MetadataValue<Ascii>>,
 }
 
 impl Interceptor for Signature {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.header.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", bearer(&self.token).map_err(|_| Refusal::Unauthenticated)?);
         if let Some(organization) = &self.organization {
             request.metadata_mut().insert(guard::ORGANIZATION, organization.clone());
         }
@@ -79,6 +82,16 @@ impl Interceptor for Signature {
         }
         Ok(request)
     }
+}
+
+/// Of several tokens, the first is shown.
+fn bearer(token: &InternalToken) -> Result<MetadataValue<Ascii>, CallerError> {
+    let values = token.values();
+    let shown = values.shown.expose_secret();
+    let mut header: MetadataValue<Ascii> =
+        format!("Bearer {shown}").parse().map_err(|_| CallerError::Token)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// Calls one Tidemark process.
@@ -106,7 +119,7 @@ pub enum CallerError {
 impl Caller {
     /// A caller of the process at `address`; connects when first used, and again when needed. Where the name stands for
     /// several addresses, calls take them in turn.
-    pub fn new(address: &str, token: &SecretString) -> Result<Self, CallerError> {
+    pub fn new(address: &str, token: impl Into<InternalToken>) -> Result<Self, CallerError> {
         let endpoint = endpoint(address)?;
         let channel = |place| {
             endpoint.connect_with_connector_lazy(service_fn(move |uri| async move {
@@ -114,12 +127,16 @@ impl Caller {
                 replicas::connect(&host, port, place).await.map(TokioIo::new)
             }))
         };
-        Self::signed_by(Replicas::new(channel), token)
+        Self::signed_by(Replicas::new(channel), token.into())
     }
 
     /// A caller of the process at `address`, `https://host:port`, which has to prove that it is the one.
     /// Its files are read again for each connection.
-    pub fn secured(address: &str, token: &SecretString, files: &ClientFiles) -> Result<Self, CallerError> {
+    pub fn secured(
+        address: &str,
+        token: impl Into<InternalToken>,
+        files: &ClientFiles,
+    ) -> Result<Self, CallerError> {
         // What is wrong with them now is said now.
         tls::client(files)?;
         let origin = endpoint(address)?.uri().clone();
@@ -130,20 +147,18 @@ impl Caller {
             let connect = service_fn(move |uri| tls::connect(files.clone(), uri, place));
             endpoint.connect_with_connector_lazy(connect)
         };
-        Self::signed_by(Replicas::new(channel), token)
+        Self::signed_by(Replicas::new(channel), token.into())
     }
 
     /// A caller over an existing channel. Of two tokens separated by a comma it shows the first.
-    pub fn over(channel: Channel, token: &SecretString) -> Result<Self, CallerError> {
-        Self::signed_by(Replicas::one(channel), token)
+    pub fn over(channel: Channel, token: impl Into<InternalToken>) -> Result<Self, CallerError> {
+        Self::signed_by(Replicas::one(channel), token.into())
     }
 
-    fn signed_by(replicas: Replicas, token: &SecretString) -> Result<Self, CallerError> {
-        let token = token::values(token).into_iter().next().unwrap_or_default();
-        let mut header: MetadataValue<Ascii> =
-            format!("Bearer {}", token.expose_secret()).parse().map_err(|_| CallerError::Token)?;
-        header.set_sensitive(true);
-        let signature = Signature { header, organization: None };
+    fn signed_by(replicas: Replicas, token: InternalToken) -> Result<Self, CallerError> {
+        // What is wrong with it now is said now.
+        bearer(&token)?;
+        let signature = Signature { token, organization: None };
         Ok(Self { replicas, signature, retries: Arc::default() })
     }
 

@@ -19,6 +19,7 @@ use tonic::codegen::http::HeaderMap;
 
 use crate::{
     identity::{Caller, Identity},
+    internal::InternalToken,
     limit::Limits,
     metrics,
     scope::Scope,
@@ -106,8 +107,7 @@ pub const WRONG_ORGANIZATION: &str = "WRONG_ORGANIZATION";
 pub struct Guard(Arc<Parts>);
 
 struct Parts {
-    /// The first is the present one, all are accepted.
-    internal: Vec<SecretString>,
+    internal: InternalToken,
     internal_caller: Arc<Caller>,
     directory: Option<Arc<dyn Directory>>,
     limits: Option<Arc<Limits>>,
@@ -145,9 +145,9 @@ struct Known {
 
 impl Guard {
     /// A guard that knows the internal services by this token, or by one of two separated by a comma.
-    pub fn new(token: &SecretString) -> Self {
+    pub fn new(token: impl Into<InternalToken>) -> Self {
         Self(Arc::new(Parts {
-            internal: token::internal(token),
+            internal: token.into(),
             internal_caller: Arc::new(Caller::internal()),
             directory: None,
             limits: None,
@@ -157,9 +157,9 @@ impl Guard {
     }
 
     /// And others by the service tokens of a directory, all within limits.
-    pub fn with(token: &SecretString, directory: Arc<dyn Directory>, limits: Limits) -> Self {
+    pub fn with(token: impl Into<InternalToken>, directory: Arc<dyn Directory>, limits: Limits) -> Self {
         Self(Arc::new(Parts {
-            internal: token::internal(token),
+            internal: token.into(),
             internal_caller: Arc::new(Caller::internal()),
             directory: Some(directory),
             limits: Some(Arc::new(limits)),
@@ -198,7 +198,13 @@ impl Guard {
     fn is_internal(&self, shown: &str) -> bool {
         // Each is compared, whichever is right.
         let equal = |token: &SecretString| shown.as_bytes().ct_eq(token.expose_secret().as_bytes());
-        let any = self.0.internal.iter().map(equal).fold(subtle::Choice::from(0), |any, equal| any | equal);
+        let any = self
+            .0
+            .internal
+            .values()
+            .iter()
+            .map(equal)
+            .fold(subtle::Choice::from(0), |any, equal| any | equal);
         any.into()
     }
 

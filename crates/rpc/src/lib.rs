@@ -8,6 +8,7 @@ mod gate;
 pub mod guard;
 pub mod identity;
 pub mod inproc;
+pub mod internal;
 pub mod limit;
 pub mod metrics;
 mod redact;

@@ -1,26 +1,29 @@
 //! The settings of a process, read and checked as a whole.
 
 mod invitations;
+mod oauth;
 mod reader;
+mod rpc;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod variables;
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use secrecy::SecretString;
 use tidemark_domain::webhook::TrustedHost;
 use url::Url;
 
 pub use invitations::{Console, Invitations, Mail};
+pub use oauth::{ClientAuthentication, OAuth};
 use reader::Reader;
-
-use crate::{server::Server, tls::ClientTls};
 pub use reader::{Fault, Faults};
+pub use rpc::{Rpc, Tls};
+use servers::server;
+pub use servers::{Bus, Database, Leases, here};
+
+use crate::server::Value;
 
 /// The commented defaults.
 pub const DEFAULTS: &str = include_str!("config/defaults.toml");
@@ -35,7 +38,7 @@ pub struct Config {
     /// The saving.
     pub leases: Leases,
     /// What internal services show each other.
-    pub rpc_token: SecretString,
+    pub rpc_token: Value,
     /// What is let in.
     pub rpc: Rpc,
     /// Hashes the audit log; several, separated by commas: the first hashes.
@@ -70,81 +73,6 @@ pub struct Config {
     pub traces: Option<Traces>,
 }
 
-/// The database.
-#[derive(Debug, Clone)]
-pub struct Database {
-    /// `postgres:` or `sqlite:`; may hold a password.
-    pub url: SecretString,
-    /// The pool's size.
-    pub max_connections: u32,
-    /// Holds the password, in place of the URL; read for new connections, so that it may change.
-    pub password_file: Option<PathBuf>,
-    /// Whether a server on another machine may be spoken to without encryption.
-    pub allow_plaintext: bool,
-}
-
-/// A database in memory, of one process.
-impl Default for Database {
-    fn default() -> Self {
-        let url = SecretString::from("sqlite::memory:");
-        Self { url, max_connections: 1, password_file: None, allow_plaintext: false }
-    }
-}
-
-/// The message bus.
-#[derive(Debug, Clone)]
-pub struct Bus {
-    /// `amqp:`, `amqps:` or `inproc:`.
-    pub server: Server,
-    /// In front of every name.
-    pub prefix: String,
-}
-
-/// The leases.
-#[derive(Debug, Clone)]
-pub struct Leases {
-    /// `redis:`, `rediss:` or `inproc:`.
-    pub server: Server,
-    /// In front of every key.
-    pub prefix: String,
-    /// How long a lease lasts without renewal.
-    pub ttl: Duration,
-}
-
-/// What is let in.
-#[derive(Debug, Clone)]
-pub struct Rpc {
-    /// Whether servers tell which methods they have.
-    pub reflection: bool,
-    /// Whether a server without TLS may be reached from other machines.
-    pub plaintext: bool,
-    /// In one process.
-    pub calls_at_once: u32,
-    /// Of one caller; 0 for no limit.
-    pub calls_per_second: u32,
-    /// Of one caller, after a pause.
-    pub calls_burst: u32,
-    /// Of one organization's secrets to one caller; 0 for no limit.
-    pub releases_per_second: u32,
-    /// The same, after a pause.
-    pub releases_burst: u32,
-    /// On the wire.
-    pub tls: Tls,
-}
-
-/// TLS: PEM files.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// The server's certificate and its key; plain HTTP/2 without.
-    pub server: Option<(PathBuf, PathBuf)>,
-    /// Authorities of callers' certificates; callers need none without.
-    pub client_ca: Option<PathBuf>,
-    /// Authorities of the servers that are called.
-    pub ca: Option<PathBuf>,
-    /// The certificate that is shown to servers, and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-}
-
 /// The credential service.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -156,36 +84,6 @@ pub struct Credentials {
     pub keys: SecretString,
     /// How long a connection that nobody uses goes untried.
     pub probe_interval: Duration,
-}
-
-/// The application registered with the vendor.
-#[derive(Debug, Clone)]
-pub struct OAuth {
-    /// The client id.
-    pub client_id: String,
-    /// The client secret.
-    pub client_secret: SecretString,
-    /// How the two are sent.
-    pub authentication: ClientAuthentication,
-    /// Where the vendor sends people back to.
-    pub redirect_url: Url,
-    /// Where people of the default region consent.
-    pub us_host: Url,
-    /// Where people of the European region consent.
-    pub eu_host: Url,
-    /// What is asked for.
-    pub scopes: Vec<String>,
-    /// What signs assertions, as PEM.
-    pub assertion_key: Option<SecretString>,
-}
-
-/// How the application proves itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientAuthentication {
-    /// Id and secret in the form.
-    Post,
-    /// HTTP Basic.
-    Basic,
 }
 
 /// The sync workers.
@@ -278,81 +176,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Nothing without a client id: the rest then stands for nothing.
-fn oauth(read: &mut Reader) -> Option<OAuth> {
-    let (client_id, redirect) = (read.text("oauth.client_id"), read.text("oauth.redirect_url"));
-    let authentication = |text: &str| match text {
-        "post" => Some(ClientAuthentication::Post),
-        "basic" => Some(ClientAuthentication::Basic),
-        _ => None,
-    };
-    let wanted = !client_id.is_empty();
-    let assertion_key = read.text("oauth.assertion_key");
-    let settings = OAuth {
-        client_secret: read.secret("oauth.client_secret"),
-        authentication: read.choice(
-            "oauth.authentication",
-            "`post` or `basic`",
-            authentication,
-            ClientAuthentication::Post,
-        ),
-        us_host: read.url("oauth.us_host", &["https", "http"]),
-        eu_host: read.url("oauth.eu_host", &["https", "http"]),
-        scopes: read.text("oauth.scopes").split_whitespace().map(str::to_owned).collect(),
-        assertion_key: (!assertion_key.is_empty()).then(|| assertion_key.into()),
-        redirect_url: if wanted || !redirect.is_empty() {
-            read.url("oauth.redirect_url", &["https", "http"])
-        } else {
-            read.url("oauth.us_host", &["https", "http"])
-        },
-        client_id,
-    };
-    wanted.then_some(settings)
-}
-
 fn traces(read: &mut Reader) -> Option<Traces> {
     let otlp_url = read.optional_url("traces.otlp_url", &["http"]);
     let sampled_percent = read.number("traces.sampled_percent", 0..=100);
     otlp_url.map(|otlp_url| Traces { otlp_url, sampled_percent })
-}
-
-/// The URL of a server of this host that listens there.
-pub fn here(listen: SocketAddr, tls: bool) -> Url {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let url = match tls {
-        // By name, since that is what a certificate has.
-        true if ip.is_loopback() => format!("https://localhost:{}", listen.port()),
-        true => format!("https://{}", SocketAddr::new(ip, listen.port())),
-        false => format!("http://{}", SocketAddr::new(ip, listen.port())),
-    };
-    url.parse().expect("an address and a port are a URL")
-}
-
-/// Where a server listens, and where others find it: without a word about it, on this host and without TLS.
-fn server(read: &mut Reader, name: &str, example: &str) -> (SocketAddr, Url) {
-    let listen = read.parsed(&format!("{name}.listen"), &format!("an address such as {example}"));
-    let url = read.optional_url(&format!("{name}.url"), &["http", "https"]);
-    (listen, url.unwrap_or_else(|| here(listen, false)))
-}
-
-/// A server that this process connects to.
-fn connected(read: &mut Reader, section: &'static str, schemes: &[&str]) -> Server {
-    let key = |name: &str| format!("{section}.{name}");
-    read.url_with_secret(&key("url"), schemes);
-    Server {
-        section,
-        url: read.value(&key("url")),
-        password: read.value(&key("password")),
-        tls: ClientTls {
-            ca: read.path(&key("ca_file")),
-            own: read.pair(&key("client_certificate_file"), &key("client_key_file")),
-        },
-        allow_plaintext: read.flag(&key("allow_plaintext")),
-    }
 }
 
 fn worker(read: &mut Reader) -> Worker {
@@ -380,42 +207,11 @@ impl Config {
             _ => None,
         };
         let config = Self {
-            database: Database {
-                url: read.url_with_secret("database.url", &["postgres", "postgresql", "sqlite"]),
-                max_connections: read.number("database.max_connections", 1..=1_000),
-                password_file: read.path("database.password_file"),
-                allow_plaintext: read.choice(
-                    "database.allow_plaintext",
-                    "`true` or `false`",
-                    |text| text.parse().ok(),
-                    false,
-                ),
-            },
-            bus: Bus {
-                server: connected(&mut read, "bus", &["amqp", "amqps", "inproc"]),
-                prefix: read.name("bus.prefix"),
-            },
-            leases: Leases {
-                server: connected(&mut read, "leases", &["redis", "rediss", "inproc"]),
-                prefix: read.name("leases.prefix"),
-                ttl: read.millis("leases.ttl_ms", 500..=600_000),
-            },
-            rpc_token: read.secret("rpc.token"),
-            rpc: Rpc {
-                reflection: read.flag("rpc.reflection"),
-                plaintext: read.flag("rpc.plaintext"),
-                calls_at_once: read.number("rpc.calls_at_once", 1..=100_000),
-                calls_per_second: read.number("rpc.calls_per_second", 0..=1_000_000),
-                calls_burst: read.number("rpc.calls_burst", 1..=1_000_000),
-                releases_per_second: read.number("rpc.releases_per_second", 0..=1_000_000),
-                releases_burst: read.number("rpc.releases_burst", 1..=1_000_000),
-                tls: Tls {
-                    server: read.pair("rpc.tls.certificate_file", "rpc.tls.key_file"),
-                    client_ca: read.path("rpc.tls.client_ca_file"),
-                    ca: read.path("rpc.tls.ca_file"),
-                    client: read.pair("rpc.tls.client_certificate_file", "rpc.tls.client_key_file"),
-                },
-            },
+            database: Database::read(&mut read),
+            bus: Bus::read(&mut read),
+            leases: Leases::read(&mut read),
+            rpc_token: read.value("rpc.token"),
+            rpc: Rpc::read(&mut read),
             audit_key: read.secret("audit.key"),
             credentials: {
                 let (listen, url) = server(&mut read, "credentials", "127.0.0.1:7401");
@@ -444,7 +240,7 @@ impl Config {
                 eu_url: read.url("productboard.eu_url", &["https", "http"]),
                 requests_per_second: read.number("productboard.requests_per_second", 1..=10_000),
             },
-            oauth: oauth(&mut read),
+            oauth: OAuth::read(&mut read),
             console: Console::read(&mut read),
             invitations: Invitations::read(&mut read),
             mail: Mail::read(&mut read),

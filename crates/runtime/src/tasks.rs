@@ -28,6 +28,7 @@ pub async fn supervise<F: Future<Output = ()>>(
     task: impl Fn() -> F,
 ) {
     let mut pause = FIRST_PAUSE;
+    metrics::tasks::supervised(name);
     loop {
         let began = Instant::now();
         let has_panicked = caught(async { task().await }).await.is_none();

@@ -8,9 +8,12 @@ use serde_json::json;
 use tidemark_credentials::audit::{Anchor, AuditKey, Checked, PLATFORM, Pruned, anchors, prune, verify};
 use tidemark_domain::{Clock as _, id::OrganizationId};
 use tidemark_runtime::{Config, SystemClock};
-use tidemark_store::{AuditEntry, Store};
+use tidemark_store::AuditEntry;
 
-use crate::operator::{OPERATOR, Operator};
+use crate::{
+    node,
+    operator::{OPERATOR, Operator},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -56,7 +59,7 @@ enum What {
 }
 
 pub(crate) async fn run(config: &Config, args: Args) -> Result<ExitCode> {
-    let store = Store::connect(&config.database).await.context("the database cannot be used")?;
+    let store = node::connect(config).await?;
     let code = match args.what {
         What::Verify { org, anchors } => {
             let key = AuditKey::parse(&config.audit_key).context("the setting audit.key cannot be used")?;

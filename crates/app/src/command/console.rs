@@ -13,7 +13,7 @@ use tidemark_rpc::{
 use tidemark_runtime::{Config, OsEntropy, Shutdown, SystemClock};
 use tokio::task::JoinSet;
 
-use crate::{console, cycle::sentence, node, vitals, wiring};
+use crate::{console, cycle::sentence, health, node, wiring};
 
 /// As long as a link can be redeemed at most.
 const LINK_MINUTES: u32 = 60;
@@ -65,10 +65,10 @@ async fn serve(config: &Config) -> Result<ExitCode> {
     node::check_token(console::token(config), true)?;
     let shutdown = Shutdown::on_signals(config.lame_duck)?;
     let mut tasks = JoinSet::new();
-    if let Some(health) = vitals::open_port(config, &shutdown, &mut tasks).await? {
+    if let Some(health) = health::open_port(config, &shutdown, &mut tasks).await? {
         let (config, stop) = (config.clone(), shutdown.clone());
         tasks.spawn(async move {
-            vitals::of_console(&config, &health, &stop).await;
+            health::of_console(&config, &health, &stop).await;
             Ok(())
         });
     }

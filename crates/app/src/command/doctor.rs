@@ -30,11 +30,12 @@ pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
         servers::broker(config, report.section(1)),
         servers::leases(config, report.section(2)),
         servers::services(config, [report.section(4), report.section(5), report.section(6)]),
+        servers::vendor(config, report.section(7)),
     );
     Ok(if report.finish()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether a version such as `3.10.8` is at least that one. What cannot be read is taken for good.
+/// Whether a version such as `3.10.8` is at least that one. What cannot be read is taken to be.
 fn is_at_least(version: &str, least: (u32, u32)) -> bool {
     let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     let mut parts = number.unwrap_or_default().split('.').map(str::parse::<u32>);

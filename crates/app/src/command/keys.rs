@@ -13,7 +13,10 @@ use tidemark_credentials::{
 use tidemark_runtime::{Config, OsEntropy};
 use tidemark_store::Store;
 
-use crate::operator::{OPERATOR, Operator};
+use crate::{
+    node,
+    operator::{OPERATOR, Operator},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -43,9 +46,7 @@ pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
         .context("the setting credentials.keys cannot be used")?;
     match args.command {
         Command::Status { json } => {
-            let store = Store::connect(&config.database)
-                .await
-                .context("the database cannot be used; `tidemark doctor` tells more")?;
+            let store = node::connect(config).await?;
             status(&vault, &store, json).await
         }
         Command::Rotate { json } => {

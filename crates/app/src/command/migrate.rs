@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tidemark_domain::id::TokenId;
 use tidemark_runtime::Config;
-use tidemark_store::Store;
 
 use crate::{
+    node,
     operator::Operator,
     role_tokens::{self, RoleToken},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(config: &Config, args: &Args) -> Result<ExitCode> {
-    let store = Store::connect(&config.database).await.context("the database cannot be used")?;
+    let store = node::connect(config).await?;
     let applied = store
         .migrate()
         .await

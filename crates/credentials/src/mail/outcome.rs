@@ -3,6 +3,8 @@
 
 use lettre::transport::smtp::Error;
 
+use super::InvalidMail;
+
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -36,6 +38,12 @@ impl Outcome {
         let problem =
             Problem { code: Some(code), sentence: format!("{} ({code}).", meaning(code)), cause: None };
         if is_final(code) { Self::Refused(problem) } else { Self::Later(problem) }
+    }
+
+    /// The setting cannot be used just now: it was replaced since the start.
+    pub(super) fn unusable(problem: &InvalidMail) -> Self {
+        let sentence = "The mail server of this installation is not set up right just now.".to_owned();
+        Self::Later(Problem { code: None, sentence, cause: Some(problem.to_string()) })
     }
 
     /// The server did not finish in time.

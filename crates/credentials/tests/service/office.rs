@@ -16,6 +16,7 @@ use tidemark_rpc::{
     identity::Identity,
     inproc,
 };
+use tidemark_runtime::server::Value;
 use tidemark_store::{Aging, Retention};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Status, service::Routes, service::interceptor::InterceptedService};
@@ -148,7 +149,7 @@ impl Office {
 
 pub(crate) fn mailer(url: &str) -> Mailer {
     let from = "Tidemark <no-reply@tidemark.example>";
-    Mailer::new(&SecretString::from(url), from, "Help <help@tidemark.example>").unwrap()
+    Mailer::new(&Value::Text(url.into()), from, "Help <help@tidemark.example>").unwrap()
 }
 
 /// The last part of a link.

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -92,7 +93,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let tls = ServerTls::watch(files.clone()).unwrap();
-        let server = Server::new(Guard::new(&TOKEN.into())).with(CredentialsServiceServer::new(Silent));
+        let server =
+            Server::new(Guard::new(&SecretString::from(TOKEN))).with(CredentialsServiceServer::new(Silent));
         let stop = CancellationToken::new();
         tokio::spawn(server.tls(Some(tls)).serve(Listen::Tcp(listener), stop.clone()));
         Self { folder, authority, address, ca, files, _stop: stop.drop_guard() }
@@ -100,7 +102,7 @@ impl World {
 
     fn client(&self, ca: &Path, own: Option<(PathBuf, PathBuf)>) -> Caller {
         let files = ClientFiles { ca: ca.to_owned(), own };
-        Caller::secured(&self.address, &TOKEN.into(), &files).unwrap()
+        Caller::secured(&self.address, &SecretString::from(TOKEN), &files).unwrap()
     }
 
     async fn works(&self, caller: &Caller) -> bool {
@@ -120,7 +122,7 @@ async fn only_the_right_authority_is_believed() {
     assert!(world.works(&world.client(&world.ca, None)).await);
     let foreign = write_authority(&authority(), world.folder.path(), "foreign.pem");
     assert!(!world.works(&world.client(&foreign, None)).await);
-    let plain = Caller::new(&world.address.replace("https", "http"), &TOKEN.into()).unwrap();
+    let plain = Caller::new(&world.address.replace("https", "http"), &SecretString::from(TOKEN)).unwrap();
     assert!(!world.works(&plain).await, "without TLS nobody is let in");
 }
 

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use secrecy::SecretString;
 use url::Url;
 
 use super::reader::Reader;
+use crate::server::Value;
 
 /// The console, as people reach it.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Console {
     /// Where it listens, for whatever stands in front of it.
     pub listen: SocketAddr,
     /// What it shows the services; the internal token where it is empty.
-    pub token: SecretString,
+    pub token: Value,
     /// Whose pages may show it in a frame.
     pub frame_ancestors: Vec<Url>,
     /// The header in which whatever stands in front tells who asks; nobody stands there where it is empty.
@@ -35,7 +35,7 @@ pub struct Invitations {
 #[derive(Debug, Clone)]
 pub struct Mail {
     /// `smtps:`, `starttls:` or `smtp:`; may hold a password. None where there is no server.
-    pub smtp_url: Option<SecretString>,
+    pub smtp_url: Option<Value>,
     /// Whom the mails are from.
     pub from: String,
     /// Whom an answer goes to; may be empty.
@@ -48,7 +48,7 @@ impl Console {
             public_url: read.optional_url("console.public_url", &["https", "http"]),
             return_urls: read.urls("console.return_urls", &["https", "http"]),
             listen: read.parsed("console.listen", "an address such as 127.0.0.1:7400"),
-            token: read.secret("console.token"),
+            token: read.value("console.token"),
             frame_ancestors: read.urls("console.frame_ancestors", &["https", "http"]),
             client_address_header: read.text("console.client_address_header").to_ascii_lowercase(),
         }
@@ -64,7 +64,7 @@ impl Invitations {
 impl Mail {
     pub(super) fn read(read: &mut Reader) -> Self {
         Self {
-            smtp_url: read.optional_url_with_secret("mail.smtp_url", &["smtps", "starttls", "smtp"]),
+            smtp_url: read.optional_value("mail.smtp_url", &["smtps", "starttls", "smtp"]),
             from: read.text("mail.from"),
             reply_to: read.text("mail.reply_to"),
         }

@@ -272,9 +272,13 @@ impl Reader {
         urls
     }
 
-    /// A URL that may hold a password, or nothing.
-    pub(super) fn optional_url_with_secret(&mut self, key: &str, schemes: &[&str]) -> Option<SecretString> {
-        if self.text(key).trim().is_empty() { None } else { Some(self.url_with_secret(key, schemes)) }
+    /// A URL that may hold a password and is read again from its file, or nothing.
+    pub(super) fn optional_value(&mut self, key: &str, schemes: &[&str]) -> Option<Reread> {
+        if self.text(key).trim().is_empty() {
+            return None;
+        }
+        self.url_with_secret(key, schemes);
+        Some(self.value(key))
     }
 
     /// A URL that may hold a password: its text is never repeated.

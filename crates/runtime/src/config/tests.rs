@@ -86,7 +86,7 @@ fn a_file_overrides_and_a_secret_may_stand_in_a_file_of_its_own() {
     let file = folder.path().join("tidemark.toml");
     std::fs::write(&file, format!("[rpc]\ntoken_file = {secret:?}\n[worker]\nconcurrency = 3\n")).unwrap();
     let config = Config::load(Some(&file), &[]).unwrap();
-    assert_eq!(config.rpc_token.expose_secret(), "0123456789abcdef");
+    assert_eq!(config.rpc_token.read().unwrap().expose_secret(), "0123456789abcdef");
     assert_eq!(config.worker.concurrency, 3);
     let missing = Config::load(Some(&folder.path().join("none.toml")), &[]).unwrap_err();
     assert!(missing.to_string().contains("none.toml"));
@@ -107,7 +107,7 @@ fn a_mail_server_and_a_console_are_optional_and_their_passwords_not_shown() {
     let config = Config::load(None, &overrides).unwrap();
     assert_eq!(config.console.return_urls.len(), 2);
     assert_eq!(
-        config.mail.smtp_url.as_ref().unwrap().expose_secret(),
+        config.mail.smtp_url.as_ref().unwrap().read().unwrap().expose_secret(),
         "smtps://user:canary@mail.example.com"
     );
     assert!(!format!("{config:?}").contains("canary"));

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
 use super::{
     Age, Ages, Counts, CountsOfTwo, Durations, Levels, Registry, count, known, lasting, level, observe,
@@ -23,6 +23,11 @@ struct Metrics {
     oldest: Ages,
     ready_oldest: Age,
     due_oldest: Age,
+    unknown: Gauge,
+    unknown_oldest: Age,
+    pausing: Gauge,
+    pausing_longest: Age,
+    quarantined: Gauge,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -39,6 +44,11 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     oldest: Ages::default(),
     ready_oldest: Age::default(),
     due_oldest: Age::default(),
+    unknown: Gauge::default(),
+    unknown_oldest: Age::default(),
+    pausing: Gauge::default(),
+    pausing_longest: Age::default(),
+    quarantined: Gauge::default(),
 });
 
 pub(super) fn register(registry: &mut Registry) {
@@ -104,6 +114,31 @@ pub(super) fn register(registry: &mut Registry) {
         "Since the time came of the oldest run that no sweeper has looked after",
         m.due_oldest.clone(),
     );
+    pieces(registry, "unknown_runs", "Open runs of another version, which are left to it", m.unknown.clone());
+    seconds(
+        registry,
+        "unknown_oldest_age",
+        "Since the oldest open run of another version was asked for",
+        m.unknown_oldest.clone(),
+    );
+    pieces(
+        registry,
+        "paused_connections",
+        "Connections whose sync waits for more than a minute, as long as the vendor asked or for its next attempt",
+        m.pausing.clone(),
+    );
+    seconds(
+        registry,
+        "longest_pause",
+        "Until the longest of these pauses is over",
+        m.pausing_longest.clone(),
+    );
+    pieces(
+        registry,
+        "quarantined_rows",
+        "Rows of the vendor's that could not be read and are kept aside until it sends them right",
+        m.quarantined.clone(),
+    );
 }
 
 /// A run ended.
@@ -153,4 +188,21 @@ pub fn open(waiting_for: &'static str, runs: u64, oldest: Duration) {
 pub fn waiting(ready: Duration, due: Duration) {
     METRICS.ready_oldest.set(ready.as_secs_f64());
     METRICS.due_oldest.set(due.as_secs_f64());
+}
+
+/// Open runs of another version, and since when the oldest was asked for.
+pub fn unknown(runs: u64, oldest: Duration) {
+    METRICS.unknown.set(level(runs));
+    METRICS.unknown_oldest.set(oldest.as_secs_f64());
+}
+
+/// Connections whose sync waits, and how long the longest of them still does.
+pub fn pausing(connections: u64, longest: Duration) {
+    METRICS.pausing.set(level(connections));
+    METRICS.pausing_longest.set(longest.as_secs_f64());
+}
+
+/// Rows that could not be read.
+pub fn quarantined(rows: u64) {
+    METRICS.quarantined.set(level(rows));
 }

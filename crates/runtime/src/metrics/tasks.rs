@@ -38,6 +38,11 @@ pub(super) fn register(registry: &mut Registry) {
     );
 }
 
+/// A task is started. Its restarts are shown from then on, so that the first is seen as a rise.
+pub fn supervised(task: &'static str) {
+    drop(METRICS.restarts.get_or_create(&[("task", task)]));
+}
+
 /// A task ended and is started again.
 pub fn restarted(task: &'static str) {
     count(&METRICS.restarts, "task", task);

@@ -1,7 +1,7 @@
-//! What the database holds, and what the configuration does: versions, migrations, the clock, keys, and whatever has
-//! waited too long.
+//! What the database holds, and what the configuration does: versions, migrations, the clock, keys, and what has waited
+//! too long or was set aside.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::ExposeSecret;
@@ -12,7 +12,10 @@ use tidemark_store::Store;
 use tokio::time::timeout;
 
 use super::{Finding, PATIENCE, Section, is_at_least, silent};
-use crate::vitals::chain;
+use crate::{
+    cause::{chain, is_file},
+    health::SHORT_PAUSE,
+};
 
 /// `unnest` of several arrays, lz4, and what else the statements use.
 const OLDEST_DATABASE: (u32, u32) = (14, 0);
@@ -24,27 +27,34 @@ const READY: TimeDelta = TimeDelta::seconds(900);
 const DUE: TimeDelta = TimeDelta::seconds(180);
 const BEHIND: TimeDelta = TimeDelta::seconds(900);
 const WEBHOOK: TimeDelta = TimeDelta::seconds(300);
+/// Of a list, more are not read, and so many are named.
+const MOST: u64 = 500;
+const NAMED: usize = 3;
 
 /// The database, and what is in it where it answers.
 pub(super) async fn record(config: &Config, section: Section<'_>) {
     const SUBJECT: &str = "database";
-    let mend = "start PostgreSQL, or correct database.url (TIDEMARK_DATABASE__URL)";
+    let remedy = if is_file(&config.database) {
+        "correct database.url (TIDEMARK_DATABASE__URL), or what keeps the file from being used"
+    } else {
+        "start PostgreSQL, or correct database.url (TIDEMARK_DATABASE__URL)"
+    };
     let ask = async {
         let store = Store::connect(&config.database).await?;
         let info = store.check().await?;
         Ok::<_, tidemark_store::Error>((store, info))
     };
+    let of_server = |error: &str| match is_file(&config.database) {
+        true => Finding::problem(SUBJECT, error, remedy),
+        false => Finding::of_server(SUBJECT, error, "PostgreSQL", "database", remedy),
+    };
     let (store, info) = match timeout(PATIENCE, ask).await {
-        Err(_) => {
-            return section.add(Finding::of_server(SUBJECT, &silent(), "PostgreSQL", "database", mend));
-        }
-        Ok(Err(error)) => {
-            return section.add(Finding::of_server(SUBJECT, &chain(&error), "PostgreSQL", "database", mend));
-        }
+        Err(_) => return section.add(of_server(&silent())),
+        Ok(Err(error)) => return section.add(of_server(&chain(&error))),
         Ok(Ok(found)) => found,
     };
     if info.version.starts_with("PostgreSQL") && !is_at_least(&info.version, OLDEST_DATABASE) {
-        return section.add(Finding::ill(
+        return section.add(Finding::problem(
             SUBJECT,
             info.version,
             "PostgreSQL 14 or later is needed: upgrade it",
@@ -53,12 +63,12 @@ pub(super) async fn record(config: &Config, section: Section<'_>) {
     let missing = info.pending_migrations.len();
     if missing > 0 {
         let detail = format!("{}; {missing} migration(s) missing", info.version);
-        return section.add(Finding::ill(SUBJECT, detail, "run `tidemark migrate`"));
+        return section.add(Finding::problem(SUBJECT, detail, "run `tidemark migrate`"));
     }
-    section.add(Finding::well(SUBJECT, info.version));
+    section.add(Finding::healthy(SUBJECT, info.version));
     // At once: of a table that somebody has locked, only those who read it hear nothing.
     tokio::join!(
-        section.within("writes", LOCKED, async { vec![writes(&store).await] }),
+        section.within("writes", LOCKED, async { vec![writes(config, &store).await] }),
         section.within("clock", LOCKED, clock(&store)),
         section.within("sealed secrets", LOCKED, sealed(config, &store)),
         waits(&store, &section),
@@ -69,14 +79,17 @@ pub(super) async fn record(config: &Config, section: Section<'_>) {
 const LOCKED: &str =
     "find who holds a lock: select pid, state, query from pg_stat_activity where state <> 'idle'";
 
-async fn writes(store: &Store) -> Finding {
+async fn writes(config: &Config, store: &Store) -> Finding {
     const SUBJECT: &str = "writes";
     match store.try_write(SystemClock.now()).await {
-        Ok(()) => Finding::well(SUBJECT, "the database takes them"),
+        Ok(()) => Finding::healthy(SUBJECT, "the database takes them"),
         Err(error) => {
-            let mend =
+            let remedy =
                 "make room on the database's disk, make it writable again, or grant this user its role";
-            Finding::of_server(SUBJECT, &chain(&error), "PostgreSQL", "database", mend)
+            if is_file(&config.database) {
+                return Finding::problem(SUBJECT, chain(&error), remedy);
+            }
+            Finding::of_server(SUBJECT, &chain(&error), "PostgreSQL", "database", remedy)
         }
     }
 }
@@ -86,15 +99,15 @@ async fn clock(store: &Store) -> Vec<Finding> {
     let asked = SystemClock.now();
     let theirs = match store.clock().await {
         Ok(theirs) => theirs,
-        Err(error) => return vec![Finding::ill(SUBJECT, chain(&error), "look at the database")],
+        Err(error) => return vec![Finding::problem(SUBJECT, chain(&error), "look at the database")],
     };
     let skew = (theirs - (asked + (SystemClock.now() - asked) / 2)).abs();
     let detail = format!("{} ms apart from the database's", skew.num_milliseconds());
     if skew <= MOST_SKEW {
-        return vec![Finding::well(SUBJECT, detail)];
+        return vec![Finding::healthy(SUBJECT, detail)];
     }
-    let mend = "synchronize this machine's clock and the database's (chrony or systemd-timesyncd)";
-    vec![Finding::ill(SUBJECT, detail, mend)]
+    let remedy = "synchronize this machine's clock and the database's (chrony or systemd-timesyncd)";
+    vec![Finding::problem(SUBJECT, detail, remedy)]
 }
 
 /// Whether every secret can be opened with the keys of this configuration.
@@ -107,24 +120,24 @@ async fn sealed(config: &Config, store: &Store) -> Vec<Finding> {
     let uses = match vault.key_uses(store).await {
         Ok(uses) => uses,
         Err(error) => {
-            let mend =
+            let remedy =
                 "run this with the database user of the credential service, or as the owner of the tables";
-            return vec![Finding::ill(SUBJECT, chain(&error), mend)];
+            return vec![Finding::problem(SUBJECT, chain(&error), remedy)];
         }
     };
     let missing: Vec<_> = uses.iter().filter(|key| !key.present).collect();
     if let Some(key) = missing.first() {
         let lost: u64 = missing.iter().map(|key| key.total()).sum();
         let detail = format!("{lost} secret(s) do not open: the key `{}` is missing", key.key_id);
-        let mend =
+        let remedy =
             "add it to credentials.keys of every credential service; without it, those people must reconnect";
-        return vec![Finding::ill(SUBJECT, detail, mend)];
+        return vec![Finding::problem(SUBJECT, detail, remedy)];
     }
     let all: u64 = uses.iter().map(KeyUse::total).sum();
-    vec![Finding::well(SUBJECT, format!("{all}, and all of them have their key"))]
+    vec![Finding::healthy(SUBJECT, format!("{all}, and all of them have their key"))]
 }
 
-/// What has waited too long. What this user may not count is left out.
+/// What has waited too long, or was set aside. What this user may not count is left out.
 async fn waits(store: &Store, section: &Section<'_>) {
     let now = SystemClock.now();
     let found = |found: tidemark_store::Backlog| (found.count, found.oldest);
@@ -140,11 +153,90 @@ async fn waits(store: &Store, section: &Section<'_>) {
     let deliver = "start `tidemark credentials`; it delivers them";
     tokio::join!(
         wait(section, "unsent messages", now, unsent, OUTBOX, relay),
+        section.within("messages set aside", LOCKED, async { set_aside(store).await.unwrap_or_default() }),
         wait(section, "syncs without a worker", now, ready, READY, start_worker),
         wait(section, "forgotten syncs", now, due, DUE, sweep),
+        section.within("late syncs", LOCKED, async { late(store, now).await.unwrap_or_default() }),
+        section.within("pauses", LOCKED, async { pauses(store, now).await.unwrap_or_default() }),
+        section.within("rows in quarantine", LOCKED, async { quarantined(store).await.unwrap_or_default() }),
         wait(section, "numbers behind their syncs", now, behind, BEHIND, rollup),
         wait(section, "webhooks on their way", now, webhooks, WEBHOOK, deliver),
     );
+}
+
+async fn set_aside(store: &Store) -> tidemark_store::Result<Vec<Finding>> {
+    const SUBJECT: &str = "messages set aside";
+    let dead = store.dead_outgoing().await?.count;
+    Ok(vec![match dead {
+        0 => Finding::healthy(SUBJECT, "none"),
+        _ => Finding::problem(
+            SUBJECT,
+            format!("{dead}: the broker refuses them"),
+            "`tidemark queue outbox list` shows them with the reason; retry or drop them",
+        ),
+    }])
+}
+
+/// By name: which runs wait, and which belong to another version.
+async fn late(store: &Store, now: DateTime<Utc>) -> tidemark_store::Result<Vec<Finding>> {
+    let named = |runs: &[tidemark_store::Stuck]| {
+        let of = |run: &tidemark_store::Stuck| {
+            format!("{} of {} ({} s)", run.run, run.connection, (now - run.since).num_seconds())
+        };
+        runs.iter().take(NAMED).map(of).collect::<Vec<_>>().join(", ")
+    };
+    let mut findings = Vec::new();
+    let waiting = store.late_runs(now - DUE, MOST).await?;
+    if waiting.is_empty() {
+        findings.push(Finding::healthy("late syncs", "none"));
+    } else {
+        let remedy = "start `tidemark worker`, or more of them; the workers' log says why a run waits";
+        let detail = format!("{}, the longest waiting: {}", at_least(waiting.len()), named(&waiting));
+        findings.push(Finding::problem("late syncs", detail, remedy));
+    }
+    let unknown = store.unknown_runs(MOST).await?;
+    if !unknown.is_empty() {
+        let remedy = "finish the deployment, or start a `tidemark worker` of the newer version";
+        let detail = format!("{}, the oldest: {}", at_least(unknown.len()), named(&unknown));
+        findings.push(Finding::problem("syncs of another version", detail, remedy));
+    }
+    Ok(findings)
+}
+
+/// Nobody has to do anything: the vendor asked for it, or is tried again.
+async fn pauses(store: &Store, now: DateTime<Utc>) -> tidemark_store::Result<Vec<Finding>> {
+    const SUBJECT: &str = "pauses";
+    let pauses = store.pausing(now + SHORT_PAUSE, MOST).await?;
+    let Some(longest) = pauses.first() else {
+        return Ok(vec![Finding::healthy(SUBJECT, "no sync waits for Productboard")]);
+    };
+    let connections: BTreeSet<_> = pauses.iter().map(|pause| &pause.connection).collect();
+    let detail = format!(
+        "{} connection(s) wait for Productboard, {} until {}: {}",
+        at_least(connections.len()),
+        longest.connection,
+        longest.until.format("%Y-%m-%d %H:%M UTC"),
+        longest.reason.as_deref().unwrap_or("it asked to wait"),
+    );
+    let remedy = "nothing: they go on then; `tidemark sync start CONNECTION` tries one at once";
+    Ok(vec![Finding::notice(SUBJECT, detail, remedy)])
+}
+
+async fn quarantined(store: &Store) -> tidemark_store::Result<Vec<Finding>> {
+    const SUBJECT: &str = "rows in quarantine";
+    let rows = store.quarantined().await?;
+    Ok(vec![match rows.oldest {
+        None => Finding::healthy(SUBJECT, "none"),
+        Some(since) => Finding::notice(
+            SUBJECT,
+            format!("{}, the first since {}", rows.count, since.format("%Y-%m-%d %H:%M UTC")),
+            "`tidemark sync quality CONNECTION` says what is wrong with them; all others are counted",
+        ),
+    }])
+}
+
+fn at_least(number: usize) -> String {
+    if number as u64 >= MOST { format!("{number} or more") } else { number.to_string() }
 }
 
 async fn wait(
@@ -153,7 +245,7 @@ async fn wait(
     now: DateTime<Utc>,
     look: impl Future<Output = tidemark_store::Result<(u64, Option<DateTime<Utc>>)>>,
     most: TimeDelta,
-    mend: &str,
+    remedy: &str,
 ) {
     let found = async {
         let Ok((count, oldest)) = look.await else { return Vec::new() };
@@ -162,7 +254,11 @@ async fn wait(
             Some(_) => format!("{count}, the oldest for {} s", age.num_seconds()),
             None => "none".to_owned(),
         };
-        vec![if age > most { Finding::ill(subject, detail, mend) } else { Finding::well(subject, detail) }]
+        vec![if age > most {
+            Finding::problem(subject, detail, remedy)
+        } else {
+            Finding::healthy(subject, detail)
+        }]
     };
     section.within(subject, LOCKED, found).await;
 }
@@ -171,16 +267,20 @@ async fn wait(
 pub(super) fn secrets(config: &Config) -> Finding {
     const SUBJECT: &str = "keys";
     if let Err(error) = Vault::from_keys(&config.credentials.keys, Arc::new(OsEntropy)) {
-        let mend = "set credentials.keys (TIDEMARK_CREDENTIALS__KEYS or …_KEYS_FILE)";
-        return Finding::ill(SUBJECT, chain(&error), mend);
+        let remedy = "set credentials.keys (TIDEMARK_CREDENTIALS__KEYS or …_KEYS_FILE)";
+        return Finding::problem(SUBJECT, chain(&error), remedy);
     }
-    let token = config.rpc_token.expose_secret();
+    let token = match config.rpc_token.read() {
+        Ok(token) => token,
+        Err(error) => return Finding::problem(SUBJECT, chain(&error), "put the file of rpc.token back"),
+    };
+    let token = token.expose_secret();
     if !token.is_empty() && token.len() < 16 {
-        let mend = "set rpc.token (TIDEMARK_RPC__TOKEN) to 16 characters or more";
-        return Finding::ill(SUBJECT, "rpc.token is too short", mend);
+        let remedy = "set rpc.token (TIDEMARK_RPC__TOKEN) to 16 characters or more";
+        return Finding::problem(SUBJECT, "rpc.token is too short", remedy);
     }
     if let Err(error) = AuditKey::parse(&config.audit_key) {
-        return Finding::ill(SUBJECT, chain(&error), "set audit.key (TIDEMARK_AUDIT__KEY or …_KEY_FILE)");
+        return Finding::problem(SUBJECT, chain(&error), "set audit.key (TIDEMARK_AUDIT__KEY or …_KEY_FILE)");
     }
-    Finding::well(SUBJECT, "the key-encryption keys, the audit key and the service token are usable")
+    Finding::healthy(SUBJECT, "the key-encryption keys, the audit key and the service token are usable")
 }

@@ -1,4 +1,4 @@
-//! The findings, printed as they come: whoever waits for one sees the others.
+//! The findings, printed as they come: a check that waits hides no other.
 
 use std::cell::RefCell;
 
@@ -9,38 +9,51 @@ use tokio::time::timeout;
 use super::PATIENCE;
 use crate::cause::Cause;
 
-/// One thing that was looked at.
+/// What one check found.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     subject: &'static str,
     healthy: bool,
     detail: String,
-    /// What to do; empty where all is well.
-    mend: String,
+    /// What to do; empty where there is nothing to do.
+    remedy: String,
 }
 
 impl Finding {
-    pub(super) fn well(subject: &'static str, detail: impl Into<String>) -> Self {
-        Self { subject, healthy: true, detail: detail.into(), mend: String::new() }
+    pub(super) fn healthy(subject: &'static str, detail: impl Into<String>) -> Self {
+        Self { subject, healthy: true, detail: detail.into(), remedy: String::new() }
     }
 
-    pub(super) fn ill(subject: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { subject, healthy: false, detail: detail.into(), mend: mend.into() }
+    pub(super) fn problem(
+        subject: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { subject, healthy: false, detail: detail.into(), remedy: remedy.into() }
     }
 
-    /// A server that cannot be used, with its cause where the words of the error tell it.
+    /// Something to know of that is nobody's fault here.
+    pub(super) fn notice(
+        subject: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { subject, healthy: true, detail: detail.into(), remedy: remedy.into() }
+    }
+
+    /// A server that cannot be used, with its cause where the words of the error say it.
     pub(super) fn of_server(
         subject: &'static str,
         error: &str,
         name: &str,
         section: &str,
-        mend: &str,
+        remedy: &str,
     ) -> Self {
         match Cause::of(error) {
             Some(cause) => {
-                Self::ill(subject, format!("{} ({error})", cause.sentence()), cause.remedy(name, section))
+                Self::problem(subject, format!("{} ({error})", cause.sentence()), cause.remedy(name, section))
             }
-            None => Self::ill(subject, error, mend),
+            None => Self::problem(subject, error, remedy),
         }
     }
 }
@@ -83,8 +96,8 @@ impl Section<'_> {
     pub(super) fn add(&self, finding: Finding) {
         if !self.report.json {
             say!("{} {}: {}", if finding.healthy { "ok  " } else { "FAIL" }, finding.subject, finding.detail);
-            if !finding.mend.is_empty() {
-                say!("       do: {}", finding.mend);
+            if !finding.remedy.is_empty() {
+                say!("       do: {}", finding.remedy);
             }
         }
         self.report.findings.borrow_mut().push((self.rank, finding));
@@ -94,12 +107,12 @@ impl Section<'_> {
     pub(super) async fn within(
         &self,
         subject: &'static str,
-        mend: &str,
+        remedy: &str,
         look: impl Future<Output = Vec<Finding>>,
     ) {
         match timeout(PATIENCE, look).await {
             Ok(findings) => findings.into_iter().for_each(|finding| self.add(finding)),
-            Err(_) => self.add(Finding::ill(subject, silent(), mend)),
+            Err(_) => self.add(Finding::problem(subject, silent(), remedy)),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde_json::{Value, json};
 use tidemark_runtime::Config;
 use tidemark_store::{Store, StuckMessage};
+
+use crate::node;
 
 /// More than anybody reads.
 const MOST: u64 = 1_000;
@@ -32,7 +34,7 @@ pub(super) struct Which {
 }
 
 pub(super) async fn run(config: &Config, what: Outbox, as_json: bool) -> Result<ExitCode> {
-    let store = Store::connect(&config.database).await.context("the database cannot be used")?;
+    let store = node::connect(config).await?;
     let code = match what {
         Outbox::List => {
             print(&store.stuck_outgoing(MOST).await?, as_json)?;

@@ -1,7 +1,11 @@
-//! Looks after what a process stands on, every few seconds: for `/readyz`, and for the metrics that tell how much waits
-//! and since when. Whoever asks the port gets what was found last.
+//! Checks what a process needs, every few seconds: for `/readyz`, and for the metrics that say how much waits and since when.
+//! A request at the port gets what was found last.
+//!
+//! Unready is a process that cannot do its work: its database takes no writes, or its audit log no entries. Everything else
+//! only degrades it: others can do the work, or it is done as soon as the fault ends.
 
 mod certificates;
+mod waiting;
 
 use std::{
     path::PathBuf,
@@ -12,32 +16,35 @@ use std::{
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_bus_amqp::Sounder;
-use tidemark_domain::{Clock, connection::State};
+use tidemark_domain::Clock;
 use tidemark_leases_redis::RedisLeases;
 use tidemark_runtime::{
     Config, Shutdown,
+    config::Database,
     metrics::{self, Condition, Health},
+    tasks,
 };
-use tidemark_store::{Backlog, Store, WaitsFor};
+use tidemark_store::Store;
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 
 use crate::{
-    cause::Cause,
-    node::{Ground, Roles},
+    cause::{chain, explain, explain_database, is_file},
+    roles::Roles,
     wiring::{self, BusChoice, LeasesChoice},
 };
+pub(crate) use waiting::SHORT_PAUSE;
 
 /// With the patience, whatever changes is known within ten seconds.
 const EVERY: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(4);
+/// An outage that this process met is over when it has met none for so long.
+const SETTLED: Duration = Duration::from_secs(15);
 /// Leases, expiries and due times are compared across processes.
 const MOST_SKEW: TimeDelta = TimeDelta::seconds(5);
-/// As the alarms have them.
-const LATE_DUE: Duration = Duration::from_secs(180);
-const LATE_READY: Duration = Duration::from_secs(900);
-const LATE_ROLLUP: Duration = Duration::from_secs(900);
+/// What is well, or what is wrong.
+type Found = std::result::Result<String, String>;
 
-/// Opens the port for whoever watches, where there is one.
+/// Opens the port of metrics and health, where there is one.
 pub(crate) async fn open_port(
     config: &Config,
     shutdown: &Shutdown,
@@ -58,9 +65,10 @@ pub(crate) async fn open_port(
     Ok(Some(health))
 }
 
-/// What is looked at.
-pub(crate) struct Vitals {
+/// What is checked.
+pub(crate) struct Checks {
     store: Store,
+    database: Database,
     clock: Arc<dyn Clock>,
     roles: Roles,
     broker: Option<Sounder>,
@@ -69,9 +77,15 @@ pub(crate) struct Vitals {
     certificates: Vec<(&'static str, PathBuf)>,
 }
 
-impl Vitals {
+impl Checks {
     /// Over adapters of its own: a publisher that is stuck must not hide that the broker answers.
-    pub(crate) fn new(config: &Config, ground: &Ground, roles: Roles, health: Health) -> Result<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        roles: Roles,
+        health: Health,
+    ) -> Result<Self> {
         let broker = match wiring::bus(config)? {
             BusChoice::Amqp(bus) => Some(bus.sounder()),
             BusChoice::Inproc(_) => None,
@@ -80,22 +94,22 @@ impl Vitals {
             LeasesChoice::Redis(leases) => Some(leases),
             LeasesChoice::Inproc(_) => None,
         };
-        let (store, clock) = (ground.store.clone(), Arc::clone(&ground.clock));
-        let certificates = certificates::shown(config);
-        Ok(Self { store, clock, roles, broker, leases, health, certificates })
+        let (database, certificates) = (config.database.clone(), certificates::shown(config));
+        Ok(Self { store, database, clock, roles, broker, leases, health, certificates })
     }
 
-    /// Looks until the shutdown, at each thing on its own: what is silent or slow hides nothing else.
+    /// Checks until the shutdown, each thing on its own: what is silent or slow hides nothing else.
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let this = &self;
         tokio::join!(
             again(&shutdown, || this.record()),
-            again(&shutdown, || this.backlogs()),
+            again(&shutdown, || this.waiting()),
             again(&shutdown, || this.broker()),
             again(&shutdown, || this.leases()),
             certificates::watch(&this.certificates, &shutdown),
             again(&shutdown, || async {
-                if this.roles.releases_secrets() {
+                this.tasks();
+                if this.roles.credentials {
                     this.audit();
                 }
             }),
@@ -106,16 +120,16 @@ impl Vitals {
     async fn record(&self) {
         let asked = Instant::now();
         let before = self.clock.now();
-        let look = async {
+        let check = async {
             self.store.try_write(before).await?;
             self.store.clock().await
         };
-        let found = match timeout(PATIENCE, look).await {
-            Err(_) => Err(self.without_answer(&silent())),
-            Ok(Err(error)) => Err(self.without_answer(&told(&chain(&error), "PostgreSQL", "database"))),
+        let found = match timeout(PATIENCE, check).await {
+            Err(_) => Err(self.without_answer()),
+            Ok(Err(error)) => Err(explain_database(&self.database, &error)),
             Ok(Ok(theirs)) => {
                 self.compare(theirs, before);
-                Ok("it answers and takes writes".to_owned())
+                self.outage().map_or_else(|| Ok("it answers and takes writes".to_owned()), Err)
             }
         };
         metrics::record::answered(found.is_ok().then(|| asked.elapsed()));
@@ -124,15 +138,22 @@ impl Vitals {
         self.note("database", true, found);
     }
 
-    /// Who cannot even ask says so of itself, not of the database.
-    fn without_answer(&self, otherwise: &str) -> String {
+    /// A SQLite file on a full disk may have room for a small write, and none for what the services have to write.
+    fn outage(&self) -> Option<String> {
+        let since = Instant::now().checked_sub(SETTLED).filter(|_| is_file(&self.database))?;
+        tidemark_store::outage_since(since).map(|outage| outage.to_string())
+    }
+
+    /// A process that cannot even ask says so of itself, not of the database.
+    fn without_answer(&self) -> String {
         let pool = self.store.pool();
         if pool.used < pool.most {
-            return otherwise.to_owned();
+            return silent();
         }
         format!(
-            "no connection is left: all {} of this process are in use (database.max_connections), or hang ({otherwise})",
-            pool.most
+            "no connection is left: all {} of this process are in use (database.max_connections), or hang ({})",
+            pool.most,
+            silent()
         )
     }
 
@@ -151,59 +172,7 @@ impl Vitals {
         self.note("clock", false, found);
     }
 
-    async fn backlogs(&self) {
-        if let Err(error) = self.counts().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "what waits could not be counted");
-        }
-    }
-
-    async fn counts(&self) -> tidemark_store::Result<()> {
-        let (store, now) = (&self.store, self.clock.now());
-        let unsent = store.unsent().await?;
-        metrics::bus::unsent(unsent.count, age(now, unsent.oldest));
-        metrics::bus::set_aside(store.dead_outgoing().await?.count);
-        if self.roles.releases_secrets() {
-            let known = store.connections_by_state().await?;
-            for state in State::ALL {
-                let number = known.get(state.as_str()).copied().unwrap_or_default();
-                metrics::credentials::connections(state.as_str(), number);
-            }
-            let overdue = store.overdue(now).await?;
-            metrics::credentials::overdue(
-                overdue.in_doubt,
-                age(now, overdue.refresh),
-                age(now, overdue.probe),
-            );
-            let webhooks = store.pending_webhooks(now).await?;
-            metrics::credentials::webhooks(webhooks.count, age(now, webhooks.oldest));
-            metrics::credentials::feed(age(now, store.unnumbered_events().await?.oldest));
-            metrics::credentials::mails(age(now, store.overdue_mails(now).await?.oldest));
-        }
-        if self.roles.syncs() {
-            let open = store.open_runs().await?;
-            for waits in WaitsFor::ALL {
-                let Backlog { count, oldest } = open.get(&waits).copied().unwrap_or_default();
-                metrics::sync::open(waits.as_str(), count, age(now, oldest));
-            }
-            let (ready, forgotten) = (store.ready_runs().await?, store.forgotten_runs(now).await?);
-            let (ready, due) = (age(now, ready.oldest), age(now, forgotten.oldest));
-            metrics::sync::waiting(ready, due);
-            self.note(
-                "syncs",
-                false,
-                late(&[("without a worker", ready, LATE_READY), ("due", due, LATE_DUE)]),
-            );
-        }
-        if self.roles.aggregates() {
-            let behind = store.rollups_behind().await?;
-            let since = age(now, behind.oldest);
-            metrics::utilization::behind(behind.count, since);
-            self.note("numbers", false, late(&[("behind a sync", since, LATE_ROLLUP)]));
-        }
-        Ok(())
-    }
-
-    /// Answering and taking messages are two things: its alarms block whoever publishes, and nobody else.
+    /// Answering and taking messages are two things: its alarms block those who publish, and nobody else.
     async fn broker(&self) {
         let Some(sounder) = &self.broker else {
             metrics::bus::up(true);
@@ -213,13 +182,13 @@ impl Vitals {
             tokio::join!(timeout(PATIENCE, sounder.depths()), timeout(PATIENCE, sounder.blocked()));
         let depths = match depths {
             Err(_) => Err(silent()),
-            Ok(Err(error)) => Err(told(&chain(&error), "RabbitMQ", "bus")),
+            Ok(Err(error)) => Err(explain(&chain(&error), "RabbitMQ", "bus")),
             Ok(Ok(depths)) => Ok(depths),
         };
         metrics::bus::up(depths.is_ok());
         let blocked = match blocked {
             Err(_) => Err("it answers, but confirms no message".to_owned()),
-            Ok(Err(error)) => Err(told(&chain(&error), "RabbitMQ", "bus")),
+            Ok(Err(error)) => Err(explain(&chain(&error), "RabbitMQ", "bus")),
             Ok(Ok(why)) => {
                 metrics::bus::blocked(why.is_some());
                 why.map_or(Ok(()), |why| Err(format!("it runs, but takes no messages: it is {why}")))
@@ -230,6 +199,7 @@ impl Vitals {
                 metrics::bus::depth(depth.queue, depth.messages, depth.consumers);
                 metrics::bus::dead(depth.queue, depth.dead);
             }
+            self.dead_letters(depths.iter().map(|depth| depth.dead).sum());
             let queues = depths.iter().filter(|depth| depth.exists).count();
             blocked.map(|()| format!("{queues} queues"))
         });
@@ -241,12 +211,33 @@ impl Vitals {
             None => Ok("in this process".to_owned()),
             Some(leases) => match timeout(PATIENCE, leases.check()).await {
                 Err(_) => Err(silent()),
-                Ok(Err(error)) => Err(told(&chain(&error), "Redis", "leases")),
+                Ok(Err(error)) => Err(explain(&chain(&error), "Redis", "leases")),
                 Ok(Ok(version)) => Ok(format!("Redis {version} takes writes")),
             },
         };
         metrics::leases::up(found.is_ok());
         self.note("leases", false, found);
+    }
+
+    fn dead_letters(&self, messages: u64) {
+        let found = match messages {
+            0 => Ok("none".to_owned()),
+            _ => Err(format!(
+                "{messages} message(s) that no service could handle; `tidemark queue dead list` shows them with the reason"
+            )),
+        };
+        self.note("dead letters", false, found);
+    }
+
+    fn tasks(&self) {
+        let restarted = tasks::troubled();
+        let found = if restarted.is_empty() {
+            Ok("all of them run".to_owned())
+        } else {
+            let names = restarted.join(", ");
+            Err(format!("ended within the last two minutes and started again: {names}; the log says why"))
+        };
+        self.note("tasks", false, found);
     }
 
     fn audit(&self) {
@@ -258,14 +249,14 @@ impl Vitals {
         self.note("audit log", true, found);
     }
 
-    fn note(&self, subject: &'static str, essential: bool, found: std::result::Result<String, String>) {
+    fn note(&self, subject: &'static str, essential: bool, found: Found) {
         let healthy = found.is_ok();
         let detail = found.unwrap_or_else(|problem| problem);
         self.health.note(subject, Condition { healthy, essential, detail });
     }
 }
 
-/// A console stands on nothing that it could look at: what the services answer, it shows to whoever asks.
+/// A console needs nothing that it could check: what the services answer, it shows.
 pub(crate) async fn of_console(config: &Config, health: &Health, shutdown: &Shutdown) {
     let certificates = certificates::shown(config);
     tokio::join!(certificates::watch(&certificates, shutdown), console(health, shutdown));
@@ -292,34 +283,6 @@ async fn again<F: Future<Output = ()>>(shutdown: &Shutdown, look: impl Fn() -> F
 
 fn silent() -> String {
     format!("no answer within {} s", PATIENCE.as_secs())
-}
-
-/// An error in a sentence with its remedy, where its cause is known.
-fn told(error: &str, name: &str, section: &str) -> String {
-    match Cause::of(error) {
-        Some(cause) => format!("{}; {} ({error})", cause.sentence(), cause.remedy(name, section)),
-        None => error.to_owned(),
-    }
-}
-
-/// Whether something has waited for longer than it may.
-fn late(waits: &[(&str, Duration, Duration)]) -> std::result::Result<String, String> {
-    let late: Vec<_> = waits
-        .iter()
-        .filter(|(_, age, most)| age > most)
-        .map(|(what, age, _)| format!("one is {what} for {} s", age.as_secs()))
-        .collect();
-    if late.is_empty() { Ok("none is late".to_owned()) } else { Err(late.join("; ")) }
-}
-
-fn age(now: DateTime<Utc>, since: Option<DateTime<Utc>>) -> Duration {
-    since.and_then(|since| (now - since).to_std().ok()).unwrap_or_default()
-}
-
-/// An error with its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]
