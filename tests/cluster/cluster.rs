@@ -10,6 +10,7 @@ use std::{
 };
 
 use chrono::NaiveDate;
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tidemark_bus_amqp::AmqpBus;
 use tidemark_domain::{
@@ -147,7 +148,9 @@ impl Cluster {
     pub(crate) fn spawn_as(&mut self, name: &str, role: &str, settings: &[(&str, String)]) {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("{:02}-{name}.log", self.starts))).unwrap();
-        let mut command = Command::new(BINARY);
+        // A limit of the size of files is an error to it, and not its end.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", BINARY]);
         let port = reserve_port();
         self.watched.insert(name.to_owned(), port);
         command.env("TIDEMARK_METRICS__LISTEN", format!("127.0.0.1:{port}"));
@@ -172,6 +175,18 @@ impl Cluster {
         let mut child = self.processes().remove(name).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Sends a signal and waits until the process has ended.
+    pub(crate) async fn end(&mut self, name: &str, signal: &str) {
+        self.signal(name, signal);
+        let mut child = self.processes().remove(name).unwrap();
+        until(&format!("{name} ends"), async || child.try_wait().unwrap()).await;
+    }
+
+    /// The ids of the processes.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.processes().values().map(Child::id).collect()
     }
 
     /// Waits until every port answers.
@@ -409,7 +424,7 @@ impl Drop for Cluster {
 
 /// Calls the process at that port.
 pub(crate) fn caller_at(port: u16, token: &str) -> Caller {
-    Caller::new(&format!("http://127.0.0.1:{port}"), &token.into()).unwrap()
+    Caller::new(&format!("http://127.0.0.1:{port}"), &SecretString::from(token)).unwrap()
 }
 
 /// Waits for a state, with a deadline.

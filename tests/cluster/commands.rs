@@ -266,20 +266,23 @@ async fn the_doctor_names_each_server_that_does_not_answer() {
         ("TIDEMARK_CREDENTIALS__URL", "http://127.0.0.1:9"),
         ("TIDEMARK_WORKER__URL", "http://127.0.0.1:9"),
         ("TIDEMARK_AGGREGATOR__URL", "http://127.0.0.1:9"),
+        ("TIDEMARK_PRODUCTBOARD__US_URL", "http://127.0.0.1:9"),
+        ("TIDEMARK_PRODUCTBOARD__EU_URL", "http://nowhere.invalid"),
     ];
     let output = tidemark(folder.path(), &["doctor", "--json"], &nowhere).await;
     assert!(!output.status.success());
     let stdout = text(&output.stdout);
     assert!(!stdout.contains(CANARY) && !text(&output.stderr).contains(CANARY));
     let findings: Vec<Value> = serde_json::from_str(&stdout).unwrap();
-    let ill: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
-    let mut subjects: Vec<_> = ill.iter().map(|finding| finding["subject"].as_str().unwrap()).collect();
+    let problems: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
+    let mut subjects: Vec<_> = problems.iter().map(|finding| finding["subject"].as_str().unwrap()).collect();
     // The services are asked at the same time, and each is named when it has not answered.
     subjects[4..].sort_unstable();
     let servers = ["database", "message broker", "lease service", "keys"];
-    let services = ["credential service", "sync service", "utilization service"];
+    let services =
+        ["Productboard", "Productboard", "credential service", "sync service", "utilization service"];
     assert_eq!(subjects, [&servers[..], &services].concat());
-    assert!(ill.iter().all(|finding| !finding["mend"].as_str().unwrap().is_empty()), "{stdout}");
+    assert!(problems.iter().all(|finding| !finding["remedy"].as_str().unwrap().is_empty()), "{stdout}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

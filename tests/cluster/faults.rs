@@ -2,6 +2,7 @@
 //!
 //! The runbook shows what they said: `TIDEMARK_TEST_FAULTS=<folder> cargo nextest run -E 'test(induced)'` writes it down.
 
+mod waiting;
 mod written;
 
 use std::process::Command;
@@ -46,7 +47,7 @@ impl Ward {
         for role in ["credentials", "worker", "aggregator"] {
             ward.is_ready(role, "ok").await;
         }
-        assert_eq!(ward.ill().await, Vec::<(String, String)>::new(), "the doctor finds nothing");
+        assert_eq!(ward.problems().await, Vec::<(String, String)>::new(), "the doctor finds nothing");
         ward
     }
 
@@ -69,17 +70,17 @@ impl Ward {
 
     async fn reaches(&self, role: &str, series: &str, is_so: impl Fn(f64) -> bool) -> f64 {
         let look = async || Some(self.value(role, series).await).filter(|value| is_so(*value));
-        until(&format!("{series} of {role} tells it"), look).await
+        until(&format!("{series} of {role} shows it"), look).await
     }
 
-    /// What the doctor finds ill: the subject and what is to be done.
-    async fn ill(&self) -> Vec<(String, String)> {
+    /// What the doctor finds wrong: the subject and what is to be done.
+    async fn problems(&self) -> Vec<(String, String)> {
         let output = self.cluster.command(&["doctor", "--json"]).await;
         let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
         let ill: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
         assert_eq!(output.status.success(), ill.is_empty());
         let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
-        ill.iter().map(|finding| (text(finding, "subject"), text(finding, "mend"))).collect()
+        problems.iter().map(|finding| (text(finding, "subject"), text(finding, "remedy"))).collect()
     }
 
     /// What the doctor prints for people.
@@ -111,8 +112,8 @@ fn looks_at(name: &str, series: &str) {
     assert!(expression.contains(name), "{expression}");
 }
 
-fn subjects(ill: &[(String, String)]) -> Vec<&str> {
-    ill.iter().map(|(subject, _)| subject.as_str()).collect()
+fn subjects(problems: &[(String, String)]) -> Vec<&str> {
+    problems.iter().map(|(subject, _)| subject.as_str()).collect()
 }
 
 #[test]
@@ -143,8 +144,8 @@ async fn broker_down(ward: &Ward) {
     // A sync is asked for, and its message waits.
     ward.cluster.sync(&ward.connection).await;
     ward.reaches("worker", "tidemark_outbox_unsent", |unsent| unsent > 0.0).await;
-    let ill = ward.ill().await;
-    assert_eq!(subjects(&ill), ["message broker"]);
+    let problems = ward.problems().await;
+    assert_eq!(subjects(&problems), ["message broker"]);
     let series = ["tidemark_bus_up", "tidemark_outbox_unsent", "tidemark_outbox_oldest_age_seconds"];
     ward.told("broker down", &series, "TidemarkBrokerDown").await;
     ward.broker.mend();
@@ -158,8 +159,8 @@ async fn redis_down(ward: &Ward) {
     let run = ward.cluster.sync(&ward.connection).await;
     ward.cluster.run_in(&run, RunState::Succeeded).await;
     assert!(ward.value("worker", "tidemark_sync_database_leases_total").await >= 1.0);
-    let ill = ward.ill().await;
-    assert_eq!(subjects(&ill), ["lease service"]);
+    let problems = ward.problems().await;
+    assert_eq!(subjects(&problems), ["lease service"]);
     let series = ["tidemark_leases_up", "tidemark_sync_database_leases_total"];
     ward.told("Redis down", &series, "TidemarkLeasesDown").await;
     ward.redis.mend();
@@ -183,8 +184,8 @@ async fn database_full(ward: &Ward) {
     until("no secret is released that nobody could write down", refused).await;
     ward.reaches("credentials", "tidemark_audit_writer_healthy", |healthy| healthy == 0.0).await;
     ward.is_ready("credentials", "unready").await;
-    let ill = ward.ill().await;
-    assert!(subjects(&ill).contains(&"writes"), "{ill:?}");
+    let problems = ward.problems().await;
+    assert!(subjects(&problems).contains(&"writes"), "{problems:?}");
     ward.told("database full", &["tidemark_audit_writer_healthy"], "TidemarkAuditUnwritten").await;
     ward.sql("drop function full_disk cascade");
     let released = async || ward.cluster.caller(0).credentials().get_access_token(token()).await.ok();
@@ -197,8 +198,8 @@ async fn vendor_in_trouble(ward: &Ward) {
     let run = ward.cluster.sync(&ward.connection).await;
     let series = "tidemark_vendor_requests_total{operation=\"list members\",outcome=\"vendor_trouble\"}";
     ward.reaches("worker", series, |failed| failed >= 1.0).await;
-    let ill = ward.ill().await;
-    assert_eq!(subjects(&ill), Vec::<&str>::new());
+    let problems = ward.problems().await;
+    assert_eq!(subjects(&problems), Vec::<&str>::new());
     ward.told("vendor answers 503", &[series], "TidemarkVendorTrouble").await;
     ward.cluster.simulator.faults(KEY, |faults| faults.burst_5xx = None);
     ward.cluster.run_in(&run, RunState::Succeeded).await;
@@ -211,8 +212,8 @@ async fn outbox_stuck(ward: &Ward) {
          values ('event', 'stuck', 'stuck', 'sync.failed', '{}', now() - interval '10 minutes', now() + interval '1 hour')",
     );
     ward.reaches("worker", "tidemark_outbox_oldest_age_seconds", |age| age > 60.0).await;
-    let ill = ward.ill().await;
-    assert_eq!(subjects(&ill), ["unsent messages"]);
+    let problems = ward.problems().await;
+    assert_eq!(subjects(&problems), ["unsent messages"]);
     ward.told("stuck outbox", &["tidemark_outbox_oldest_age_seconds"], "TidemarkOutboxStuck").await;
     ward.sql("update outbox set sent_at = now() where message_id = 'stuck'");
     ward.reaches("worker", "tidemark_outbox_oldest_age_seconds", |age| age < 60.0).await;
@@ -230,8 +231,8 @@ async fn key_expired(ward: &Ward) {
     ward.reaches("credentials", series, |number| number == 3.0).await;
     let open = "tidemark_sync_runs_open{waiting_for=\"reconnect\"}";
     ward.reaches("worker", open, |number| number == 3.0).await;
-    let ill = ward.ill().await;
-    assert_eq!(subjects(&ill), Vec::<&str>::new(), "one person's key is no fault of the cluster");
+    let problems = ward.problems().await;
+    assert_eq!(subjects(&problems), Vec::<&str>::new(), "one person's key is no fault of the cluster");
     let shown = ward.cluster.succeed(&["connections", "show", ward.connection.as_str(), "--json"]).await;
     let shown: Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!(

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use secrecy::SecretString;
 use tidemark_domain::id::OrganizationId;
 use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 use tidemark_rpc::{
@@ -72,7 +73,8 @@ async fn a_sync_goes_through_tls_and_nobody_gets_in_without_a_certificate() {
 
     let secured = |port: u16, own: Option<(PathBuf, PathBuf)>| {
         let files = ClientFiles { ca: ca.clone(), own };
-        Caller::secured(&format!("https://localhost:{port}"), &SERVICE_TOKEN.into(), &files).unwrap()
+        Caller::secured(&format!("https://localhost:{port}"), &SecretString::from(SERVICE_TOKEN), &files)
+            .unwrap()
     };
     let organization_id = OrganizationId::generate(&SystemClock, &OsEntropy).to_string();
     let request = || CreateConnectionRequest {
@@ -80,7 +82,8 @@ async fn a_sync_goes_through_tls_and_nobody_gets_in_without_a_certificate() {
         api_key: "cAnArY-behind-tls".to_owned(),
         ..Default::default()
     };
-    let plain = Caller::new(&format!("http://localhost:{credentials}"), &SERVICE_TOKEN.into()).unwrap();
+    let plain =
+        Caller::new(&format!("http://localhost:{credentials}"), &SecretString::from(SERVICE_TOKEN)).unwrap();
     for outsider in [plain, secured(credentials, None), secured(credentials, Some(stranger))] {
         let refused = outsider.connections().create_connection(request()).await.unwrap_err();
         // How a connection ends that was never let in differs with the moment.
