@@ -53,8 +53,11 @@ async fn a_standby_that_is_promoted_goes_on_with_all_that_was_acknowledged() {
         .await;
     }
     let token = || GetAccessTokenRequest { connection_id: connection.to_string(), capability: 0 };
-    let refused = cluster.caller(0).credentials().get_access_token(token()).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+    until("no secret is released that the audit log cannot tell of", async || {
+        let answer = cluster.caller(0).credentials().get_access_token(token()).await;
+        answer.is_err_and(|refused| refused.code() == Code::Unavailable).then_some(())
+    })
+    .await;
 
     primary.stop();
     standby.sql("select pg_promote()");

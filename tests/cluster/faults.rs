@@ -77,8 +77,8 @@ impl Ward {
     async fn problems(&self) -> Vec<(String, String)> {
         let output = self.cluster.command(&["doctor", "--json"]).await;
         let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-        let ill: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
-        assert_eq!(output.status.success(), ill.is_empty());
+        let problems: Vec<_> = findings.iter().filter(|finding| finding["healthy"] == false).collect();
+        assert_eq!(output.status.success(), problems.is_empty());
         let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
         problems.iter().map(|finding| (text(finding, "subject"), text(finding, "remedy"))).collect()
     }

@@ -146,9 +146,9 @@ impl Cause {
 }
 
 /// An error with its causes on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The error of the server `name` of a section of the configuration, in a sentence with its remedy where its cause is known.

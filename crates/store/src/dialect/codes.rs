@@ -41,7 +41,8 @@ fn sqlstate(state: &str) -> Kind {
         // A syntax error is a bug of this program; so is a statement with another number of columns than values.
         "42601" => return Kind::Refused,
         // The statement was prepared on a connection that a pooler gave to somebody else, or by somebody else on this one.
-        "26000" | "42P05" => Outage::Pooler,
+        // The last one is how PgBouncer's older versions lose a statement: it is then another connection's.
+        "26000" | "42P05" | "08P01" => Outage::Pooler,
         "55P03" | "57014" => Outage::Busy,
         _ => match &state[..2] {
             "08" | "57" | "58" | "F0" | "XX" => Outage::Away,
@@ -98,7 +99,6 @@ mod tests {
         let cases = [
             ("25006", Outage::ReadOnly),
             ("08006", Outage::Away),
-            ("08P01", Outage::Away),
             ("57P01", Outage::Away),
             ("57P02", Outage::Away),
             ("57P03", Outage::Away),
@@ -111,6 +111,7 @@ mod tests {
             ("55P03", Outage::Busy),
             ("57014", Outage::Busy),
             ("26000", Outage::Pooler),
+            ("08P01", Outage::Pooler),
             ("42P05", Outage::Pooler),
             ("28P01", Outage::Login),
             ("42P01", Outage::Deploying),

@@ -43,11 +43,13 @@ impl Authority {
         self.issue_for(name, &["localhost", "127.0.0.1", "::1"])
     }
 
-    /// The same, for other hosts.
+    /// The same, for other names: hosts, or a user, whose name is the first.
     pub fn issue_for(&self, name: &str, hosts: &[&str]) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>());
-        let certificate = params.expect("names").signed_by(&key, &self.issuer).expect("a certificate");
+        let mut params = params.expect("names");
+        params.distinguished_name.push(DnType::CommonName, hosts[0]);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let paths =
             (self.folder.path().join(format!("{name}.pem")), self.folder.path().join(format!("{name}.key")));
         write(&paths.0, &certificate.pem());
