@@ -1,15 +1,93 @@
-//! SIGKILL in the middle of a sync.
+//! SIGKILL in the middle of a sync, and a database that lets nobody claim one.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use rand::Rng;
+use tidemark_domain::{Clock, command::SyncRun, id::RunId, run::Priority};
+use tidemark_ports::{Bus, Message, Route};
 use tidemark_productboard_sim::{Workspace, WorkspaceSpec};
 use tidemark_rpc::syncs::RunState;
+use tidemark_runtime::{OsEntropy, SystemClock};
+use tidemark_store::Run;
 
 use crate::{
-    cluster::{Cluster, Wiring, today, until},
+    cluster::{Cluster, Wiring, today, until, until_within},
     naive,
 };
+
+/// Due work is found within so long after any fault has ended.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// With the times that are in force where nobody sets any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_run_of_a_killed_worker_goes_on_within_a_minute() {
+    let times = [("LEASES__TTL_MS", "30000"), ("WORKER__SWEEP_MS", "1000")];
+    let mut cluster = Cluster::start(Wiring::Real, &times).await;
+    cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("killed", 40, today())), "cAnArY-killed");
+    cluster.simulator.faults("cAnArY-killed", |faults| faults.latency = Duration::from_millis(2_000));
+    let connection = cluster.connect("cAnArY-killed").await;
+    let run_id = cluster.sync(&connection).await;
+    cluster.run_in(&run_id, RunState::Running).await;
+    let requests = || cluster.simulator.requests("cAnArY-killed");
+    let first = requests();
+    until("it is at work", async || (requests() > first + 2).then_some(())).await;
+    cluster.kill("worker");
+    let killed = Instant::now();
+    cluster.spawn("worker");
+    cluster.ready().await;
+    let before = cluster.simulator.requests("cAnArY-killed");
+    until_within(MINUTE, "another worker has it", async || {
+        (cluster.simulator.requests("cAnArY-killed") > before).then_some(())
+    })
+    .await;
+    assert!(killed.elapsed() <= MINUTE, "{:?}", killed.elapsed());
+    println!("taken over after {:.1?}", killed.elapsed());
+    cluster.simulator.faults("cAnArY-killed", |faults| faults.latency = Duration::ZERO);
+    cluster.run_in(&run_id, RunState::Succeeded).await;
+    cluster.stop().await;
+}
+
+/// Its message comes while no claim is answered, and the sweeper would not look after it for an hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_claim_failed_begins_soon_after_the_database_is_back() {
+    let cluster = Cluster::start(Wiring::Real, &[]).await;
+    cluster.simulator.add(Workspace::generate(&WorkspaceSpec::new("claimed", 20, today())), "cAnArY-claimed");
+    let connection = cluster.connect("cAnArY-claimed").await;
+    let first = cluster.sync(&connection).await;
+    cluster.run_in(&first, RunState::Succeeded).await;
+    let (id, now) = (RunId::generate(&SystemClock, &OsEntropy), SystemClock.now());
+    let later = now + chrono::TimeDelta::hours(1);
+    let run = Run::queued(id.clone(), connection.clone(), Priority::Person, now, later);
+    let tx = cluster.store.begin().await.unwrap();
+    assert!(tx.insert_run(&run).await.unwrap());
+    tx.commit().await.unwrap();
+    // Nobody gets at the runs for 25 s.
+    let sql = format!(
+        "begin; lock table runs in access exclusive mode; update runs set ready_at = now() where id = '{id}';
+        select pg_sleep(25); commit"
+    );
+    let mut locked =
+        Command::new("psql").args(["-X", "-q", "-c", &sql, &cluster.database_url()]).spawn().unwrap();
+    let command = SyncRun { run_id: id.clone(), connection_id: connection.clone() };
+    let message = Message {
+        id: "cmd_claimed".to_owned(),
+        route: Route::Command(SyncRun::NAME.to_owned()),
+        headers: BTreeMap::new(),
+        body: serde_json::to_vec(&command).unwrap().into(),
+    };
+    cluster.bus.as_ref().unwrap().publish(vec![message]).await;
+    let ended = tokio::task::spawn_blocking(move || locked.wait()).await.unwrap().unwrap();
+    assert!(ended.success());
+    let back = Instant::now();
+    cluster.run_in(id.as_str(), RunState::Succeeded).await;
+    assert!(back.elapsed() <= MINUTE, "{:?}", back.elapsed());
+    println!("ended {:.1?} after the database was back", back.elapsed());
+    cluster.stop().await;
+}
 
 pub(crate) async fn five_kills_end_with_the_same_rows_and_rollups(wiring: Wiring) {
     let mut cluster = Cluster::start(wiring, &[("WORKER__HISTORY_DAYS", "200")]).await;

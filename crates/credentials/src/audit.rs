@@ -10,7 +10,8 @@
 //! counts. The trade: a process that is killed, or a machine that loses its power, takes the entries of these
 //! milliseconds with it; in return a release does not wait for a commit, which costs more than all the rest of it. An
 //! orderly stop writes everything. As soon as a write fails, or takes longer than 1 s, nothing more is released until
-//! everything that was taken over is written: what cannot be written down does not happen.
+//! everything that was taken over is written: what cannot be written down does not happen. Where it is one chain that cannot
+//! be written, that is so for its organization alone.
 
 mod chain;
 mod check;
@@ -238,7 +239,7 @@ impl Audit {
     /// Has the writer take an entry over. Refused while the writer does not keep up: then what the entry is about must
     /// not happen.
     pub async fn entrust(&self, entry: Entry) -> Result<(), Unwritten> {
-        if !self.health.is_good() {
+        if !self.health.is_good(&entry.chain) {
             return Err(Unwritten);
         }
         let waiting = Waiting { timed: self.timed(entry), told: Told::Later };

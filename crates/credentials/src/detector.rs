@@ -20,7 +20,7 @@ use tidemark_domain::{
     expiry,
     id::ConnectionId,
 };
-use tidemark_runtime::Shutdown;
+use tidemark_runtime::{Shutdown, tasks::rounds};
 use tidemark_store::{self as store, Connection, SealedCredential};
 
 use crate::{
@@ -29,8 +29,7 @@ use crate::{
     moves::Telling,
     probe::Acceptance,
     refresh::{Patience, Unrefreshed},
-    refusal::Fault,
-    rounds::{item, rounds},
+    refusal::{Fault, item},
     service::Parts,
 };
 
@@ -60,14 +59,14 @@ impl CredentialService {
     pub async fn run(&self, shutdown: Shutdown) {
         let (parts, stop) = (&self.0, &shutdown);
         tokio::join!(
-            rounds("renewals", stop, || async { Ok(until_next(parts.renew_due(stop).await?)) }),
-            rounds("probes", stop, || async { Ok(until_next(parts.probe_due(stop).await?)) }),
+            rounds("renewals", stop, || async { parts.renew_due(stop).await.map(until_next) }),
+            rounds("probes", stop, || async { parts.probe_due(stop).await.map(until_next) }),
             rounds("purges", stop, || async {
-                Ok(if parts.purge_due(stop).await? == 0 { IDLE } else { Duration::ZERO })
+                parts.purge_due(stop).await.map(|purged| if purged == 0 { IDLE } else { Duration::ZERO })
             }),
             rounds("consents", stop, || async {
-                parts.store.delete_abandoned(parts.clock.now() - ABANDONED).await?;
-                Ok(BETWEEN_TIDINGS)
+                let deleted = parts.store.delete_abandoned(parts.clock.now() - ABANDONED).await;
+                deleted.map(|_| BETWEEN_TIDINGS)
             }),
         );
     }

@@ -23,7 +23,6 @@ mod refresh;
 mod refusal;
 mod return_url;
 mod rotation;
-mod rounds;
 mod secret;
 mod service;
 mod settings;

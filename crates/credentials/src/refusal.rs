@@ -1,6 +1,6 @@
 //! From a fault to what the caller is told. What the caller cannot mend is logged here, once, and not told.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use tidemark_domain::{
     connection::{CredentialKind, Reason, Region},
@@ -8,6 +8,10 @@ use tidemark_domain::{
 };
 use tidemark_productboard::{Cause, Rejection, oauth};
 use tidemark_rpc::status::{RECONNECT_REQUIRED, Refusal};
+use tidemark_runtime::{
+    metrics::{record, tasks as metrics},
+    tasks,
+};
 use tidemark_store as store;
 use tonic::Status;
 
@@ -116,6 +120,28 @@ impl Fault {
             }
         }
     }
+}
+
+/// Does something for one of many in the background. What goes wrong is that one's, and keeps no other from its turn; it
+/// comes again when its claim has run out.
+pub(crate) async fn item(
+    task: &'static str,
+    id: &impl fmt::Display,
+    attempt: impl Future<Output = Result<(), Fault>>,
+) {
+    match tasks::caught(attempt).await {
+        Some(Ok(())) => return,
+        Some(Err(Fault::Store(store::Error::Corrupt { what }))) => {
+            // Another version's, as far as anybody here can tell.
+            return record::unreadable(task, &id.to_string(), &what);
+        }
+        Some(Err(fault)) => {
+            let _logged = fault.into_status(task);
+            tracing::warn!(task, %id, "failed for one of many; it is tried again later");
+        }
+        None => tracing::error!(task, %id, "panicked for one of many; it is tried again later"),
+    }
+    metrics::failed(task);
 }
 
 /// What the person who wanted to consent is told.

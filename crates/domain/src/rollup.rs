@@ -3,7 +3,7 @@
 //! # How it is computed
 //! A pure function of facts and days: computing any range again gives the same rows. One member at a time goes through
 //! [`Fold::member`], so that memory grows with cuts times days and not with members; of many, a fold takes a part of the
-//! days, and [`Fold::member_of`] the others. Days are added up once, as [`DayUse`]; activity is
+//! days or of the cuts, and [`Fold::member_of`] the others. Days are added up once, as [`DayUse`]; activity is
 //! held as bits, so that a window is a mask and a count. Where the windows of all members stand on a day, added up, a
 //! [`Block`] of them goes on to the next without older facts, and an [`Ending`] adds up what ends there. An equal, naive
 //! computation in the tests keeps both honest.
@@ -33,7 +33,7 @@ use uuid::Uuid;
 
 use crate::member::Version;
 use counting::Counting;
-pub use cut::Cut;
+pub use cut::{Cut, CutSet};
 pub use day::DayUse;
 pub use ending::{Ending, Stood};
 pub use figures::{Ratio, Stickiness};
@@ -179,6 +179,8 @@ pub type Key = (Cut, NaiveDate, u32);
 pub struct Rollup {
     /// The first and the last day the windows end on.
     pub days: (NaiveDate, NaiveDate),
+    /// The cuts that were counted.
+    pub cuts: CutSet,
     /// Per cut, day and window length. Cuts other than all have no row where there is nothing to tell.
     pub windows: BTreeMap<Key, WindowUse>,
     /// Each member's seat on the last day, in the order the members came.
@@ -225,6 +227,7 @@ pub struct Fold {
     origin: NaiveDate,
     /// How many these are, up to the last.
     length: usize,
+    cuts: CutSet,
     sums: BTreeMap<Cut, Sums>,
     seats: Vec<Seat>,
     judge: Judge,
@@ -248,6 +251,7 @@ impl Fold {
             roster_start,
             origin,
             length,
+            cuts: CutSet::Whole,
             sums: BTreeMap::from([(Cut::All, Sums::new(length))]),
             seats: Vec::new(),
             judge: Judge::new(last, coverage, roster_start),
@@ -263,13 +267,19 @@ impl Fold {
         self
     }
 
+    /// The same fold, of some cuts only.
+    pub fn of(mut self, cuts: CutSet) -> Self {
+        self.sums.retain(|cut, _| cuts.has(cut));
+        Self { cuts, ..self }
+    }
+
     /// How many days count for windows that end on a range of days: those before it, too.
     pub fn length(days: (NaiveDate, NaiveDate)) -> u64 {
         u64::try_from((days.1 - horizon(days.0)).num_days() + 1).unwrap_or(0)
     }
 
-    /// Adds one member to numbers of days before the last one that anything is known of: by then the member is in that
-    /// cohort, whatever these days say.
+    /// Adds one member to numbers alone. Where these are of days before the last one that anything is known of, the
+    /// member is in that cohort, whatever these days say.
     pub fn member_of(&mut self, facts: MemberFacts<'_>, cohort: Option<Cut>) {
         if !facts.versions.is_empty() {
             self.tracks.fill(self.origin, self.length, facts.days);
@@ -330,7 +340,7 @@ impl Fold {
         if self.changes.is_empty() && (steady.is_none() || tracks.active.is_empty()) {
             return;
         }
-        for cut in cuts {
+        for cut in cuts.filter(|cut| self.cuts.has(cut)) {
             let sums = self.sums.entry(cut).or_insert_with(|| Sums::new(length));
             sums.apply(&self.changes);
             if let Some(paid) = steady {
@@ -357,6 +367,6 @@ impl Fold {
             }
         }
         let flags = self.uniformity.flag().into_iter().collect();
-        Rollup { days: (self.first, self.last), windows, seats: self.seats, flags }
+        Rollup { days: (self.first, self.last), cuts: self.cuts, windows, seats: self.seats, flags }
     }
 }

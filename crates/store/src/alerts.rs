@@ -1,10 +1,7 @@
 //! Alerts that hold, and the last time of those that have ended. Written under the lock of the rollup's head, so that of
 //! two aggregators one tells.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
@@ -22,7 +19,7 @@ use crate::{
 };
 
 /// Alerts that one statement ends.
-const ENDED_AT_ONCE: usize = 1_000;
+const ENDED_AT_ONCE: usize = 10_000;
 
 const ALERTS: Table<'static> = Table {
     name: "alerts",
@@ -219,20 +216,19 @@ impl Tx {
         let begun = turn.begun.iter().map(|alert| row(alert.kind(), &alert.subject(), Some(alert)));
         let silent = turn.silent.iter().map(|(kind, subject)| row(kind, subject, None));
         ALERTS.put(&self.tx, "write alerts", begun.chain(silent)).await?;
-        let mut ended: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (kind, subject) in &turn.ended {
-            ended.entry(kind).or_default().push(subject);
-        }
-        for (kind, subjects) in ended {
-            for some in subjects.chunks(ENDED_AT_ONCE) {
-                let these = placeholders(4, some.len());
-                let sql = format!(
-                    "update alerts set ended_at = $2 where connection_id = $1 and kind = $3 and subject in ({these})"
-                );
-                let of = [connection.as_str().into(), now.into(), kind.into()];
-                let values = of.into_iter().chain(some.iter().map(|subject| Value::from(*subject)));
-                execute(&self.tx, "end alerts", sql, values).await?;
-            }
+        let ended: Vec<_> = turn.ended.iter().collect();
+        for some in ended.chunks(ENDED_AT_ONCE) {
+            let pairs: Vec<_> =
+                (0..some.len()).map(|at| format!("({})", placeholders(3 + at * 2, 2))).collect();
+            let sql = format!(
+                "update alerts set ended_at = $2
+                where connection_id = $1 and (kind, subject) in (values {})",
+                pairs.join(", ")
+            );
+            let of = [connection.as_str().into(), now.into()];
+            let pairs =
+                some.iter().flat_map(|(kind, subject)| [Value::from(&**kind), Value::from(&**subject)]);
+            execute(&self.tx, "end alerts", sql, of.into_iter().chain(pairs).collect::<Vec<_>>()).await?;
         }
         Ok(())
     }

@@ -238,7 +238,8 @@ impl Tx {
         probed: Option<DateTime<Utc>>,
     ) -> Result<()> {
         let sql =
-            "update connections set next_probe_at = $2, probed_at = coalesce($3, probed_at) where id = $1";
+            "update connections set next_probe_at = $2, probe_claims = 0, probed_at = coalesce($3, probed_at)
+            where id = $1";
         let values = [id.as_str().into(), next.into(), probed.into()];
         execute(&self.tx, "schedule a probe", sql, values).await.map(drop)
     }

@@ -262,7 +262,7 @@ impl Store {
     /// Writes down what became of a refresh that gave no new version.
     pub async fn end_refresh(&self, version: &SealedCredential, attempted: Attempted) -> Result<bool> {
         let sql = "update credentials set refresh_started_at = null, in_doubt = $4, failures = $5, cooldown_until = $6,
-                refresh_due_at = case when refresh_due_at is null then null else $6 end
+                refresh_claims = 0, refresh_due_at = case when refresh_due_at is null then null else $6 end
             where connection_id = $1 and generation = $2 and refresh_attempt = $3";
         let values = [
             version.connection_id.as_str().into(),

@@ -1,38 +1,70 @@
 //! What is due for the detector. A claim moves the due time ahead in the same statement, so that of many claimers one
-//! gets it, and whoever dies with it loses it after a while.
+//! gets it, and a claimer that dies with it loses it after a while: five minutes the first time, and twice as long each time
+//! that nothing comes of it, up to hours. What comes of it sets the next time, and so does an event that changes what is due.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sea_orm::Value;
 use tidemark_domain::id::ConnectionId;
 
 use crate::{
     dialect,
     error::Result,
-    statement::{int, readable, rows},
+    statement::{Row, int, readable, rows},
     store::Store,
 };
 
+/// Claims in vain, after which no claim is longer than the one before.
+const DOUBLINGS: u32 = 6;
+const LONGEST_CLAIM: Duration = Duration::from_secs(4 * 3_600);
+
+/// One kind of what is due.
+struct Due {
+    attempted: &'static str,
+    table: &'static str,
+    key: &'static [&'static str],
+    /// When it is due, and how often that time was moved by a claim since it was set.
+    time: &'static str,
+    claims: &'static str,
+    /// `$1` is now.
+    condition: &'static str,
+}
+
+const PROBES: Due = Due {
+    attempted: "claim probes",
+    table: "connections",
+    key: &["id"],
+    time: "next_probe_at",
+    claims: "probe_claims",
+    condition: "state in ('connected', 'degraded', 'expiring') and (next_probe_at is null or next_probe_at <= $1)",
+};
+
+const PURGES: Due = Due {
+    attempted: "claim purges",
+    condition: "purge = 'asked' and (next_probe_at is null or next_probe_at <= $1)",
+    ..PROBES
+};
+
+const REFRESHES: Due = Due {
+    attempted: "claim renewals",
+    table: "credentials",
+    key: &["connection_id", "generation"],
+    time: "refresh_due_at",
+    claims: "refresh_claims",
+    condition: "refresh_due_at <= $1 and rejected is null and kind in ('oauth', 'assertion')",
+};
+
 impl Store {
-    /// Claims live connections that are due for a probe.
+    /// Claims live connections that are due for a probe, for `claim_for` the first time.
     pub async fn claim_probes(
         &self,
         now: DateTime<Utc>,
         limit: u64,
         claim_for: Duration,
     ) -> Result<Vec<ConnectionId>> {
-        let sql = format!(
-            "with due as materialized (
-                select id as due_id from connections
-                where state in ('connected', 'degraded', 'expiring')
-                    and (next_probe_at is null or next_probe_at <= $1)
-                order by next_probe_at limit $2 {})
-            update connections set next_probe_at = $3 from due where connections.id = due.due_id returning id",
-            dialect::skip_locked(self.db.get_database_backend()),
-        );
-        let values = [now.into(), int(limit), (now + claim_for).into()];
-        let rows = rows(&self.db, "claim probes", sql, values).await?;
-        readable(&rows, "connections", |row| row.parsed("id", |text| text.parse().ok()))
+        let rows = self.claim(&PROBES, now, limit, claim_for).await?;
+        readable(&rows, PROBES.table, |row| row.parsed("id", |text| text.parse().ok()))
     }
 
     /// Claims disconnected workspaces whose facts are to be deleted. Who has deleted some of them makes the rest due with
@@ -43,17 +75,8 @@ impl Store {
         limit: u64,
         claim_for: Duration,
     ) -> Result<Vec<ConnectionId>> {
-        let sql = format!(
-            "with due as materialized (
-                select id as due_id from connections
-                where purge = 'asked' and (next_probe_at is null or next_probe_at <= $1)
-                order by next_probe_at limit $2 {})
-            update connections set next_probe_at = $3 from due where connections.id = due.due_id returning id",
-            dialect::skip_locked(self.db.get_database_backend()),
-        );
-        let values = [now.into(), int(limit), (now + claim_for).into()];
-        let rows = rows(&self.db, "claim purges", sql, values).await?;
-        readable(&rows, "connections", |row| row.parsed("id", |text| text.parse().ok()))
+        let rows = self.claim(&PURGES, now, limit, claim_for).await?;
+        readable(&rows, PURGES.table, |row| row.parsed("id", |text| text.parse().ok()))
     }
 
     /// Claims versions of credentials that are due for a renewal, of the kinds that this version can renew.
@@ -63,20 +86,41 @@ impl Store {
         limit: u64,
         claim_for: Duration,
     ) -> Result<Vec<(ConnectionId, i64)>> {
-        let sql = format!(
-            "with due as materialized (
-                select connection_id as due_id, generation as due_generation from credentials
-                where refresh_due_at <= $1 and rejected is null and kind in ('oauth', 'assertion')
-                order by refresh_due_at limit $2 {})
-            update credentials set refresh_due_at = $3 from due
-            where credentials.connection_id = due.due_id and credentials.generation = due.due_generation
-            returning connection_id, generation",
-            dialect::skip_locked(self.db.get_database_backend()),
-        );
-        let values = [now.into(), int(limit), (now + claim_for).into()];
-        let rows = rows(&self.db, "claim renewals", sql, values).await?;
-        readable(&rows, "credentials", |row| {
+        let rows = self.claim(&REFRESHES, now, limit, claim_for).await?;
+        readable(&rows, REFRESHES.table, |row| {
             Ok((row.parsed("connection_id", |text| text.parse().ok())?, row.get("generation")?))
         })
+    }
+
+    async fn claim(
+        &self,
+        due: &Due,
+        now: DateTime<Utc>,
+        limit: u64,
+        claim_for: Duration,
+    ) -> Result<Vec<Row>> {
+        let Due { attempted, table, key, time, claims, condition } = due;
+        let each = |one: &dyn Fn(&str) -> String, between: &str| {
+            key.iter().map(|column| one(column)).collect::<Vec<_>>().join(between)
+        };
+        let until: Vec<_> =
+            (0..=DOUBLINGS).map(|claims| format!("when {claims} then ${}", claims + 3)).collect();
+        let sql = format!(
+            "with due as materialized (
+                select {} from {table} where {condition} order by {time} limit $2 {})
+            update {table} set {claims} = {claims} + 1, {time} = case {claims} {} else ${} end from due
+            where {} returning {}",
+            each(&|column| format!("{column} as due_{column}"), ", "),
+            dialect::skip_locked(self.db.get_database_backend()),
+            until.join(" "),
+            DOUBLINGS + 3,
+            each(&|column| format!("{table}.{column} = due.due_{column}"), " and "),
+            key.join(", "),
+        );
+        let longest = LONGEST_CLAIM.max(claim_for);
+        let claim = |doublings: u32| claim_for.saturating_mul(1 << doublings).min(longest);
+        let untils = (0..=DOUBLINGS).map(|doublings| Value::from(now + claim(doublings)));
+        let values = [now.into(), int(limit)].into_iter().chain(untils);
+        rows(&self.db, attempted, sql, values).await
     }
 }

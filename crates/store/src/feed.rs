@@ -18,6 +18,8 @@ use crate::{
     store::{Store, Tx},
 };
 
+const COLUMNS: &str = "position, event_id, organization_id, connection_id, kind, body";
+
 /// An event with its place in the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedEvent {
@@ -73,7 +75,7 @@ impl Store {
         Ok(row(&self.db, "look for new events", sql, []).await?.is_some())
     }
 
-    /// Events behind a position, of one organization or of all, in order.
+    /// Events behind a position, of one organization or of all, in order. Those that cannot be read are passed by.
     pub async fn feed_after(
         &self,
         position: i64,
@@ -81,28 +83,43 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<FeedEvent>> {
         let of = if organization.is_some() { "and organization_id = $3" } else { "" };
-        let sql = format!(
-            "select position, event_id, organization_id, connection_id, kind, body from feed
-            where position > $1 {of} order by position limit $2"
-        );
-        let mut values: Vec<Value> = vec![position.into(), int(limit)];
-        values.extend(organization.map(|organization| Value::from(organization.as_str())));
-        let rows = rows(&self.db, "read the feed", sql, values).await?;
-        rows.iter().map(FeedEvent::read).collect()
+        let sql = format!("select {COLUMNS} from feed where position > $1 {of} order by position limit $2");
+        let of = organization.map(|organization| Value::from(organization.as_str()));
+        self.feed_page("read the feed", &sql, (position, limit), of).await
     }
 
-    /// A connection's events before a position, or its newest ones, newest first.
+    /// A connection's events before a position, or its newest ones, newest first. Those that cannot be read are passed by.
     pub async fn feed_of(
         &self,
         connection: &ConnectionId,
         before: Option<i64>,
         limit: u64,
     ) -> Result<Vec<FeedEvent>> {
-        let sql = "select position, event_id, organization_id, connection_id, kind, body from feed
-            where connection_id = $1 and position < $2 order by position desc limit $3";
-        let values = [connection.as_str().into(), before.unwrap_or(i64::MAX).into(), int(limit)];
-        let rows = rows(&self.db, "read the feed of a connection", sql, values).await?;
-        rows.iter().map(FeedEvent::read).collect()
+        let sql = format!(
+            "select {COLUMNS} from feed where connection_id = $3 and position < $1 order by position desc limit $2"
+        );
+        let of = Some(connection.as_str().into());
+        self.feed_page("read the feed of a connection", &sql, (before.unwrap_or(i64::MAX), limit), of).await
+    }
+
+    /// Goes on for events that were passed by: a short page would be taken for the last one.
+    async fn feed_page(
+        &self,
+        attempted: &'static str,
+        sql: &str,
+        (mut behind, limit): (i64, u64),
+        of: Option<Value>,
+    ) -> Result<Vec<FeedEvent>> {
+        let mut page = Vec::new();
+        while (page.len() as u64) < limit {
+            let rest = limit - page.len() as u64;
+            let values = [behind.into(), int(rest)].into_iter().chain(of.clone());
+            let rows = rows(&self.db, attempted, sql, values).await?;
+            page.extend(readable(&rows, "feed", FeedEvent::read)?);
+            let Some(last) = rows.last().filter(|_| rows.len() as u64 == rest) else { break };
+            behind = last.get("position")?;
+        }
+        Ok(page)
     }
 
     /// Forgets some of the events that were written before that instant, the first ones first; tells how many. The head
@@ -169,5 +186,56 @@ impl Tx {
             execute(&self.tx, attempted, sql, [last.into()]).await?;
         }
         Ok(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_runtime::metrics;
+
+    use super::*;
+    use crate::test_databases::on_both_databases;
+
+    fn passed_by() -> f64 {
+        let text = metrics::text(&metrics::registry());
+        let name = "tidemark_database_unreadable_rows_total{table=\"feed\"} ";
+        text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).unwrap_or(0.0)
+    }
+
+    async fn events_that_cannot_be_read_are_passed_by(store: &Store) {
+        let organization: OrganizationId = "org_01jd0000000000000000000000".parse().unwrap();
+        let connection: ConnectionId = "conn_01jd0000000000000000000000".parse().unwrap();
+        for position in 1..=6_i64 {
+            let event = match position {
+                // In the words of another version, and of nobody.
+                2 => "event-2".to_owned(),
+                3 => String::new(),
+                6 => "evt_6".to_owned(),
+                _ => format!("evt_{position:026}"),
+            };
+            let sql = "insert into feed (event_id, organization_id, connection_id, kind, body, created_at, position)
+                values ($1, $2, $3, 'x', $4, $5, $6)";
+            let body = Vec::<u8>::new();
+            let values: [Value; 6] = [
+                event.into(),
+                organization.as_str().into(),
+                connection.as_str().into(),
+                body.into(),
+                DateTime::UNIX_EPOCH.into(),
+                position.into(),
+            ];
+            execute(&store.db, "a test", sql, values).await.unwrap();
+        }
+        let before = passed_by();
+        let places = |page: Vec<FeedEvent>| page.iter().map(|event| event.position).collect::<Vec<_>>();
+        assert_eq!(places(store.feed_after(0, None, 2).await.unwrap()), [1, 4], "a whole page");
+        assert_eq!(places(store.feed_after(4, Some(&organization), 10).await.unwrap()), [5]);
+        assert_eq!(places(store.feed_of(&connection, None, 2).await.unwrap()), [5, 4]);
+        assert_eq!(places(store.feed_of(&connection, Some(4), 10).await.unwrap()), [1]);
+        assert!(passed_by() >= before + 6.0, "each is counted each time");
+    }
+
+    on_both_databases! {
+        events_that_cannot_be_read_are_passed_by,
     }
 }

@@ -119,34 +119,19 @@ impl Store {
         roster::roster_start(&self.db, connection).await
     }
 
-    /// A page of members by id, each with the days of a range, and two dates that tell of the days before.
-    pub async fn fold_members(
+    /// How many cuts the numbers may have: one per team; and for everybody, per role that was ever seen, and per month.
+    pub async fn cut_counts(
         &self,
         connection: &ConnectionId,
-        after: Option<Uuid>,
-        limit: u64,
         days: (NaiveDate, NaiveDate),
-    ) -> Result<Vec<FoldMember>> {
-        page_of(&self.db, connection, after, limit, days).await
-    }
-
-    /// How many cuts the numbers may have: one per team, per role that was ever seen, and per month.
-    pub async fn cut_count(&self, connection: &ConnectionId, days: (NaiveDate, NaiveDate)) -> Result<u64> {
-        let sql = "select (select count(*) from teams where connection_id = $1)
-                + (select count(distinct role) from member_versions where connection_id = $1) as count";
-        let counted = count(&self.db, "count cuts", sql, [connection.as_str().into()]).await?;
+    ) -> Result<(u64, u64)> {
+        let id = || [Value::from(connection.as_str())];
+        let sql = "select count(*) as count from teams where connection_id = $1";
+        let teams = count(&self.db, "count teams", sql, id()).await?;
+        let sql = "select count(distinct role) as count from member_versions where connection_id = $1";
+        let roles = count(&self.db, "count roles", sql, id()).await?;
         let months = u64::try_from((days.1 - days.0).num_days()).unwrap_or(0) / 28 + 2;
-        Ok(counted + months + 1)
-    }
-
-    /// These members, in the same way.
-    pub async fn fold_these(
-        &self,
-        connection: &ConnectionId,
-        ids: &[Uuid],
-        days: (NaiveDate, NaiveDate),
-    ) -> Result<Vec<FoldMember>> {
-        these(&self.db, connection, ids, days).await
+        Ok((teams, 1 + roles + months))
     }
 
     /// Histories and teams of everybody who ever stood on the member list.
@@ -174,44 +159,58 @@ impl Store {
         each_row(&self.db, "read days of activity", sql, values, keep).await?;
         Ok(days)
     }
-
-    /// Who is in one of these teams, by id.
-    pub async fn members_of_teams(
-        &self,
-        connection: &ConnectionId,
-        teams: &BTreeSet<Uuid>,
-    ) -> Result<BTreeSet<Uuid>> {
-        let sql = format!(
-            "select member_id from team_members where connection_id = $1 and team_id in ({})",
-            placeholders(2, teams.len())
-        );
-        let values = std::iter::once(connection.as_str().into()).chain(teams.iter().map(|id| (*id).into()));
-        let rows = rows(&self.db, "list members of teams", sql, values.collect::<Vec<_>>()).await?;
-        rows.iter().map(|row| row.get("member_id")).collect()
-    }
 }
 
-impl Tx {
-    /// A page of members by id, as [`Store::fold_members`] has it.
-    pub async fn fold_members(
-        &self,
-        connection: &ConnectionId,
-        after: Option<Uuid>,
-        limit: u64,
-        days: (NaiveDate, NaiveDate),
-    ) -> Result<Vec<FoldMember>> {
-        page_of(&self.tx, connection, after, limit, days).await
-    }
+macro_rules! fold_facts {
+    ($($source:ident.$db:ident)*) => { $(
+        impl $source {
+            /// A page of members by id, each with the days of a range, and two dates that tell of the days before.
+            pub async fn fold_members(
+                &self,
+                connection: &ConnectionId,
+                after: Option<Uuid>,
+                limit: u64,
+                days: (NaiveDate, NaiveDate),
+            ) -> Result<Vec<FoldMember>> {
+                page_of(&self.$db, connection, after, limit, days).await
+            }
 
-    /// These members, as [`Store::fold_these`] has them.
-    pub async fn fold_these(
-        &self,
-        connection: &ConnectionId,
-        ids: &[Uuid],
-        days: (NaiveDate, NaiveDate),
-    ) -> Result<Vec<FoldMember>> {
-        these(&self.tx, connection, ids, days).await
-    }
+            /// These members, in the same way.
+            pub async fn fold_these(
+                &self,
+                connection: &ConnectionId,
+                ids: &[Uuid],
+                days: (NaiveDate, NaiveDate),
+            ) -> Result<Vec<FoldMember>> {
+                these(&self.$db, connection, ids, days).await
+            }
+
+            /// Who is in one of these teams, by id.
+            pub async fn members_of_teams(
+                &self,
+                connection: &ConnectionId,
+                teams: &BTreeSet<Uuid>,
+            ) -> Result<BTreeSet<Uuid>> {
+                members_of(&self.$db, connection, teams).await
+            }
+        }
+    )* };
+}
+
+fold_facts! { Store.db Tx.tx }
+
+async fn members_of(
+    db: &impl ConnectionTrait,
+    connection: &ConnectionId,
+    teams: &BTreeSet<Uuid>,
+) -> Result<BTreeSet<Uuid>> {
+    let sql = format!(
+        "select member_id from team_members where connection_id = $1 and team_id in ({})",
+        placeholders(2, teams.len())
+    );
+    let values = std::iter::once(connection.as_str().into()).chain(teams.iter().map(|id| (*id).into()));
+    let rows = rows(db, "list members of teams", sql, values.collect::<Vec<_>>()).await?;
+    rows.iter().map(|row| row.get("member_id")).collect()
 }
 
 /// A page of ids that the member list ever had.

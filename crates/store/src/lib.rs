@@ -50,6 +50,8 @@ mod seat_lists;
 mod seats;
 mod statement;
 mod store;
+#[cfg(test)]
+mod test_databases;
 mod tokens;
 mod turns;
 mod vitals;

@@ -91,6 +91,7 @@ impl MigratorTrait for Migrator {
                 name: "0032_assumptions",
                 ddl: &[include_str!("migration/0032_assumptions.sql")],
             }),
+            Box::new(Migration { name: "0033_claims", ddl: &[include_str!("migration/0033_claims.sql")] }),
         ]
     }
 }
@@ -119,9 +120,7 @@ impl MigrationTrait for Migration {
 
 #[cfg(test)]
 mod tests {
-    use tidemark_runtime::config::Database;
-
-    use crate::{statement::rows, store::Store};
+    use crate::{statement::rows, test_databases::memory};
 
     const COMMENTS: [&str; 2] =
         [include_str!("migration/0008_comments.sql"), include_str!("migration/0016_views.sql")];
@@ -130,10 +129,7 @@ mod tests {
     /// there; SQLite reads none.
     #[tokio::test]
     async fn every_column_of_the_views_is_described() {
-        let settings =
-            Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
-        let store = Store::connect(&settings).await.unwrap();
-        store.migrate().await.unwrap();
+        let store = memory().await;
         let lines = || COMMENTS.into_iter().flat_map(str::lines);
         let described =
             || lines().filter_map(|line| line.strip_prefix("comment on column ")?.split_once(' '));

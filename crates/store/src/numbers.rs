@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait as _, Value};
 use tidemark_domain::{
     activity::Area,
     id::ConnectionId,
-    rollup::{AreaUse, Cut, Key, WINDOWS, WindowUse},
+    rollup::{AreaUse, Cut, CutSet, Key, WINDOWS, WindowUse},
 };
 use uuid::Uuid;
 
@@ -25,8 +25,10 @@ use crate::{
 /// What makes a row one of a kind within a connection.
 const KEY: [&str; 4] = ["cut_kind", "cut_key", "window_days", "day"];
 
-/// Days whose rows are compared at once: what is in memory does not grow with the history.
-const BLOCK: u64 = 14;
+/// Days whose rows are compared at once, and rows, where these are more: what is in memory grows neither with the history
+/// nor with the cuts, as long as those of a day are fewer.
+const MOST_DAYS: u64 = 14;
+const MOST_ROWS: usize = 8_192;
 
 static NUMBERS: LazyLock<Table<'static>> = LazyLock::new(|| {
     // Lives as long as the program: the names of twenty columns.
@@ -176,24 +178,48 @@ impl Store {
 }
 
 impl Tx {
-    /// Makes the rows of those days what the rollup says, of all cuts or of these teams; gives how many were not so
-    /// already. To be called under the lock of the head.
+    /// The teams that there are, and those that have numbers although they are gone.
+    pub async fn teams_with_numbers(&self, connection: &ConnectionId) -> Result<BTreeSet<Uuid>> {
+        let sql = "select team_id from teams where connection_id = $1";
+        let known = rows(&self.tx, "list teams", sql, [connection.as_str().into()]).await?;
+        let mut teams: BTreeSet<Uuid> = known.iter().map(|row| row.at(0)).collect::<Result<_>>()?;
+        // From key to key: each has thousands of rows.
+        let sql = "with recursive keys (cut_key) as (
+                select min(cut_key) from rollup_numbers where connection_id = $1 and cut_kind = 'team'
+                union all
+                select (select min(n.cut_key) from rollup_numbers n
+                    where n.connection_id = $1 and n.cut_kind = 'team' and n.cut_key > keys.cut_key)
+                from keys where keys.cut_key is not null)
+            select cut_key from keys where cut_key is not null";
+        let counted = rows(&self.tx, "list teams with numbers", sql, [connection.as_str().into()]).await?;
+        for row in counted {
+            let key: String = row.at(0)?;
+            // What no version can read goes when all cuts are written at once.
+            teams.extend(Uuid::parse_str(&key).ok());
+        }
+        Ok(teams)
+    }
+
+    /// Makes the rows of those days and cuts what the rollup says; gives how many were not so already. To be called under
+    /// the lock of the head.
     pub async fn put_numbers(
         &self,
         connection: &ConnectionId,
         (first, last): (NaiveDate, NaiveDate),
-        teams: Option<&BTreeSet<Uuid>>,
+        cuts: &CutSet,
         wanted: &BTreeMap<Key, WindowUse>,
     ) -> Result<u64> {
         let mut by_day: BTreeMap<NaiveDate, Vec<(&Key, &WindowUse)>> = BTreeMap::new();
         for row in wanted {
             by_day.entry(row.0.1).or_default().push(row);
         }
+        let most = by_day.values().map(Vec::len).max().unwrap_or(1);
+        let at_once = ((MOST_ROWS / most.max(1)) as u64).clamp(1, MOST_DAYS);
         let (mut changed, mut from) = (0, first);
         while from <= last {
-            let to = last.min(from + Days::new(BLOCK - 1));
+            let to = last.min(from + Days::new(at_once - 1));
             let block = by_day.range(from..=to).flat_map(|(_, rows)| rows.iter().copied()).collect();
-            changed += self.put_block(connection, (from, to), teams, &block).await?;
+            changed += self.put_block(connection, (from, to), cuts, &block).await?;
             from = to + Days::new(1);
         }
         Ok(changed)
@@ -203,14 +229,16 @@ impl Tx {
         &self,
         connection: &ConnectionId,
         (from, to): (NaiveDate, NaiveDate),
-        teams: Option<&BTreeSet<Uuid>>,
+        cuts: &CutSet,
         wanted: &BTreeMap<&Key, &WindowUse>,
     ) -> Result<u64> {
-        let keys: Vec<_> = teams.into_iter().flatten().map(|team| Cut::Team(*team).key()).collect();
-        let only = if teams.is_some() {
-            format!("and cut_kind = 'team' and cut_key in ({})", placeholders(4, keys.len()))
-        } else {
-            String::new()
+        let (only, keys) = match cuts {
+            CutSet::Whole => (String::new(), Vec::new()),
+            CutSet::WithoutTeams => ("and cut_kind <> 'team'".to_owned(), Vec::new()),
+            CutSet::Teams(teams) => {
+                let keys: Vec<_> = teams.iter().map(|team| Cut::Team(*team).key()).collect();
+                (format!("and cut_kind = 'team' and cut_key in ({})", placeholders(4, keys.len())), keys)
+            }
         };
         let sql = format!(
             "select {} from rollup_numbers where connection_id = $1 and day between $2 and $3 and {} {only}",

@@ -237,7 +237,9 @@ impl Store {
         retention: &Retention,
         limit: u64,
     ) -> Result<u64> {
-        let before = now - TimeDelta::days(retention.days(aging.period).into());
+        let days = TimeDelta::try_days(retention.days(aging.period).into());
+        // So long ago that no row is from before.
+        let Some(before) = days.and_then(|days| now.checked_sub_signed(days)) else { return Ok(0) };
         if aging.table == FEED {
             return self.forget_feed_before(before, limit).await;
         }

@@ -12,7 +12,7 @@ use tidemark_domain::{
     id::{ConnectionId, RunId},
     quality::ROSTER_UNREAD,
     recommendation::Recommendation,
-    rollup::{Flag, Key, Rollup, WindowUse},
+    rollup::{CutSet, Flag, Key, Rollup, WindowUse},
 };
 use uuid::Uuid;
 
@@ -173,10 +173,10 @@ impl Tx {
         let mut numbers = 0;
         let days = (!rollup.windows.is_empty()).then_some(rollup.days);
         if let Some(days) = days {
-            numbers += self.put_numbers(connection, days, None, &rollup.windows).await?;
+            numbers += self.put_numbers(connection, days, &rollup.cuts, &rollup.windows).await?;
         }
         if let Some(TeamNumbers { teams, days, windows }) = teams {
-            numbers += self.put_numbers(connection, *days, Some(teams), windows).await?;
+            numbers += self.put_numbers(connection, *days, &CutSet::Teams(teams.clone()), windows).await?;
         }
         // Those of teams are of all days.
         let days = teams.as_ref().map(|teams| teams.days).or(days);
@@ -251,17 +251,9 @@ mod tests {
         member::{Role, Standing},
         rollup::{Cut, DEFINITION_VERSION, Seat, SeatState},
     };
-    use tidemark_runtime::config::Database;
 
     use super::*;
-
-    async fn store() -> Store {
-        let settings =
-            Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
-        let store = Store::connect(&settings).await.unwrap();
-        store.migrate().await.unwrap();
-        store
-    }
+    use crate::test_databases::memory;
 
     fn connection() -> ConnectionId {
         "conn_01jd0000000000000000000000".parse().unwrap()
@@ -285,7 +277,13 @@ mod tests {
             kept_from: Some(as_of() - Days::new(104)),
         };
         let days = (as_of(), as_of());
-        let rollup = Rollup { days, windows: BTreeMap::new(), seats: seats.to_vec(), flags: Vec::new() };
+        let rollup = Rollup {
+            days,
+            cuts: CutSet::Whole,
+            windows: BTreeMap::new(),
+            seats: seats.to_vec(),
+            flags: Vec::new(),
+        };
         let (teams, recommendations) = (None, Vec::new());
         let new = NewRollup { head: head.clone(), rollup, teams, recommendations, rest };
         let tx = store.begin().await.unwrap();
@@ -297,7 +295,7 @@ mod tests {
     /// While one version takes the place of the other, both write the same heads.
     #[tokio::test]
     async fn what_another_version_packed_is_of_no_use() {
-        let store = store().await;
+        let store = memory().await;
         let head = write(&store, &[], Rest::Written { seats: 0 }).await;
         assert_eq!(store.rollup_head(&connection()).await.unwrap(), Some(head.clone()));
         // Where it is not the time of the head, the version before has nothing to go on from.
@@ -316,7 +314,7 @@ mod tests {
     /// Cuts, windows and flags that a later version writes beside ours, and a key that no version could read.
     #[tokio::test]
     async fn what_a_later_version_keeps_is_left_alone_and_what_none_can_read_goes() {
-        let store = store().await;
+        let store = memory().await;
         write(&store, &[], Rest::Written { seats: 0 }).await;
         let columns: Vec<_> = (0..26).map(|_| "1").collect();
         let row_of = |kind: &str, key: &str, window: u32| {
@@ -348,7 +346,10 @@ mod tests {
         let tx = store.begin().await.unwrap();
         let window = WindowUse { assigned: 7, ..WindowUse::default() };
         let wanted = BTreeMap::from([((Cut::All, as_of(), 28), window)]);
-        assert_eq!(tx.put_numbers(&connection(), (as_of(), as_of()), None, &wanted).await.unwrap(), 4);
+        assert_eq!(
+            tx.put_numbers(&connection(), (as_of(), as_of()), &CutSet::Whole, &wanted).await.unwrap(),
+            4
+        );
         tx.commit().await.unwrap();
         assert_eq!(store.numbers_between(&connection(), as_of(), as_of(), None).await.unwrap(), wanted);
         let sql = "select cut_kind, window_days from rollup_numbers order by cut_kind, window_days";
@@ -362,7 +363,7 @@ mod tests {
     /// A later version has a state that this one does not know, and then this one is back.
     #[tokio::test]
     async fn a_rebuild_writes_over_seats_that_it_cannot_read() {
-        let store = store().await;
+        let store = memory().await;
         let seat = Seat {
             member_id: Uuid::from_u128(1),
             standing: Standing { role: Role::Maker, disabled: false, pending: false },

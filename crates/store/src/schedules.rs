@@ -47,7 +47,7 @@ impl Store {
             select c.id, s.every_s, $3 from connections c left join schedules s on s.connection_id = c.id
             where c.state in ('connected', 'degraded', 'expiring') and coalesce(s.every_s, 1) > 0
                 and (s.next_at <= $1 or s.next_at is null and c.created_at <= $2)
-            order by s.next_at limit $4
+            order by coalesce(s.next_at, c.created_at), c.id limit $4
             on conflict (connection_id) do update set next_at = excluded.next_at
                 where schedules.next_at is null or schedules.next_at <= $1
             returning connection_id, every_s";

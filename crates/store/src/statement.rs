@@ -148,6 +148,13 @@ impl Row {
         self.0.try_get_by_index(place).map_err(|_| corrupt(&format!("column {place}")))
     }
 
+    /// Counts the row as one that this version does not know.
+    pub(crate) fn is_passed_by(&self, table: &'static str, what: &str) {
+        let ids = ["id", "event_id", "connection_id"];
+        let id = ids.into_iter().find_map(|column| self.get::<String>(column).ok());
+        tidemark_runtime::metrics::record::unreadable(table, &id.unwrap_or_default(), what);
+    }
+
     /// A column of text that `parse` understands.
     pub(crate) fn parsed<T>(&self, column: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
         parse(&self.get::<String>(column)?).ok_or_else(|| corrupt(column))
@@ -177,7 +184,7 @@ impl Row {
 }
 
 /// What can be read of some rows of a table. A row that holds what this version does not know is left to one that does: it
-/// is passed by, counted and told, and keeps nobody from the others.
+/// is passed by and counted, and keeps nobody from the others.
 pub(crate) fn readable<'a, T>(
     rows: &'a [Row],
     table: &'static str,
@@ -185,8 +192,7 @@ pub(crate) fn readable<'a, T>(
 ) -> Result<Vec<T>> {
     let known = |row: &'a Row| match read(row) {
         Err(Error::Corrupt { what }) => {
-            tidemark_runtime::metrics::record::unreadable(table);
-            tracing::warn!(table, what, "a row holds what this version does not know; it is left alone");
+            row.is_passed_by(table, &what);
             None
         }
         outcome => Some(outcome),

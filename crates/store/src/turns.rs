@@ -2,13 +2,14 @@
 //! decided here, so that the order holds however the messages come.
 
 use chrono::{DateTime, Utc};
+use sea_orm::Value;
 use tidemark_domain::{id::RunId, run};
 
 use crate::{
     dialect,
-    error::Result,
+    error::{Error, Result},
     runs::{COLUMNS, KNOWN, Run},
-    statement::{execute, int, row},
+    statement::{execute, int, placeholders, row},
     store::{Store, Tx},
 };
 
@@ -24,14 +25,25 @@ pub struct Look {
 impl Store {
     /// Takes the run whose turn it is. First by priority, and what has waited since `aged` comes right behind the people
     /// who wait; then whose organization has the fewest workers; then what has had the least of their time. Nothing comes
-    /// that waits for less than `least`.
+    /// that waits for less than `least`, or whose workspace lies in a `spared` region. Gives its region with it.
+    ///
+    /// [`Error::Corrupt`] for a run that this version cannot read: it is out of the line then, and the next is another.
     pub async fn claim_ready(
         &self,
         now: DateTime<Utc>,
         aged: DateTime<Utc>,
         wake_at: DateTime<Utc>,
         least: run::Priority,
-    ) -> Result<Option<Run>> {
+        spared: &[String],
+    ) -> Result<Option<(Run, String)>> {
+        let elsewhere = if spared.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "and (select region from connections where connections.id = r.connection_id) not in ({})",
+                placeholders(5, spared.len())
+            )
+        };
         let sql = format!(
             "with busy as (
                 select c.organization_id as busy_organization, count(*) as workers
@@ -39,7 +51,7 @@ impl Store {
                 where b.claimed_at is not null and b.finished_at is null and b.wake_at > $1 group by c.organization_id),
             best as materialized (
                 select r.id as best_id from runs r
-                where r.ready_at is not null and r.finished_at is null and {KNOWN} and r.priority <= $4
+                where r.ready_at is not null and r.finished_at is null and {KNOWN} and r.priority <= $4 {elsewhere}
                 order by case when r.priority = 0 then 0 when r.ready_at <= $2 then 1 else r.priority + 1 end,
                     coalesce((select workers from busy where busy_organization =
                         (select organization_id from connections where connections.id = r.connection_id)), 0),
@@ -47,17 +59,19 @@ impl Store {
                 limit 1 {})
             update runs set ready_at = null, claimed_at = $1, wake_at = $3, updated_at = $1 from best
             where runs.id = best.best_id and runs.ready_at is not null
-            returning {COLUMNS}",
+            returning {COLUMNS},
+                (select region from connections where connections.id = runs.connection_id) as region",
             dialect::skip_locked(self.db.get_database_backend()),
         );
-        let row = row(
-            &self.db,
-            "take the next run",
-            sql,
-            [now.into(), aged.into(), wake_at.into(), int(least.rank())],
-        )
-        .await?;
-        row.as_ref().map(Run::read).transpose()
+        let values = [now.into(), aged.into(), wake_at.into(), int(least.rank())].into_iter();
+        let values = values.chain(spared.iter().map(|region| Value::from(region.as_str())));
+        let row = row(&self.db, "take the next run", sql, values).await?;
+        let Some(row) = row else { return Ok(None) };
+        let run = Run::read(&row);
+        if let Err(Error::Corrupt { what }) = &run {
+            row.is_passed_by("runs", what);
+        }
+        Ok(Some((run?, row.get("region")?)))
     }
 
     /// The worker that has the run is alive: nobody looks after it before `wake_at`.

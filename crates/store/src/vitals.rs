@@ -171,11 +171,16 @@ impl Store {
 
     /// Workspaces whose newest sync is not in their numbers yet, since it ended.
     pub async fn rollups_behind(&self) -> Result<Backlog> {
-        let sql = "select count(*) as count, min(r.finished_at) as oldest from rollup_heads h
-            join connections c on c.id = h.connection_id
-            join runs r on r.id = (select x.id from runs x where x.connection_id = h.connection_id
+        // Without a rollup: days were fetched, and nobody has looked at them since.
+        let sql = "select count(*) as count, min(r.finished_at) as oldest from connections c
+            join runs r on r.id = (select x.id from runs x where x.connection_id = c.id
                 and x.state in ('succeeded', 'partial') order by x.id desc limit 1)
-            where r.id > h.run_id and c.state <> 'disconnected'";
+            left join rollup_heads h on h.connection_id = c.id
+            left join rollup_marks m on m.connection_id = c.id
+            left join rollup_turns t on t.connection_id = c.id
+            where c.state <> 'disconnected' and (r.id > h.run_id or h.connection_id is null
+                and exists (select 1 from day_coverage d where d.connection_id = c.id)
+                and coalesce(m.revision, 0) > coalesce(t.seen_revision, -1))";
         self.backlog("count rollups behind", sql, []).await
     }
 

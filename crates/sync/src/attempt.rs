@@ -7,11 +7,7 @@ use std::{
 };
 
 use tidemark_domain::{command::SyncRun, id::RunId, run::Priority};
-use tidemark_runtime::{
-    Shutdown,
-    metrics::{record, sync as metrics},
-    trace,
-};
+use tidemark_runtime::{Shutdown, metrics::sync as metrics, trace};
 use tidemark_store::{self as store, Result, Run};
 use tracing::{Instrument as _, Span};
 
@@ -21,41 +17,58 @@ use crate::{
     decision::Failure,
     engine::{Ended, Engine},
     hold::Hold,
+    regions::Region,
 };
 
 /// A run that has waited for its turn this long goes before everybody else.
 const AGED: Duration = Duration::from_secs(300);
 
-/// Takes the run whose turn it is, which need not be the one that a message is about, and works on it; `false` where none
-/// could be taken. The order is the database's.
+/// What came of a look for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// There was one, which has had its time.
+    Worked,
+    /// Nobody waits.
+    Nothing,
+    /// Nobody waits elsewhere than in regions that hang and have all the slots that they may have.
+    Spared,
+    /// The database did not say.
+    Unknown,
+}
+
+/// Takes the run whose turn it is, which need not be the one that a message is about, and works on it. The order is the
+/// database's.
 ///
 /// Nothing is left to the broker: the run's `wake_at` brings it back whatever happens here, and a worker with a free slot
 /// looks for ready runs without any message.
-pub(crate) async fn deliver(cx: &Arc<Context>, least: Priority, shutdown: &Shutdown) -> bool {
+pub(crate) async fn deliver(cx: &Arc<Context>, least: Priority, shutdown: &Shutdown) -> Delivered {
     let now = cx.now();
-    let run = loop {
-        match cx.store.claim_ready(now, now - AGED, cx.rescue_at(), least).await {
-            Ok(Some(run)) => break run,
-            Ok(None) => return false,
+    let mut spares = false;
+    let (run, at_work) = loop {
+        let claim = async |full: Vec<String>| {
+            spares = !full.is_empty();
+            cx.store.claim_ready(now, now - AGED, cx.rescue_at(), least, &full).await
+        };
+        match cx.regions.claim(claim).await {
+            Ok(Some(claimed)) => break claimed,
+            Ok(None) if spares => return Delivered::Spared,
+            Ok(None) => return Delivered::Nothing,
             // It was taken out of the line: the next one is another.
-            Err(store::Error::Corrupt { what }) => {
-                record::unreadable("runs");
-                tracing::warn!(what, "a run holds what this version does not know; it is left alone");
-            }
+            Err(store::Error::Corrupt { .. }) => {}
             Err(error) => {
                 let error = &error as &dyn Error;
                 tracing::error!(error, "no run can be taken, the next look is soon");
-                return false;
+                return Delivered::Unknown;
             }
         }
     };
     let span = tracing::debug_span!("sync", run = %run.id, connection = %run.connection_id);
     follow(cx, &run, &span).await;
-    if let Err(error) = attempt(cx, &run, shutdown).instrument(span).await {
+    if let Err(error) = attempt(cx, &run, at_work.region(), shutdown).instrument(span).await {
         let error = &error as &dyn Error;
         tracing::error!(run = %run.id, error, "a delivery failed at the database, the sweeper will bring it back");
     }
-    true
+    Delivered::Worked
 }
 
 /// The run that was taken need not be the one of the message: its own command knows its trace.
@@ -70,12 +83,12 @@ async fn follow(cx: &Context, run: &Run, span: &Span) {
     }
 }
 
-async fn attempt(cx: &Arc<Context>, run: &Run, shutdown: &Shutdown) -> Result<()> {
+async fn attempt(cx: &Arc<Context>, run: &Run, region: Region, shutdown: &Shutdown) -> Result<()> {
     let Some(mut hold) = Hold::take(cx, &run.connection_id).await? else {
         return postpone(cx, &run.id).await;
     };
     let taken = Instant::now();
-    let worked = work(cx, &run.id, &hold, shutdown).await;
+    let worked = work(cx, &run.id, region, &hold, shutdown).await;
     if hold.lost().is_cancelled() {
         metrics::lease_lost();
     }
@@ -104,6 +117,7 @@ async fn postpone(cx: &Context, run_id: &RunId) -> Result<()> {
 async fn work(
     cx: &Arc<Context>,
     run_id: &RunId,
+    region: Region,
     hold: &Hold,
     shutdown: &Shutdown,
 ) -> Result<std::result::Result<Ended, Failure>> {
@@ -114,7 +128,7 @@ async fn work(
     let (cx, fence, lost, shutdown) = (Arc::clone(cx), hold.fence.clone(), hold.lost(), shutdown.clone());
     let task = tokio::spawn(
         async move {
-            let engine = Engine::new(cx, run, fence, &lost, shutdown).await?;
+            let engine = Engine::new(cx, (run, region), fence, &lost, shutdown).await?;
             Arc::new(engine).work().await
         }
         .in_current_span(),

@@ -15,7 +15,7 @@ use tidemark_store::{Store, Tx};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ports, Settings, budgets::Budgets, transports::Transports};
+use crate::{Ports, Settings, budgets::Budgets, regions::Regions, transports::Transports};
 
 /// No time that is kept lies further ahead: the longest cadence and some more.
 const FURTHEST: Duration = Duration::from_secs(500 * 86_400);
@@ -34,6 +34,7 @@ pub(crate) struct Context {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) budgets: Budgets,
     pub(crate) transports: Transports,
+    pub(crate) regions: Arc<Regions>,
     /// Fires when the service stops: calls without an end of their own end then.
     pub(crate) stopping: CancellationToken,
     /// The room for documents that wait to be written, in KiB.
@@ -56,6 +57,7 @@ impl Context {
         Self {
             store,
             credentials,
+            regions: Arc::new(Regions::new(settings.concurrency)),
             bus: ports.bus,
             leases: ports.leases,
             settings,

@@ -49,6 +49,7 @@ use crate::{
     context::Context,
     credentials::{self, Access},
     decision::{Decision, Failure, decide},
+    regions::{Region, SILENCE},
 };
 
 /// How many tokens one delivery tries: they are superseded one at a time, by people.
@@ -60,8 +61,7 @@ const CROWDED_SHARE: u32 = 6;
 /// So long a stop waits for what is under way at the vendor: time is left to write down how far the run came.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A vendor that answers nothing for this long gives its slot to others; one that is merely slow gets more each time.
-const SILENCE: Duration = Duration::from_secs(2);
+/// A vendor that answers nothing gives its slot to others after a while; one that is merely slow gets more time each time.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
 fn allowed_silence(attempts: u32) -> Duration {
@@ -94,6 +94,7 @@ pub(crate) struct Engine {
     pub(crate) connection: ConnectionId,
     writer: Writer,
     meters: Meters,
+    region: Region,
     judge: Judge,
     /// Fires when the workspace may be lost.
     lost: CancellationToken,
@@ -114,7 +115,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) async fn new(
         cx: Arc<Context>,
-        run: Run,
+        (run, region): (Run, Region),
         fence: Fence,
         lost: &CancellationToken,
         shutdown: Shutdown,
@@ -125,7 +126,8 @@ impl Engine {
             silent_ms: AtomicU64::new(0),
             run: run.id.clone(),
             connection: run.connection_id.clone(),
-            meters: Meters::new(&cx, &run.connection_id),
+            meters: Meters::new(&cx, &run.connection_id, &region),
+            region,
             writer: Writer::new(Arc::clone(&cx), run, streams, fence),
             judge: Judge::default(),
             lost: lost.clone(),

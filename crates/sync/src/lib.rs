@@ -10,6 +10,7 @@ mod credentials;
 mod decision;
 mod engine;
 mod hold;
+mod regions;
 mod scheduler;
 mod service;
 mod start;

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
+use tidemark_runtime::tasks::item;
 use tidemark_store::{Result, Schedule};
 
-use crate::{context::Context, start, sweeper};
+use crate::{context::Context, start};
 
 const CONNECTIONS_AT_ONCE: u64 = 100;
 /// Whoever dies with a claim loses it after this long.
@@ -28,7 +29,7 @@ pub(crate) async fn round(cx: &Context) -> Result<()> {
         let next_at = cx.after(spread(cx, every));
         // What fails comes again when its claim has run out, and keeps no other connection from its sync.
         let id = &connection.connection_id;
-        sweeper::item("schedule", id, start::scheduled(cx, id, next_at)).await;
+        item("schedule", id, start::scheduled(cx, id, next_at)).await;
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 //! Any number of processes may sweep; claiming a run is a compare-and-set. Connections whose time has come are found on
 //! the same rounds.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, time::Duration};
 
 use tidemark_domain::id::{ConnectionId, RunId};
-use tidemark_runtime::{Shutdown, metrics::tasks as metrics, tasks};
+use tidemark_runtime::{Shutdown, tasks::item};
 use tidemark_store::Result;
 
 use crate::{context::Context, scheduler};
@@ -42,7 +42,7 @@ pub(crate) async fn sweep(cx: &Context, shutdown: &Shutdown) {
 
 async fn round(cx: &Context) -> Result<()> {
     for (run, connection) in cx.store.due_runs(cx.now(), RUNS_AT_ONCE).await? {
-        if !item("sweep", &run, send_off(cx, &run, &connection)).await {
+        if item("sweep", &run, send_off(cx, &run, &connection)).await.is_none() {
             // To the end of the line, so that a hundred of its kind are not looked at for ever. Should this fail as
             // well, the next round begins with it.
             let tx = cx.store.begin().await?;
@@ -61,22 +61,4 @@ async fn send_off(cx: &Context, run: &RunId, connection: &ConnectionId) -> Resul
         tracing::debug!(%run, %connection, "a due run was sent off");
     }
     Ok(())
-}
-
-/// Does something for one of many; `false` where it failed or panicked, which keeps no other from its turn.
-pub(crate) async fn item(
-    task: &'static str,
-    id: &impl fmt::Display,
-    work: impl Future<Output = Result<()>>,
-) -> bool {
-    match tasks::caught(work).await {
-        Some(Ok(())) => return true,
-        Some(Err(error)) => {
-            let error = &error as &dyn Error;
-            tracing::warn!(task, %id, error, "failed for one of many, it is tried again later");
-        }
-        None => tracing::error!(task, %id, "panicked for one of many, it is tried again later"),
-    }
-    metrics::item_failed(task);
-    false
 }

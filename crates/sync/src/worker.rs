@@ -1,8 +1,8 @@
 //! Consumes `sync.run`: first a free slot, then a delivery, then a task with the slot moved in. Every delivery is
 //! acknowledged; a run that has to come again has its time in the database.
 //!
-//! A message only rings: with a free slot the worker also looks every few seconds without one, so that a lost message and
-//! a claim that failed cost no more than that. A share of the slots is kept for runs that a person waits for.
+//! A message only rings: with a free slot the worker also looks every few seconds without one, so that a lost message costs
+//! no more than that; and after a claim that failed it looks until one is answered. A share of the slots is kept for runs that a person waits for.
 
 use std::{
     sync::{
@@ -21,10 +21,15 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{attempt, context::Context};
+use crate::{
+    attempt::{self, Delivered},
+    context::Context,
+};
 
 /// How often a free slot looks for work that nobody rang for.
 const LOOK: Duration = Duration::from_secs(15);
+/// After a claim that failed, the next one comes so soon.
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 /// One slot of so many is for people only.
 const KEPT_SHARE: usize = 4;
 
@@ -33,7 +38,7 @@ struct Slots {
     all: Arc<Semaphore>,
     /// Those that are for everybody.
     common: Arc<Semaphore>,
-    /// Whether a message found kept slots only.
+    /// Whether a message found kept slots only, or work of a region that has all the slots that it may have.
     has_missed: AtomicBool,
     /// Rings without a message.
     bell: Notify,
@@ -90,47 +95,53 @@ async fn serve(cx: &Arc<Context>, delivery: Option<Delivery>, slots: &Slots, shu
     let common = Arc::clone(&slots.common).try_acquire_owned().ok();
     let least = if common.is_some() { Priority::Backfill } else { Priority::Person };
     let rang = delivery.is_some();
-    let has_worked = match delivery {
+    let delivered = match delivery {
         Some(delivery) => handle(cx, delivery, least, shutdown).await,
         None => work(cx, least, shutdown).await,
     };
-    if common.is_none() {
-        if rang && !has_worked {
+    if delivered == Delivered::Unknown {
+        // The message is gone, and there may be work: somebody looks until the database says so.
+        shutdown.pause(AFTER_A_FAULT).await;
+        return slots.bell.notify_one();
+    }
+    let has_worked = delivered == Delivered::Worked;
+    let is_spared = delivered == Delivered::Spared;
+    if !has_worked && (is_spared || common.is_none()) {
+        if rang || is_spared {
             slots.has_missed.store(true, Ordering::SeqCst);
         }
         return;
     }
     drop(common);
-    // What a kept slot could not take, and what comes behind a run that nobody rang for.
+    // What this or another slot could not take, and what comes behind a run that nobody rang for.
     if slots.has_missed.swap(false, Ordering::SeqCst) || has_worked && !rang {
         slots.bell.notify_one();
     }
 }
 
-/// Gives whether there was a run to work on.
-async fn handle(cx: &Arc<Context>, delivery: Delivery, least: Priority, shutdown: &Shutdown) -> bool {
+async fn handle(cx: &Arc<Context>, delivery: Delivery, least: Priority, shutdown: &Shutdown) -> Delivered {
     // A command in a newer version's words rings as well.
     let rings = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&delivery.message.body);
-    let (has_worked, verdict) = match rings {
+    let (delivered, verdict) = match rings {
         Ok(command) if command.contains_key("run_id") => (work(cx, least, shutdown).await, Verdict::Ack),
         _ => {
             let id = &delivery.message.id;
             tracing::error!(id, "a message in sync.run is no command, it goes to the dead letters");
-            (true, Verdict::DeadLetter)
+            (Delivered::Worked, Verdict::DeadLetter)
         }
     };
     if let Err(error) = delivery.settle(verdict).await {
         tracing::warn!(%error, "a sync.run message was not settled");
     }
-    has_worked
+    delivered
 }
 
-async fn work(cx: &Arc<Context>, least: Priority, shutdown: &Shutdown) -> bool {
+async fn work(cx: &Arc<Context>, least: Priority, shutdown: &Shutdown) -> Delivered {
     // Boxed: a delivery is a large future.
     let delivered = tasks::caught(Box::pin(attempt::deliver(cx, least, shutdown))).await;
     if delivered.is_none() {
-        metrics::item_failed("delivery");
+        metrics::failed("delivery");
         tracing::error!("a delivery panicked; the sweeper will bring its run back");
     }
-    delivered.unwrap_or(true)
+    delivered.unwrap_or(Delivered::Worked)
 }

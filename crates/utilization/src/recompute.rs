@@ -16,14 +16,14 @@ use tidemark_domain::{
     exemption::Exemption,
     id::ConnectionId,
     recommendation::recommend,
-    rollup::{self, Cut, DEFINITION_VERSION, Rollup},
+    rollup::{self, Cut, CutSet, DEFINITION_VERSION, Rollup},
 };
 use tidemark_ports::topology::UTILIZATION_SYNCS;
 use tidemark_store::{Error, NewRollup, Rest, RollupHead, Store, TeamNumbers, Tx};
 use tokio::try_join;
 use uuid::Uuid;
 
-use fold::Whole;
+use fold::{Share, Whole};
 use plan::{Base, Plan, Span};
 
 /// Why a connection is looked at.
@@ -77,8 +77,8 @@ struct Prepared {
 
 /// Where a rollup comes from.
 enum Source {
-    /// All facts, of which something is to be kept, so many days at once.
-    Made { whole: Whole, room: u64 },
+    /// All facts, of which something is to be kept, so much at once.
+    Made { whole: Whole, share: Share },
     /// What is kept beside the rollup before.
     Kept(Box<recent::Facts>),
     /// The rollup before, with its seats: no facts changed.
@@ -102,8 +102,8 @@ impl Source {
                 Self::Kept(Box::new(facts))
             }
             _ => {
-                let room = fold::room(store, connection, span).await?;
-                Self::Made { whole: fold::whole(store, connection, span, room).await?, room }
+                let share = Share::of(store, connection, span).await?;
+                Self::Made { whole: fold::whole(store, connection, span, share).await?, share }
             }
         })
     }
@@ -169,6 +169,9 @@ async fn withhold(store: &Store, clock: &dyn Clock, cause: &Cause, reason: Strin
         return Ok(Outcome::Duplicate);
     }
     tx.withhold_rollup(connection, &reason, now).await?;
+    if !tx.may_have_rollup(connection).await? {
+        return Ok(Outcome::Disconnected);
+    }
     tx.commit().await?;
     Ok(Outcome::NoRoster { reason })
 }
@@ -212,6 +215,7 @@ async fn prepare(
 async fn standing(store: &Store, connection: &ConnectionId, before: &RollupHead) -> Result<Rollup, Error> {
     Ok(Rollup {
         days: (before.as_of, before.as_of),
+        cuts: CutSet::Whole,
         windows: BTreeMap::new(),
         seats: store.seats(connection).await?,
         flags: before.flags.clone(),
@@ -248,9 +252,9 @@ async fn carry_out(
     }
     let mut others = None;
     let (rollup, rest, kept_from) = match source {
-        Source::Made { whole, room } => {
+        Source::Made { whole, share } => {
             let (rollup, packed, cohorts) = whole.apart();
-            others = (rollup.days.0 > span.first).then_some((cohorts, room));
+            others = (!share.is_whole(&rollup, &span)).then_some((cohorts, share));
             let kept_from = Some(packed.from);
             (rollup, Rest::Put(packed), kept_from)
         }
@@ -297,22 +301,22 @@ async fn carry_out(
     Ok(Attempt::Ended(Outcome::Written { as_of: head.as_of, members: head.members, rows }))
 }
 
-/// Writes the rollup, and the numbers of the days that it leaves out; none where a newer one stands.
+/// Writes the rollup, and the numbers of the days and teams that it leaves out; none where a newer one stands.
 async fn write(
     tx: &Tx,
     connection: &ConnectionId,
     span: &Span,
     new: &NewRollup,
-    others: Option<(HashMap<Uuid, Cut>, u64)>,
+    others: Option<(HashMap<Uuid, Cut>, Share)>,
 ) -> Result<Option<Changed>, Error> {
     let mut numbers = 0;
     let is_part = others.is_some();
-    if let Some((cohorts, room)) = others {
+    if let Some((cohorts, share)) = others {
         // Locked before the others are written.
         if !tx.write_head(connection, &new.head).await? {
             return Ok(None);
         }
-        numbers = fold::write_others(tx, connection, span, (&new.rollup, &cohorts), room).await?;
+        numbers = fold::write_others(tx, connection, span, (&new.rollup, &cohorts), share).await?;
     }
     let changed = tx.write_rollup(connection, new).await?;
     Ok(changed.map(|changed| Changed {

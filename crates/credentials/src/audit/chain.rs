@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use sha2::Sha256;
-use tidemark_store::{AuditEntry, AuditHead, Result, Tx};
+use tidemark_store::{AuditEntry, AuditHead, Error, Result, Tx};
 use zeroize::Zeroizing;
 
 use super::{Entry, Timed, repeats};
@@ -85,6 +85,11 @@ fn keyed(key: &SecretBox<Vec<u8>>, entry: &AuditEntry) -> Hmac<Sha256> {
     hmac
 }
 
+fn next(head: &AuditHead) -> Result<i64> {
+    let next = head.sequence.checked_add(1);
+    next.ok_or_else(|| Error::Corrupt { what: "the head of an audit chain".to_owned() })
+}
+
 /// Hangs entries on their chains, in their order.
 pub(super) async fn append(
     tx: &Tx,
@@ -102,7 +107,7 @@ pub(super) async fn append(
         let Entry { chain, actor, action, subject, outcome, .. } = entry;
         let mut entry = AuditEntry {
             chain: chain.clone(),
-            sequence: head.sequence + 1,
+            sequence: next(head)?,
             at: timed.at(),
             actor: actor.clone(),
             action: action.as_str().to_owned(),

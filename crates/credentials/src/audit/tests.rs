@@ -292,3 +292,53 @@ fn a_key_is_named_by_what_is_wrong_with_it() {
         assert!(error.contains(problem), "{error}");
     }
 }
+
+/// What is wrong with one organization's chain is that organization's.
+#[tokio::test]
+async fn a_chain_that_cannot_be_written_holds_up_no_other() {
+    for database in [TestDatabase::sqlite_memory().await, TestDatabase::postgres().await] {
+        let store = database.store();
+        written(&store).await;
+        let chain = organization(1).to_string();
+        let head = store.audit_heads().await.unwrap().into_iter().find(|head| head.chain == chain).unwrap();
+        let put = async |sequence| {
+            let tx = store.begin().await.unwrap();
+            let head = tidemark_store::AuditHead { sequence, ..head.clone() };
+            tx.append_audit(&[], &[head]).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        // No number is left; and numbers that are taken.
+        for (round, wrong) in [(1, i64::MAX), (2, 3)] {
+            let right = store.newest_audit_entries(&chain, 1).await.unwrap().remove(0).sequence;
+            put(wrong).await;
+            let (audit, writer) = Audit::start(store.clone(), key(KEY), clock());
+            audit.entrust(entry(1, 100 * round)).await.unwrap();
+            assert_eq!(audit.record(entry(1, 0)).await, Err(Unwritten));
+            assert_eq!(audit.entrust(entry(1, 0)).await, Err(Unwritten), "nothing more of it is released");
+            for number in 0..10 {
+                audit.entrust(entry(2, number)).await.unwrap();
+                audit.record(entry(3, number)).await.unwrap();
+            }
+            put(right).await;
+            while audit.record(entry(1, 100 * round + 1)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            audit.entrust(entry(1, 100 * round + 2)).await.unwrap();
+            drop(audit);
+            writer.drained().await;
+            let newest = store.newest_audit_entries(&chain, 3).await.unwrap();
+            // Nobody says in which order what came at the same moment is written.
+            let subjects: std::collections::BTreeSet<_> =
+                newest.iter().map(|entry| entry.subject.clone()).collect();
+            let expected = [100 * round, 100 * round + 1, 100 * round + 2].map(|it| it.to_string());
+            assert_eq!(subjects, expected.into());
+            // The hash of the head is that of the entry before.
+            put(right + 3).await;
+            let hash = newest[0].hash.clone();
+            let tx = store.begin().await.unwrap();
+            let head = tidemark_store::AuditHead { chain: chain.clone(), sequence: right + 3, hash };
+            tx.append_audit(&[], &[head]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+}

@@ -7,13 +7,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tidemark_domain::{id::InvitationId, invitation::Step};
-use tidemark_runtime::Shutdown;
+use tidemark_runtime::{Shutdown, tasks::rounds};
 
 use super::{Desk, InvitationService, life};
-use crate::{
-    refusal::Fault,
-    rounds::{item, rounds},
-};
+use crate::refusal::{Fault, item};
 
 const IDLE: Duration = Duration::from_secs(1);
 const BETWEEN_CLEANUPS: Duration = Duration::from_secs(60);
@@ -24,12 +21,9 @@ impl InvitationService {
     pub async fn run(&self, shutdown: Shutdown) {
         tokio::join!(
             rounds("mails", &shutdown, || async {
-                Ok(if self.deliver_next().await? { Duration::ZERO } else { IDLE })
+                self.deliver_next().await.map(|was_due| if was_due { Duration::ZERO } else { IDLE })
             }),
-            rounds("invitations", &shutdown, || async {
-                self.keep_house().await?;
-                Ok(BETWEEN_CLEANUPS)
-            }),
+            rounds("invitations", &shutdown, || async { self.keep_house().await.map(|()| BETWEEN_CLEANUPS) }),
         );
     }
 

@@ -19,8 +19,7 @@ use super::{
 };
 use crate::{
     invitations::{self, Desk, life},
-    refusal::Fault,
-    rounds::{caught, item},
+    refusal::{Fault, item},
     token::Token,
 };
 
@@ -40,12 +39,24 @@ impl Desk {
         // One at a time: a process that is told to stop leaves no claim behind.
         let claimed = self.parts.store.claim_invitation_mails(now, 1, CLAIM).await?;
         let Some(mail) = claimed.first() else { return Ok(false) };
-        match caught("mails", self.deliver(mailer, mail)).await {
-            Some(Ok(())) => return Ok(true),
-            // The others would fare no better; this one comes again when its claim has run out.
-            Some(Err(Fault::Store(error @ store::Error::Unavailable(_)))) => return Err(error),
-            Some(Err(fault)) => item("mails", &mail.invitation_id, async { Err(fault) }).await,
-            None => {}
+        let (mut is_done, mut outage) = (false, None);
+        let deliver = async {
+            match self.deliver(mailer, mail).await {
+                // The others would fare no better; this one comes again when its claim has run out.
+                Err(Fault::Store(error @ store::Error::Unavailable(_))) => outage = Some(error),
+                outcome => {
+                    outcome?;
+                    is_done = true;
+                }
+            }
+            Ok(())
+        };
+        item("mails", &mail.invitation_id, deliver).await;
+        if let Some(error) = outage {
+            return Err(error);
+        }
+        if is_done {
+            return Ok(true);
         }
         // What is wrong is this mail's: it waits longer each time, and not in front of the others.
         let tx = self.parts.store.begin().await?;

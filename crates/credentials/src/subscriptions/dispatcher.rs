@@ -6,11 +6,11 @@
 //! endpoints that hang, however many and however much waits for them, leave room for those that answer. The endpoints of
 //! one organization together get half of the places, and a quarter while they are such: an organization holds up itself.
 
-use std::{cmp::Reverse, collections::HashMap, error::Error as StdError, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tidemark_domain::id::{OrganizationId, WebhookEndpointId};
-use tidemark_runtime::metrics::credentials as metrics;
+use tidemark_runtime::tasks::{attempted, item, setback};
 use tidemark_store as store;
 use tokio::task::JoinSet;
 
@@ -18,7 +18,6 @@ use super::{
     Shared,
     attempt::{Answered, attempt},
 };
-use crate::rounds::{caught, setback};
 
 const AT_ONCE: usize = 32;
 const AT_ONCE_PER_ENDPOINT: usize = 4;
@@ -65,14 +64,8 @@ pub(super) async fn dispatch(shared: Arc<Shared>) {
     let (endpoints, attempts) = (Endpoints::default(), JoinSet::new());
     let mut dispatcher = Dispatcher { shared: Arc::clone(&shared), endpoints, attempts };
     loop {
-        let pause = match caught("webhooks", dispatcher.round()).await {
-            Some(Ok(())) => shared.settings.poll,
-            Some(Err(error)) => {
-                setback("webhooks", &error);
-                AFTER_A_FAULT
-            }
-            None => AFTER_A_FAULT,
-        };
+        let round = attempted("webhooks", dispatcher.round()).await;
+        let pause = round.map_or(AFTER_A_FAULT, |()| shared.settings.poll);
         if !shared.shutdown.pause(pause).await {
             break;
         }
@@ -163,14 +156,14 @@ impl Dispatcher {
         let shared = Arc::clone(&self.shared);
         self.attempts.spawn(async move {
             let seen = due.delivery.clone();
-            let answered = match caught("webhooks", attempt(&shared, due)).await {
-                Some(Ok(answered)) => answered,
-                Some(Err(error)) => {
-                    not_written(&shared, &seen, &error).await;
-                    Answered::Unknown
+            let attempted = async {
+                let answered = attempt(&shared, due).await;
+                if let Err(error) = &answered {
+                    leave_unreadable(&shared, &seen, error).await;
                 }
-                None => Answered::Unknown,
+                answered
             };
+            let answered = item("webhooks", &seen.id, attempted).await.unwrap_or(Answered::Unknown);
             let takes = match answered {
                 Answered::Taken => Some(true),
                 Answered::Failed => Some(false),
@@ -192,10 +185,8 @@ impl Dispatcher {
     }
 }
 
-/// The claim runs out, and it is tried again. What this version cannot read is left alone for longer.
-async fn not_written(shared: &Shared, seen: &store::Delivery, error: &store::Error) {
-    metrics::setback("webhooks");
-    tracing::warn!(delivery = %seen.id, error = error as &dyn StdError, "a webhook attempt was not written down");
+/// A delivery is tried again when its claim has run out. What this version cannot read is left alone for longer.
+async fn leave_unreadable(shared: &Shared, seen: &store::Delivery, error: &store::Error) {
     if matches!(error, store::Error::Corrupt { .. }) {
         let parts = shared.parts();
         let _postponed = parts.store.postpone_delivery(seen, parts.clock.now() + UNREADABLE).await;

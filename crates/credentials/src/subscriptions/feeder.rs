@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tidemark_domain::id::WebhookDeliveryId;
+use tidemark_runtime::tasks::rounds;
 use tidemark_store::{self as store, Endpoint, FeedEvent, NewDelivery};
 
 use super::Shared;
-use crate::{rounds::rounds, service::Parts};
+use crate::service::Parts;
 
 /// Events per transaction.
 const BATCH: u64 = 200;
@@ -14,7 +15,8 @@ const BATCH: u64 = 200;
 /// Runs until the shutdown.
 pub(super) async fn feed(shared: &Shared) {
     rounds("feed", &shared.shutdown, || async {
-        Ok(if round(shared).await? == BATCH { Duration::ZERO } else { shared.settings.poll })
+        let numbered = round(shared).await;
+        numbered.map(|numbered| if numbered == BATCH { Duration::ZERO } else { shared.settings.poll })
     })
     .await;
 }

@@ -106,10 +106,10 @@ async fn probes_and_renewals_go_on_past_what_does_not_open() {
         sql(&database, &format!("update credentials set ciphertext = '\\x00' where connection_id = '{id}'"));
     }
     world.advance(TimeDelta::hours(23));
-    let before = counted("tidemark_credentials_setbacks_total{work=\"probes\"}");
+    let before = counted("tidemark_task_failures_total{task=\"probes\"}");
     let round = world.service.detect().await.unwrap();
     assert_eq!((round.probes, round.renewals), (4, 2));
-    assert!(counted("tidemark_credentials_setbacks_total{work=\"probes\"}") >= before + 2.0);
+    assert!(counted("tidemark_task_failures_total{task=\"probes\"}") >= before + 2.0);
     assert_eq!(world.version(&grant, CredentialKind::Oauth).await.generation, 2);
     let next =
         async |id: &str| world.store.connection(&id.parse().unwrap()).await.unwrap().unwrap().next_probe_at;

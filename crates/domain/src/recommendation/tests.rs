@@ -5,7 +5,7 @@ use chrono::DateTime;
 use super::*;
 use crate::{
     member::{Role, Standing},
-    rollup::SeatUse,
+    rollup::{CutSet, SeatUse},
 };
 
 fn day(back: u64) -> NaiveDate {
@@ -34,7 +34,7 @@ fn used(number: u128, use_90: SeatUse) -> Seat {
 }
 
 fn rollup(seats: Vec<Seat>) -> Rollup {
-    Rollup { days: (day(0), day(0)), windows: BTreeMap::new(), seats, flags: Vec::new() }
+    Rollup { days: (day(0), day(0)), cuts: CutSet::Whole, windows: BTreeMap::new(), seats, flags: Vec::new() }
 }
 
 fn covered(days: u64) -> Coverage {

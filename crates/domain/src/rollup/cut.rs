@@ -1,6 +1,6 @@
 //! Who is counted together. Totals count each member once; team cuts overlap, since a member may be in several teams.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use chrono::{Datelike, NaiveDate};
 use uuid::Uuid;
@@ -18,6 +18,30 @@ pub enum Cut {
     Role(Role),
     /// Who was first seen in the month of that first day.
     Cohort(NaiveDate),
+}
+
+/// Which cuts a fold counts, and a rollup has numbers of: with many teams, all cuts do not fit into memory at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CutSet {
+    /// All there are.
+    #[default]
+    Whole,
+    /// All but the teams.
+    WithoutTeams,
+    /// These teams alone.
+    Teams(BTreeSet<Uuid>),
+}
+
+impl CutSet {
+    /// Whether the cut is one of them.
+    pub fn has(&self, cut: &Cut) -> bool {
+        match (self, cut) {
+            (Self::Whole, _) => true,
+            (Self::WithoutTeams, cut) => !matches!(cut, Cut::Team(_)),
+            (Self::Teams(teams), Cut::Team(team)) => teams.contains(team),
+            (Self::Teams(_), _) => false,
+        }
+    }
 }
 
 impl Cut {

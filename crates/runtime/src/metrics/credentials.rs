@@ -12,7 +12,6 @@ struct Metrics {
     connections: Levels,
     refreshes: Counts,
     in_doubt: Gauge,
-    setbacks: Counts,
     refresh_overdue: Age,
     probe_overdue: Age,
     audit_writes: Counts,
@@ -30,7 +29,6 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     connections: Levels::default(),
     refreshes: Counts::default(),
     in_doubt: Gauge::default(),
-    setbacks: Counts::default(),
     refresh_overdue: Age::default(),
     probe_overdue: Age::default(),
     audit_writes: Counts::default(),
@@ -44,19 +42,6 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     mail_overdue: Age::default(),
 });
 
-const SETBACKS: [&str; 10] = [
-    "renewals",
-    "probes",
-    "purges",
-    "consents",
-    "mails",
-    "invitations",
-    "feed",
-    "forgetting",
-    "webhooks",
-    "audit",
-];
-
 /// Until something goes wrong.
 fn healthy() -> Gauge {
     let gauge = Gauge::default();
@@ -69,7 +54,6 @@ pub(super) fn register(registry: &mut Registry) {
     known(&m.webhooks, "outcome", ["taken", "retried", "given_up", "gone"]);
     known(&m.mails, "outcome", ["taken", "retried", "given_up"]);
     known(&m.refreshes, "outcome", ["renewed", "refused", "in_doubt", "failed", "unwritten"]);
-    known(&m.setbacks, "work", SETBACKS);
     known(&m.audit_writes, "outcome", ["written", "failed"]);
     pieces(registry, "connections", "Connections, by the state of their lifecycle", m.connections.clone());
     let credentials = registry.sub_registry_with_prefix("credentials");
@@ -79,12 +63,6 @@ pub(super) fn register(registry: &mut Registry) {
         "in_doubt",
         "Grants whose renewal was sent and never answered: their token may be spent",
         m.in_doubt.clone(),
-    );
-    pieces(
-        credentials,
-        "setbacks",
-        "Failures and panics in the background, of one item or of a whole round, by the work: the others go on",
-        m.setbacks.clone(),
     );
     seconds(
         credentials,
@@ -160,11 +138,6 @@ pub fn connections(state: &'static str, number: u64) {
 /// A renewal ended: `renewed`, `refused`, `in_doubt`, `failed` or `unwritten`.
 pub fn refreshed(outcome: &'static str) {
     count(&METRICS.refreshes, "outcome", outcome);
-}
-
-/// Something that the credential service does in the background failed for one item or for a whole round.
-pub fn setback(work: &'static str) {
-    count(&METRICS.setbacks, "work", work);
 }
 
 /// What the detector has to do and has not done.

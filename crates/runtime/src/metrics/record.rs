@@ -1,10 +1,17 @@
 //! The database, as this process sees it.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
 use super::{Age, Counts, Levels, Registry, Whether, count, known, level, pieces, prompt, seconds, set};
+
+/// Rows that are remembered as logged.
+const MOST_LOGGED: usize = 1_000;
 
 struct Metrics {
     connections: Levels,
@@ -73,9 +80,18 @@ pub fn poisoned() {
     METRICS.poisoned.inc();
 }
 
-/// A row was passed by because it holds what this version does not know.
-pub fn unreadable(table: &'static str) {
+/// A row was passed by because of something in it that this version does not know. Counted each time, and logged once: it
+/// comes by again and again.
+pub fn unreadable(table: &'static str, id: &str, what: &str) {
+    static LOGGED: Mutex<BTreeSet<(&'static str, String)>> = Mutex::new(BTreeSet::new());
     count(&METRICS.unreadable, "table", table);
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if logged.len() >= MOST_LOGGED {
+        logged.clear();
+    }
+    if logged.insert((table, id.to_owned())) {
+        tracing::warn!(table, id, what, "a row holds what this version does not know; it is left alone");
+    }
 }
 
 /// How far our clock is from the database's.

@@ -2,7 +2,24 @@
 
 use std::sync::LazyLock;
 
-use super::{Counts, Registry, count, pieces};
+use super::{Counts, Registry, count, known, pieces};
+
+/// Work on many items whose first failure is seen as a rise.
+const TASKS: [&str; 13] = [
+    "audit",
+    "consents",
+    "delivery",
+    "feed",
+    "invitations",
+    "mails",
+    "probes",
+    "purges",
+    "renewals",
+    "rollups",
+    "schedule",
+    "sweep",
+    "webhooks",
+];
 
 struct Metrics {
     restarts: Counts,
@@ -18,6 +35,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
 
 pub(super) fn register(registry: &mut Registry) {
     let m = &*METRICS;
+    known(&m.failures, "task", TASKS);
     pieces(
         registry,
         "task_restarts",
@@ -26,8 +44,8 @@ pub(super) fn register(registry: &mut Registry) {
     );
     pieces(
         registry,
-        "item_failures",
-        "Items that failed or panicked in a task that works on many, by task: the others went on",
+        "task_failures",
+        "Rounds and items of a task that failed or panicked, by task: it went on with the others",
         m.failures.clone(),
     );
     pieces(
@@ -48,8 +66,8 @@ pub fn restarted(task: &'static str) {
     count(&METRICS.restarts, "task", task);
 }
 
-/// One item of many failed.
-pub fn item_failed(task: &'static str) {
+/// A round of a task failed, or one item of many.
+pub fn failed(task: &'static str) {
     count(&METRICS.failures, "task", task);
 }
 

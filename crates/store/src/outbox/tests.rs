@@ -1,22 +1,11 @@
 //! What holds up a connection's messages, and what does not; on both databases.
 
 use chrono::TimeDelta;
-use tidemark_runtime::config::Database;
 
 use super::*;
+use crate::test_databases::{on_both_databases, opened};
 
 const CLAIM: Duration = Duration::from_secs(30);
-
-async fn opened(url: &str) -> Store {
-    let settings = Database { url: url.to_owned().into(), max_connections: 4, ..Database::default() };
-    Store::connect(&settings).await.unwrap()
-}
-
-async fn memory() -> Store {
-    let store = opened("sqlite::memory:").await;
-    store.migrate().await.unwrap();
-    store
-}
 
 fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
@@ -74,24 +63,6 @@ async fn a_refused_message_waits_and_holds_its_key_until_it_is_set_aside(store: 
         "it is sent"
     );
     assert!(store.drop_outgoing(id + 1).await.unwrap() && !store.drop_outgoing(id + 1).await.unwrap());
-}
-
-macro_rules! on_both_databases {
-    ($($case:ident,)*) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(&super::memory().await).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let database = tidemark_testkit::TestDatabase::postgres().await;
-                super::$case(&super::opened(&database.url()).await).await;
-            })*
-        }
-    };
 }
 
 on_both_databases! {

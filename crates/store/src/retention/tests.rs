@@ -4,18 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait as _, DbBackend};
 use tidemark_domain::id::ConnectionId;
-use tidemark_runtime::config::Database;
 
 use super::*;
-use crate::statement::{count, rows};
-
-async fn memory() -> Store {
-    let settings =
-        Database { url: "sqlite::memory:".to_owned().into(), max_connections: 1, ..Database::default() };
-    let store = Store::connect(&settings).await.unwrap();
-    store.migrate().await.unwrap();
-    store
-}
+use crate::{
+    statement::{count, rows},
+    test_databases::{on_both_databases, opened},
+};
 
 /// Tables with their columns, each with its type and whether it must have a value.
 async fn tables(store: &Store) -> BTreeMap<String, Vec<Column>> {
@@ -56,11 +50,6 @@ async fn every_table_says_how_long_its_rows_are_kept(store: &Store) {
     let why = "store/src/retention.rs says for every table how long its rows are kept";
     assert_eq!(names(), there, "{why}; on the left its lines, on the right the schema");
     assert_eq!(TABLES.len(), there.len(), "one line per table");
-}
-
-async fn opened(url: &str) -> Store {
-    let settings = Database { url: url.to_owned().into(), max_connections: 1, ..Database::default() };
-    Store::connect(&settings).await.unwrap()
 }
 
 fn connection(mark: &str) -> ConnectionId {
@@ -197,6 +186,19 @@ async fn forget(store: &Store, days: i64) -> BTreeMap<&'static str, u64> {
     gone
 }
 
+/// So many days that no instant lies before them.
+async fn what_is_kept_for_ever_is_kept(store: &Store) {
+    fill(store, "a").await;
+    let days = u32::MAX;
+    let for_ever =
+        Retention { messages_days: days, links_days: days, invitations_days: days, history_days: days };
+    for now in [instant(0), DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+        for aging in Aging::all() {
+            assert_eq!(store.forget_old(aging, now, &for_ever, 10).await.unwrap(), 0, "{aging:?}");
+        }
+    }
+}
+
 async fn what_has_ended_is_forgotten_when_its_days_are_over(store: &Store) {
     fill(store, "a").await;
     fill(store, "b").await;
@@ -260,30 +262,13 @@ async fn a_purged_connection_is_forgotten_in_the_end(store: &Store) {
     assert_eq!(left[0].get::<String>("id").unwrap(), connection("b").as_str());
 }
 
-macro_rules! on_both_databases {
-    ($($case:ident,)*) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(&super::memory().await).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let database = tidemark_testkit::TestDatabase::postgres().await;
-                super::$case(&super::opened(&database.url()).await).await;
-            })*
-        }
-    };
-}
-
 on_both_databases! {
     every_table_says_how_long_its_rows_are_kept,
     a_purge_leaves_nothing_of_its_connection_and_all_of_others,
     an_invitation_goes_with_the_connection_that_came_of_it,
     the_news_of_the_end_outlives_the_purge,
     what_has_ended_is_forgotten_when_its_days_are_over,
+    what_is_kept_for_ever_is_kept,
     a_connection_keeps_its_newest_run,
     a_purged_connection_is_forgotten_in_the_end,
 }

@@ -19,6 +19,7 @@ on_both_databases! {
     of_many_refreshers_one_begins,
     a_refresh_that_was_begun_and_not_ended_is_in_doubt,
     what_is_due_is_claimed_once,
+    what_fails_each_time_is_claimed_later_and_later,
     a_consent_is_taken_once_in_time_and_by_its_session,
     what_was_begun_and_never_made_is_forgotten,
     one_episode_is_open_at_most,
@@ -153,6 +154,30 @@ async fn a_refresh_that_was_begun_and_not_ended_is_in_doubt(database: &TestDatab
         (true, None),
         "known to be over, and how is not known"
     );
+}
+
+async fn what_fails_each_time_is_claimed_later_and_later(database: &TestDatabase) {
+    let store = database.store();
+    let (failing, claim) = (connected(&store, 1).await.id, Duration::from_secs(300));
+    let due = SealedCredential { refresh_due_at: Some(now()), ..version(&failing, 1, CredentialKind::Oauth) };
+    put(&store, std::slice::from_ref(&due)).await;
+    let mut at = now();
+    for minutes in [5, 10, 20, 40, 80, 160, 240, 240] {
+        assert_eq!(store.claim_probes(at, 10, claim).await.unwrap(), std::slice::from_ref(&failing), "{at}");
+        assert_eq!(store.claim_refreshes(at, 10, claim).await.unwrap(), [(failing.clone(), 1)]);
+        let before = at + TimeDelta::minutes(minutes) - TimeDelta::seconds(1);
+        assert!(store.claim_probes(before, 10, claim).await.unwrap().is_empty(), "{minutes} min");
+        assert!(store.claim_refreshes(before, 10, claim).await.unwrap().is_empty(), "{minutes} min");
+        at += TimeDelta::minutes(minutes);
+    }
+    // What comes of it, or a reconnect, sets the next time: all begins again.
+    store.schedule_probe(&failing, at, None).await.unwrap();
+    store.end_refresh(&due, Attempted { in_doubt: false, failures: 1, cooldown_until: at }).await.unwrap();
+    for minutes in [5, 10] {
+        assert_eq!(store.claim_probes(at, 10, claim).await.unwrap().len(), 1);
+        assert_eq!(store.claim_refreshes(at, 10, claim).await.unwrap().len(), 1);
+        at += TimeDelta::minutes(minutes);
+    }
 }
 
 async fn what_is_due_is_claimed_once(database: &TestDatabase) {

@@ -1,9 +1,10 @@
 //! Whose turn it is, and when a connection is due.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tidemark_domain::{
+    connection::Region,
     run::{self, Priority},
     stream,
 };
@@ -21,6 +22,8 @@ on_both_databases! {
     a_run_keeps_its_place_and_is_raised_but_never_put_back,
     a_connection_is_due_once_per_cadence,
     a_connection_of_its_own_cadence,
+    many_due_connections_all_get_their_turn,
+    a_spared_region_waits,
     what_another_version_wrote_is_passed_by_and_listed,
     a_kept_slot_takes_only_what_a_person_waits_for,
     a_claim_that_nobody_holds_any_more_counts_for_nobody,
@@ -42,7 +45,11 @@ async fn ready(store: &Store, offset: u64, priority: Priority, since: i64) -> Ru
 }
 
 async fn next(store: &Store, aged: i64) -> Option<Run> {
-    store.claim_ready(at(1_000), at(aged), at(1_060), Priority::Backfill).await.unwrap()
+    store
+        .claim_ready(at(1_000), at(aged), at(1_060), Priority::Backfill, &[])
+        .await
+        .unwrap()
+        .map(|(run, _)| run)
 }
 
 async fn the_first_by_priority_then_fairness_then_service_goes(database: &TestDatabase) {
@@ -202,6 +209,50 @@ async fn a_connection_of_its_own_cadence(database: &TestDatabase) {
     assert!(store.claim_due_connections(at(1_000_000), at(1_000_000), at(70), 10).await.unwrap().is_empty());
 }
 
+async fn a_spared_region_waits(database: &TestDatabase) {
+    let store = database.store();
+    let us = Connection { region: Region::Us, ..connection(1) };
+    let tx = store.begin().await.unwrap();
+    tx.insert_connection(&us).await.unwrap();
+    tx.commit().await.unwrap();
+    let eu = connected(&store, 2).await;
+    let tx = store.begin().await.unwrap();
+    for (connection, offset) in [(&us, 1), (&eu, 2)] {
+        let run = queued(&connection.id, offset);
+        assert!(tx.insert_run(&run).await.unwrap());
+        tx.make_ready(&run.id, at(i64::try_from(offset).unwrap())).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let claim = async |spared: &[&str]| {
+        let spared: Vec<_> = spared.iter().map(|region| (*region).to_owned()).collect();
+        let least = Priority::Backfill;
+        let claimed = store.claim_ready(at(1_000), at(-1), at(1_060), least, &spared).await.unwrap();
+        claimed.map(|(run, region)| (run.connection_id, region))
+    };
+    assert_eq!(claim(&["us", "eu"]).await, None);
+    assert_eq!(claim(&["us"]).await, Some((eu.id, "eu".to_owned())), "although it came later");
+    assert_eq!(claim(&["us"]).await, None);
+    assert_eq!(claim(&["eu"]).await, Some((us.id, "us".to_owned())));
+}
+
+/// Those that never had a time are among the others by their age, so that nobody comes first for ever.
+async fn many_due_connections_all_get_their_turn(database: &TestDatabase) {
+    let store = database.store();
+    let mut ids = BTreeSet::new();
+    for seed in 1..=9 {
+        ids.insert(connected(&store, seed).await.id);
+    }
+    let mut claimed = BTreeSet::new();
+    for round in 0..3 {
+        // Nothing comes of any of them: they are due again when the claim has run out.
+        let now = at(1_000 + round * 60);
+        let due = store.claim_due_connections(now, now, now + TimeDelta::seconds(60), 3).await.unwrap();
+        assert_eq!(due.len(), 3);
+        claimed.extend(due.into_iter().map(|due| due.connection_id));
+    }
+    assert_eq!(claimed, ids);
+}
+
 /// What no statement of this version writes.
 fn raw(database: &TestDatabase, sql: &str) {
     let url = database.url();
@@ -240,7 +291,13 @@ async fn what_another_version_wrote_is_passed_by_and_listed(database: &TestDatab
 async fn a_kept_slot_takes_only_what_a_person_waits_for(database: &TestDatabase) {
     let store = database.store();
     ready(&store, 1, Priority::Schedule, 0).await;
-    let kept = async || store.claim_ready(at(1_000), at(-1), at(1_060), Priority::Person).await.unwrap();
+    let kept = async || {
+        store
+            .claim_ready(at(1_000), at(-1), at(1_060), Priority::Person, &[])
+            .await
+            .unwrap()
+            .map(|(run, _)| run)
+    };
     assert_eq!(kept().await, None);
     let person = ready(&store, 2, Priority::Person, 0).await;
     assert_eq!(kept().await.unwrap().id, person.id);

@@ -5,7 +5,7 @@ use tidemark_domain::{
     event::{Data, Event, Reconnected},
     run,
 };
-use tidemark_store::{Backlog, Run, WaitsFor};
+use tidemark_store::{Backlog, RollupSettlement, Run, WaitsFor};
 use tidemark_testkit::{ManualClock, SeededEntropy, TestDatabase};
 
 use crate::fixture::*;
@@ -15,6 +15,7 @@ on_both_databases! {
     messages_wait_until_they_are_sent,
     runs_wait_for_different_things,
     connections_are_counted_by_their_state,
+    a_first_rollup_that_nobody_computes_is_behind,
 }
 
 async fn an_empty_record_has_nothing_that_waits(database: &TestDatabase) {
@@ -65,7 +66,11 @@ async fn runs_wait_for_different_things(database: &TestDatabase) {
     // Both are to be looked after now.
     assert_eq!(store.forgotten_runs(now()).await.unwrap(), Backlog { count: 2, oldest: Some(now()) });
     let later = now() + TimeDelta::seconds(60);
-    store.claim_ready(now(), now(), later, tidemark_domain::run::Priority::Backfill).await.unwrap().unwrap();
+    store
+        .claim_ready(now(), now(), later, tidemark_domain::run::Priority::Backfill, &[])
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(store.open_runs().await.unwrap()[&WaitsFor::Nothing], one);
     assert_eq!(store.ready_runs().await.unwrap(), Backlog::default());
     assert_eq!(store.forgotten_runs(now()).await.unwrap().count, 1);
@@ -78,4 +83,34 @@ async fn connections_are_counted_by_their_state(database: &TestDatabase) {
     assert_eq!(store.connections_by_state().await.unwrap(), [("connected", 2)].into());
     let overdue = store.overdue(now()).await.unwrap();
     assert_eq!((overdue.in_doubt, overdue.refresh), (0, None));
+}
+
+async fn a_first_rollup_that_nobody_computes_is_behind(database: &TestDatabase) {
+    let store = database.store();
+    let (id, other) = (connected(&store, 1).await.id, connected(&store, 2).await.id);
+    let tx = store.begin().await.unwrap();
+    for (run, connection) in [(queued(&id, 1), &id), (queued(&other, 2), &other)] {
+        assert!(tx.insert_run(&run).await.unwrap());
+        let ended =
+            Run { state: run::State::Partial, finished_at: Some(now()), wake_at: None, ..run.clone() };
+        assert!(tx.update_run(&ended, run::State::Queued).await.unwrap());
+        if connection == &id {
+            tx.cover_days(connection, &[day(1)], day(2), &run.id).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    let one = Backlog { count: 1, oldest: Some(now()) };
+    assert_eq!(store.rollups_behind().await.unwrap(), one, "the other one has no days");
+    let claim =
+        async || store.claim_rollup(&id, now(), now() + TimeDelta::seconds(20)).await.unwrap().unwrap();
+    let failed = RollupSettlement::Failed(now());
+    store.settle_rollup(&claim().await, failed).await.unwrap();
+    assert_eq!(store.rollups_behind().await.unwrap(), one, "it failed");
+    // There may be none to be had: without a list of members, for one.
+    store.settle_rollup(&claim().await, RollupSettlement::Looked(day(2))).await.unwrap();
+    assert_eq!(store.rollups_behind().await.unwrap(), Backlog::default());
+    let tx = store.begin().await.unwrap();
+    tx.cover_days(&id, &[day(3)], day(4), &run_id(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.rollups_behind().await.unwrap(), one, "there are other facts since");
 }

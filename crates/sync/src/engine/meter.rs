@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tidemark_domain::{id::ConnectionId, stream::Stream};
 use tidemark_productboard::RateBudget;
 
-use crate::{budgets::SharedBudget, context::Context};
+use crate::{budgets::SharedBudget, context::Context, regions::Region};
 
 /// The meters of one delivery.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ struct Quiet {
 struct Meter {
     budget: Arc<SharedBudget>,
     quiet: Arc<Mutex<Quiet>>,
+    region: Region,
     requests: AtomicU64,
     waited_ms: AtomicU64,
     /// Which credential the stream was called with last.
@@ -42,13 +43,14 @@ struct Meter {
 }
 
 impl Meters {
-    pub(super) fn new(cx: &Context, connection: &ConnectionId) -> Self {
+    pub(super) fn new(cx: &Context, connection: &ConnectionId, region: &Region) -> Self {
         let budget = cx.budgets.of(connection);
         let quiet = Arc::<Mutex<Quiet>>::default();
         let meter = |stream| {
             let (budget, quiet) = (Arc::clone(&budget), Arc::clone(&quiet));
             let (requests, waited_ms, generation) = Default::default();
-            (stream, Arc::new(Meter { budget, quiet, requests, waited_ms, generation }))
+            let region = region.clone();
+            (stream, Arc::new(Meter { budget, quiet, region, requests, waited_ms, generation }))
         };
         let streams = Stream::ALL.into_iter().map(meter).collect();
         Self { streams, budget, quiet }
@@ -100,6 +102,7 @@ impl RateBudget for Meter {
         self.waited_ms.fetch_add(waited, Ordering::Relaxed);
         if acquired.is_ok() {
             self.hear(|under_way| under_way.saturating_add(1));
+            self.region.asked();
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
         acquired
@@ -115,6 +118,7 @@ impl RateBudget for Meter {
 
     fn answered(&self, latency: Duration) {
         self.hear(|under_way| under_way.saturating_sub(1));
+        self.region.answered();
         self.budget.answered(latency);
     }
 }

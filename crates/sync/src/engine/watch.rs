@@ -9,6 +9,7 @@ use tidemark_domain::run;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Engine;
+use crate::regions::SILENCE;
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
@@ -41,7 +42,8 @@ impl Engine {
         let Ok(Some(look)) = self.cx.store.look(&self.run).await else { return };
         self.is_crowded.store(look.others_wait, Ordering::Relaxed);
         let silence = self.meters.silence();
-        if look.others_wait && silence >= self.allowed_silence {
+        let allowed = if self.region.has_too_many() { SILENCE } else { self.allowed_silence };
+        if look.others_wait && silence >= allowed {
             self.silent_ms.store(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             // What is under way is given up, and the slot with it.
             self.patience.cancel();

@@ -7,12 +7,13 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use tidemark_domain::connection::Region;
 use tidemark_inproc::InprocLeases;
 use tidemark_productboard_sim::{Route, Storm, Workspace, WorkspaceSpec};
 use tidemark_rpc::syncs::{Run, RunState, StartSyncRequest, StreamState};
 use tidemark_sync::Settings;
 
-use crate::support::{Harness, TOKEN, connect, settings, today};
+use crate::support::{Harness, TOKEN, connect, connect_in, settings, today};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_persons_sync_does_not_wait_for_workspaces_whose_vendor_hangs() {
@@ -55,6 +56,42 @@ async fn a_persons_sync_does_not_wait_for_workspaces_whose_vendor_hangs() {
         harness.clock.advance(TimeDelta::minutes(1));
     }
     harness.assert_facts().await;
+    harness.stop_worker_now().await;
+}
+
+/// One region hangs as a whole, with more workspaces than there are slots; people ask for syncs in the other one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_hangs_does_not_stop_another() {
+    let settings = Settings { concurrency: 16, ..settings() };
+    let harness = Harness::with(settings, Arc::new(InprocLeases::new())).await;
+    for number in 0..48 {
+        let token = format!("eu-{number}");
+        harness.simulator.add(Workspace::generate(&WorkspaceSpec::new(&token, 5, today())), &token);
+        harness.simulator.faults(&token, |faults| faults.latency = Duration::from_secs(3_600));
+        let connection = connect_in(Region::Eu, &harness.store, &harness.clock, &harness.entropy).await;
+        harness.vault.answers().others.insert(connection.to_string(), token);
+        let request =
+            StartSyncRequest { connection_id: connection.to_string(), ..StartSyncRequest::default() };
+        harness.syncs.syncs().start_sync(request).await.unwrap();
+    }
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let asked = Instant::now();
+        let (run, _) = harness.start_sync().await;
+        let begun = harness.wait_for(&run.id, "a slot", |run| {
+            harness.clock.advance(TimeDelta::milliseconds(10));
+            run.started_at.is_some()
+        });
+        begun.await;
+        waits.push(asked.elapsed());
+        let ended = harness.wait_for_end_in_time(&run.id).await;
+        assert_eq!(ended.state(), RunState::Succeeded);
+        harness.clock.advance(TimeDelta::minutes(1));
+    }
+    waits.sort();
+    assert!(waits[18] < Duration::from_secs(2), "p95: {waits:?}");
+    assert!(waits[10] < Duration::from_millis(500), "p50: {waits:?}");
+    println!("p50 {:.0?}, p95 {:.0?}", waits[10], waits[18]);
     harness.stop_worker_now().await;
 }
 

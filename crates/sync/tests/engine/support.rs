@@ -332,12 +332,21 @@ pub(crate) fn member_day(row: &tidemark_productboard_sim::Activity) -> MemberDay
 }
 
 pub(crate) async fn connect(store: &Store, clock: &TestClock, entropy: &SeededEntropy) -> ConnectionId {
+    connect_in(connection::Region::Us, store, clock, entropy).await
+}
+
+pub(crate) async fn connect_in(
+    region: connection::Region,
+    store: &Store,
+    clock: &TestClock,
+    entropy: &SeededEntropy,
+) -> ConnectionId {
     let id = ConnectionId::generate(clock, entropy);
     let organization = OrganizationId::generate(clock, entropy);
     let connection = Connection {
         workspace: Some("acme".to_owned()),
         generation: 1,
-        ..Connection::begun(id.clone(), organization, connection::Region::Us, clock.now())
+        ..Connection::begun(id.clone(), organization, region, clock.now())
             .standing_as(connection::Standing::connected())
     };
     let tx = store.begin().await.unwrap();

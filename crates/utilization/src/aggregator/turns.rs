@@ -140,12 +140,11 @@ impl Aggregator {
 
     async fn fail(&self, claim: RollupClaim, failure: &Failure) {
         metrics::computed("failed", None);
-        tasks::item_failed("rollups");
+        tasks::failed("rollups");
         let connection = claim.connection_id.clone();
         let error = chain(failure);
         if let Failure::Store(Error::Corrupt { .. }) = failure {
-            record::unreadable("rollups");
-            tracing::warn!(%connection, error, "left to a process that knows what it holds");
+            record::unreadable("rollups", connection.as_str(), &error);
             self.waiting.leave(connection);
             return self.settle(claim, RollupSettlement::Released).await;
         }

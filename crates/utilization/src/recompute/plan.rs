@@ -8,7 +8,7 @@ use tidemark_domain::{
     id::{ConnectionId, RunId},
     listing::{Proof, proof_from},
     quality::NO_ROSTER,
-    rollup::{Coverage, DEFINITION_VERSION, Fold, UnknownDays, reach},
+    rollup::{Coverage, CutSet, DEFINITION_VERSION, Fold, UnknownDays, reach},
 };
 use tidemark_store::{Error, RollupHead, RollupMark, Store};
 use tokio::try_join;
@@ -58,9 +58,10 @@ impl Base {
 }
 
 impl Span {
-    /// A fold of all its days.
-    pub(super) fn fold(&self) -> Fold {
-        Fold::new(self.first, self.last, &self.coverage, self.roster_start).with_unknown(&self.unknown)
+    /// A fold of some of its days and some cuts.
+    pub(super) fn fold(&self, (first, last): (NaiveDate, NaiveDate), cuts: CutSet) -> Fold {
+        let fold = Fold::new(first, last, &self.coverage, self.roster_start);
+        fold.with_unknown(&self.unknown).of(cuts)
     }
 
     /// None where nothing is covered.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// More than there are.
-const ALL_DAYS: u64 = 9_999;
+const EVERYTHING: Share = Share { days: 9_999, teams: None };
 
 async fn recomputed(sample: &Sample, event: &Event) -> Outcome {
     let cause = Cause::Sync(event.clone());
@@ -101,9 +101,9 @@ async fn a_rollup_of_an_older_day_does_not_replace_a_newer_one() {
         unknown: Arc::default(),
     };
     let late = async || {
-        let whole = fold::whole(&store, connection, &span, ALL_DAYS).await.unwrap();
+        let whole = fold::whole(&store, connection, &span, EVERYTHING).await.unwrap();
         Prepared {
-            source: Source::Made { whole, room: ALL_DAYS },
+            source: Source::Made { whole, share: EVERYTHING },
             span: span.clone(),
             ..prepare(&store, connection, true).await.unwrap().unwrap()
         }
@@ -124,7 +124,7 @@ async fn assert_rebuilt(sample: &Sample) {
     let connection = &sample.connection;
     let head = store.rollup_head(connection).await.unwrap().unwrap();
     let span = Span::read(&store, connection).await.unwrap().unwrap();
-    let (whole, packed, _) = fold::whole(&store, connection, &span, ALL_DAYS).await.unwrap().apart();
+    let (whole, packed, _) = fold::whole(&store, connection, &span, EVERYTHING).await.unwrap().apart();
     let numbers = store.numbers_between(connection, span.first, span.last, None).await.unwrap();
     assert_eq!(numbers, whole.windows, "as of {}", head.as_of);
     assert_eq!(store.seats(connection).await.unwrap(), whole.seats);
@@ -430,8 +430,13 @@ async fn a_changed_team_is_computed_again_alone() {
     let (store, connection) = (sample.store(), &sample.connection);
     // A number of everybody that is wrong: it stays as it is until its day is computed again.
     let wrong = BTreeMap::from([((Cut::All, at(3), 7), WindowUse { assigned: 4_711, ..Default::default() })]);
-    let rollup =
-        Rollup { days: (at(3), at(3)), windows: wrong.clone(), seats: Vec::new(), flags: Vec::new() };
+    let rollup = Rollup {
+        days: (at(3), at(3)),
+        cuts: CutSet::Whole,
+        windows: wrong.clone(),
+        seats: Vec::new(),
+        flags: Vec::new(),
+    };
     let head = store.rollup_head(connection).await.unwrap().unwrap();
     let (teams, recommendations) = (None, Vec::new());
     let planted = NewRollup { head, rollup, teams, recommendations, rest: Rest::Written { seats: 0 } };
@@ -444,7 +449,7 @@ async fn a_changed_team_is_computed_again_alone() {
     sample.add_activity(sample.seen_by(DAYS - 9), DAYS - 9).await;
     recomputed(&sample, &sample.completed()).await;
     let span = Span::read(&store, connection).await.unwrap().unwrap();
-    let mut expected = fold::whole(&store, connection, &span, ALL_DAYS).await.unwrap().rollup.windows;
+    let mut expected = fold::whole(&store, connection, &span, EVERYTHING).await.unwrap().rollup.windows;
     expected.retain(|key, _| key.1 != at(3) || matches!(key.0, Cut::Team(_)));
     expected.extend(wrong);
     // The planted day has nothing else: the teams that did not change lost theirs with it.
@@ -600,6 +605,12 @@ async fn without_a_list_of_members_no_seat_is_counted_and_the_reason_is_told() {
         assert_eq!(status.code(), tonic::Code::NotFound);
     }
 
+    // Nothing is written of a workspace that was disconnected in between.
+    let purged = Sample::unlisted(0..DAYS).await;
+    purged.disconnect().await;
+    assert_eq!(recomputed(&purged, &purged.completed()).await, Outcome::Disconnected);
+    assert!(purged.store().data_flags(&purged.connection).await.unwrap().is_empty());
+
     // A list that lacks the active members is no base either, and one that has them is.
     sample.list_also([9_999], DAYS - 1).await;
     let outcome = recomputed(&sample, &sample.completed()).await;
@@ -749,34 +760,55 @@ async fn what_later_definitions_computed_is_left_to_them() {
     assert_eq!(recomputed(&sample, &sample.completed()).await, left);
     assert_eq!(store.rollups_due(at(DAYS + 9), sample.clock.now(), 9).await.unwrap(), []);
     // What began before the other version came writes nothing either.
-    let whole = fold::whole(&store, connection, &late.span, ALL_DAYS).await.unwrap();
-    let late = Prepared { source: Source::Made { whole, room: ALL_DAYS }, ..late };
+    let whole = fold::whole(&store, connection, &late.span, EVERYTHING).await.unwrap();
+    let late = Prepared { source: Source::Made { whole, share: EVERYTHING }, ..late };
     let cause = Cause::Sync(sample.completed());
     let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, late).await.unwrap();
     assert_eq!(outcome, Attempt::Ended(Outcome::Superseded { as_of: at(DAYS - 1) }));
     assert_eq!(store.rollup_head(connection).await.unwrap(), Some(head));
 }
 
-/// With many cuts, the days do not fit into memory at once.
+/// With many cuts, neither all days nor all teams fit into memory at once.
 #[tokio::test]
-async fn days_that_are_folded_block_by_block_are_the_same() {
+async fn days_and_teams_that_are_folded_one_part_after_the_other_are_the_same() {
     for database in [TestDatabase::sqlite_memory().await, TestDatabase::postgres().await] {
         let sample = Sample::within(database, 0..DAYS).await;
-        sample.replace_teams(&[(8, 1..30), (9, 20..50)]).await;
-        let (store, connection) = (sample.store(), &sample.connection);
-        // All in one block, the last day alone, and two more that do not divide the days.
-        for room in [ALL_DAYS, 1, 17, 100] {
-            sample.mark_everything().await;
-            let prepared = prepare(&store, connection, true).await.unwrap().unwrap();
-            let whole = fold::whole(&store, connection, &prepared.span, room).await.unwrap();
-            let prepared = Prepared { source: Source::Made { whole, room }, ..prepared };
-            let cause = Cause::Sync(sample.completed());
-            let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, prepared).await.unwrap();
-            let Attempt::Ended(Outcome::Written { rows, .. }) = outcome else { panic!("{outcome:?}") };
-            assert!((rows == 0) == (room != ALL_DAYS), "the first writes everything: {room} {rows}");
-            assert_rebuilt(&sample).await;
+        sample.replace_teams(&[(7, 1..9), (8, 1..30), (9, 20..50)]).await;
+        // All in one block, the last day alone, and two more that do not divide the days; then teams apart from the rest.
+        for (days, teams) in [
+            (EVERYTHING.days, None),
+            (1, None),
+            (17, None),
+            (100, None),
+            (EVERYTHING.days, Some(2)),
+            (17, Some(1)),
+            (100, Some(9)),
+        ] {
+            let share = Share { days, teams };
+            let rows = rebuilt_in(&sample, share).await;
+            assert!((rows == 0) == (share != EVERYTHING), "the first writes everything: {share:?} {rows}");
         }
+        // The numbers of a team that is gone go as well.
+        sample.replace_teams(&[(9, 20..50), (11, 1..40)]).await;
+        assert!(rebuilt_in(&sample, Share { days: 40, teams: Some(1) }).await > 0);
+        let gone = Cut::Team(Uuid::from_u128(7));
+        let days = (at(0), at(DAYS - 1));
+        assert_eq!(sample.store().trend(&sample.connection, &gone, 28, days).await.unwrap(), []);
     }
+}
+
+/// Computes everything again, so much at once; gives how many rows changed.
+async fn rebuilt_in(sample: &Sample, share: Share) -> u64 {
+    let (store, connection) = (sample.store(), &sample.connection);
+    sample.mark_everything().await;
+    let prepared = prepare(&store, connection, true).await.unwrap().unwrap();
+    let whole = fold::whole(&store, connection, &prepared.span, share).await.unwrap();
+    let prepared = Prepared { source: Source::Made { whole, share }, ..prepared };
+    let cause = Cause::Sync(sample.completed());
+    let outcome = carry_out(&store, &sample.clock, &sample.entropy, &cause, prepared).await.unwrap();
+    let Attempt::Ended(Outcome::Written { rows, .. }) = outcome else { panic!("{outcome:?}") };
+    assert_rebuilt(sample).await;
+    rows
 }
 
 /// A cohort that was seen on one day, and not since.

@@ -7,12 +7,18 @@ use std::{
 
 use chrono::TimeDelta;
 use tidemark_domain::{
-    id::ConnectionId, member::Role, recommendation::Tier, rollup::SeatState, stream::Stream,
+    id::ConnectionId,
+    member::Role,
+    recommendation::Tier,
+    rollup::{CutSet, SeatState},
+    stream::Stream,
 };
 use tidemark_store::{
     Aging, AlertFilter, Resource, RollupSettlement, RosterMember, SeatDigest, SeatFilter, SeatList,
     SeatOrder, Store, TeamRoster,
 };
+
+use uuid::Uuid;
 
 use crate::fixture::*;
 
@@ -50,7 +56,7 @@ async fn roster_and_activity(store: &Store, id: &ConnectionId) {
     store.member_ids(id).await.unwrap();
     store.memberships(id).await.unwrap();
     store.roster_start(id).await.unwrap();
-    store.cut_count(id, (day(0), day(60))).await.unwrap();
+    store.cut_counts(id, (day(0), day(60))).await.unwrap();
     store.is_rollup_due(id, day(90), now()).await.unwrap();
     store.histories(id).await.unwrap();
     let teams = store.team_ids(id).await.unwrap();
@@ -124,7 +130,11 @@ pub(super) async fn write(store: &Store, seed: u64) {
     store.ask_for_rollup(&id).await.unwrap();
     // The numbers of ten days, of which most are to go.
     let tx = store.begin().await.unwrap();
-    tx.put_numbers(&id, (day(0), day(9)), None, &BTreeMap::new()).await.unwrap();
+    for cuts in [CutSet::Whole, CutSet::WithoutTeams, CutSet::Teams([Uuid::from_u128(1)].into())] {
+        tx.put_numbers(&id, (day(0), day(9)), &cuts, &BTreeMap::new()).await.unwrap();
+    }
+    tx.teams_with_numbers(&id).await.unwrap();
+    tx.members_of_teams(&id, &[Uuid::from_u128(1)].into()).await.unwrap();
     drop(tx);
     let tx = store.begin().await.unwrap();
     let days = store_days(&id, &tx).await;
