@@ -4,7 +4,8 @@
 //! Endpoints take turns, the one that waited longest first. One whose last attempt failed gets one place, one that is new
 //! here gets more only when all others have had their turn, and all of these together get three quarters of the places:
 //! endpoints that hang, however many and however much waits for them, leave room for those that answer. The endpoints of
-//! one organization together get half of the places, and a quarter while they are such: an organization holds up itself.
+//! one organization together get half of the places, and a quarter while they are such, as long as others wait, too: an
+//! organization holds up itself.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
@@ -92,18 +93,22 @@ impl Endpoints {
         self.known.values().filter(|known| which(known)).map(|known| known.in_hand).sum()
     }
 
-    /// How many deliveries it can be sent now, in the first turn or in the second.
-    fn room(&self, (endpoint, organization): &Due, is_first: bool) -> usize {
+    /// How many deliveries it can be sent now, in the first turn or in the second; `is_alone` where only its organization
+    /// waits for something.
+    fn room(&self, (endpoint, organization): &Due, is_first: bool, is_alone: bool) -> usize {
         let (takes, in_hand) =
             self.known.get(endpoint).map_or((None, 0), |known| (known.takes, known.in_hand));
         let unproven = |known: &Known| known.takes != Some(true);
         let own = |known: &Known| known.organization == *organization;
-        let free = AT_ONCE
-            .saturating_sub(self.in_hand(|_| true))
-            .min(AT_ONCE_PER_ORGANIZATION.saturating_sub(self.in_hand(own)));
-        let unproven = free.min(UNPROVEN_AT_ONCE.saturating_sub(self.in_hand(unproven))).min(
-            UNPROVEN_PER_ORGANIZATION.saturating_sub(self.in_hand(|known| own(known) && unproven(known))),
-        );
+        let [all, all_unproven] = if is_alone {
+            [AT_ONCE, UNPROVEN_AT_ONCE]
+        } else {
+            [AT_ONCE_PER_ORGANIZATION, UNPROVEN_PER_ORGANIZATION]
+        };
+        let free = AT_ONCE.saturating_sub(self.in_hand(|_| true)).min(all.saturating_sub(self.in_hand(own)));
+        let unproven = free
+            .min(UNPROVEN_AT_ONCE.saturating_sub(self.in_hand(unproven)))
+            .min(all_unproven.saturating_sub(self.in_hand(|known| own(known) && unproven(known))));
         let (most, free) = match takes {
             Some(true) => (AT_ONCE_PER_ENDPOINT, free),
             None if !is_first => (AT_ONCE_PER_ENDPOINT, unproven),
@@ -132,10 +137,11 @@ impl Dispatcher {
         let store = self.shared.parts().store.clone();
         let mut due = store.endpoints_with_due_deliveries(self.shared.parts().clock.now()).await?;
         self.endpoints.sort(&mut due);
+        let is_alone = due.windows(2).all(|two| two[0].1 == two[1].1);
         let turns =
             due.iter().map(|endpoint| (endpoint, true)).chain(due.iter().map(|endpoint| (endpoint, false)));
         for (due, is_first) in turns {
-            let room = self.endpoints.room(due, is_first) as u64;
+            let room = self.endpoints.room(due, is_first, is_alone) as u64;
             if room == 0 {
                 continue;
             }
@@ -212,9 +218,10 @@ mod tests {
     fn round(endpoints: &mut Endpoints, due: &[Due]) -> Vec<(Due, usize)> {
         let mut due = due.to_vec();
         endpoints.sort(&mut due);
+        let is_alone = due.windows(2).all(|two| two[0].1 == two[1].1);
         let mut given = Vec::new();
         for endpoint in due {
-            let room = endpoints.room(&endpoint, true);
+            let room = endpoints.room(&endpoint, true, is_alone);
             if room > 0 {
                 endpoints.begin(&endpoint, room);
                 given.push((endpoint, room));
@@ -249,19 +256,29 @@ mod tests {
         let due = endpoints(&[&[100][..], &[1; 16][..]].concat());
         let (hanging, others) = due.split_at(100);
         let mut endpoints = Endpoints::default();
-        let mut given = round(&mut endpoints, hanging);
-        assert_eq!(given.len(), UNPROVEN_PER_ORGANIZATION);
-        given = round(&mut endpoints, &due);
-        assert_eq!(given.len(), 16, "each of the others has a place at once");
-        assert!(given.iter().all(|(endpoint, places)| others.contains(endpoint) && *places == 1));
-        // And one organization whose endpoints answer leaves places, too.
+        let given = round(&mut endpoints, &due);
+        let of_others = given.iter().filter(|(endpoint, _)| others.contains(endpoint)).count();
+        assert_eq!(
+            (of_others, given.len()),
+            (16, UNPROVEN_AT_ONCE),
+            "each of the others has a place at once"
+        );
+        // Alone, it may have all that is for such endpoints; then what takes has the rest.
+        let mut endpoints = Endpoints::default();
+        assert_eq!(round(&mut endpoints, hanging).len(), UNPROVEN_AT_ONCE);
+        endpoints.begin(&others[0], 1);
+        endpoints.end(&others[0].0, Some(true));
+        assert_eq!(round(&mut endpoints, &due)[0], (others[0].clone(), AT_ONCE_PER_ENDPOINT));
+        // And one organization whose endpoints answer leaves places to others, too.
         let mut endpoints = Endpoints::default();
         for endpoint in hanging {
             endpoints.begin(endpoint, 1);
             endpoints.end(&endpoint.0, Some(true));
         }
-        let given: usize = round(&mut endpoints, hanging).into_iter().map(|(_, places)| places).sum();
-        assert_eq!(given, AT_ONCE_PER_ORGANIZATION);
+        let given = round(&mut endpoints, &due);
+        let own: usize =
+            given.iter().filter(|((_, of), _)| *of == hanging[0].1).map(|(_, places)| places).sum();
+        assert_eq!(own, AT_ONCE_PER_ORGANIZATION);
     }
 
     #[test]
