@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::extract::Query;
 use axum::http::Uri;
@@ -177,7 +178,7 @@ impl PageRequest {
             path: self.path.clone(),
             query: self.query.clone(),
             body: self.body,
-            updated_filter_ignored: call.faults.updated_filter_ignored,
+            faults: Arc::clone(&call.faults),
         };
         let places = || (0..total).filter(|at| takes(*at)).filter_map(|at| u32::try_from(at).ok()).collect();
         let taken = call.workspace.taken.of(asked, places);

@@ -6,16 +6,19 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::Faults;
+
 const MOST_LISTS: usize = 32;
 
-/// All that decides what of a list is taken, besides the facts. Whatever else does belongs here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// All that decides what of a list is taken, besides the facts.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     /// The fingerprint of a search's body.
     pub(crate) body: Option<u64>,
-    pub(crate) updated_filter_ignored: bool,
+    /// Each may decide it, too.
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// The places of what was taken of the lists that were asked for last.
