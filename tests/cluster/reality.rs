@@ -29,7 +29,7 @@ enum Expected {
     Right,
     /// Those of it with this done to it.
     RightOf(fn(&mut Workspace)),
-    /// The same, and this is told beside them.
+    /// The same, and this is said beside them.
     RightWith(&'static str),
     /// What stands in the sheet.
     Sheet(fn(&Value, &Workspace)),

@@ -320,7 +320,7 @@ pub(crate) async fn finish(mut tasks: JoinSet<Result<()>>, shutdown: &Shutdown) 
         shutdown.stop();
         match ended {
             Ok(Ok(())) if asked => {}
-            Ok(Ok(())) => crashed = crashed.or(Some(anyhow!("a service ended by itself"))),
+            Ok(Ok(())) => crashed = crashed.or(Some(anyhow!("a service ended although it was not asked to"))),
             Ok(Err(error)) => crashed = crashed.or(Some(error)),
             Err(panic) => crashed = crashed.or(Some(anyhow::Error::new(panic).context("a service crashed"))),
         }

@@ -1,5 +1,5 @@
-//! Which rows filters take, remembered: facts do not change while they are served, so that whoever pages through a
-//! filtered list has its rows looked through once, and not for every page.
+//! Which rows filters take, remembered: facts do not change while they are served, so that a client that pages through
+//! a filtered list has its rows looked through once, and not for every page.
 //!
 //! Memory is bounded: the last few lists are kept, as places.
 

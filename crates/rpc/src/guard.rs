@@ -284,4 +284,4 @@ impl fmt::Debug for Guard {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,9 +2,9 @@
 //! calls and streams at once. What is over is refused at once, with the time when it is worth trying again.
 //!
 //! Nobody has everything: a caller gets half of the places at most, an organization a quarter of the calls and an eighth
-//! of the streams, whoever calls for it. Calls for an organization by a caller that may see all of them (the console,
-//! the platform) have a bucket per organization. Who is not known takes none of these places: methods that are open to
-//! everybody have a few of their own, and no address more than a quarter of those.
+//! of the streams, no matter who calls for it. Calls for an organization by a caller that may see all of them (the
+//! console, the platform) have a bucket per organization. Unknown callers take none of these places: methods that are
+//! open to everybody have a few of their own, and no address more than a quarter of those.
 
 use std::{
     collections::HashMap,

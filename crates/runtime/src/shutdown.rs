@@ -1,5 +1,5 @@
 //! Shutdown in two steps: soft (finish what is in hand, take nothing new), then hard (stop now). After SIGTERM a process
-//! may go on for a while before the first: it says that it is unready, and whoever balances load turns to others.
+//! may go on for a while before the first: it says that it is unready, and load balancers turn to others.
 
 use std::time::Duration;
 

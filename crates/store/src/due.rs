@@ -15,7 +15,7 @@ use crate::{
     store::Store,
 };
 
-/// Claims in vain, after which no claim is longer than the one before.
+/// Claims without success, after which no claim is longer than the one before.
 const DOUBLINGS: u32 = 6;
 const LONGEST_CLAIM: Duration = Duration::from_secs(4 * 3_600);
 

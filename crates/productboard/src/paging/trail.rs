@@ -16,7 +16,7 @@ const MOST_BARREN: u32 = 5;
 /// Of so many rows it is remembered that they came; what comes after them counts as new.
 const MOST_ROWS: usize = 500_000;
 
-/// A row that is told from others, as one number.
+/// What distinguishes a row from others, as one number.
 pub(crate) trait Keyed {
     fn key(&self) -> u64;
 }

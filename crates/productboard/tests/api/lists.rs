@@ -126,7 +126,7 @@ async fn the_same_page_with_ever_fresh_cursors_ends_the_list() {
     assert_eq!(vendor.asked().len(), 6);
 }
 
-/// Rows that came before and rows that cannot be read are told apart from new ones.
+/// Rows that came before and rows that cannot be read are distinguished from new ones.
 #[tokio::test]
 async fn pages_that_bring_one_new_row_each_are_gone_past() {
     let page = |at: u128| {

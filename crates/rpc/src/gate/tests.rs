@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
-use tidemark_domain::{Clock, Entropy, id::OrganizationId};
+use tidemark_domain::id::{OrganizationId, TokenId};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -21,7 +21,7 @@ use crate::{
         ListEventsRequest, ListEventsResponse, WatchConnectionsRequest, WatchConnectionsResponse,
         events_service_server::{EventsService, EventsServiceServer},
     },
-    guard::{Denial, Directory, Guard, Registered, Unanswered},
+    guard::{Denial, Directory, Guard, Registered, Unanswered, tests::Fixed},
     inproc,
     limit::{Limits, Rate},
     server::{Listen, Server},
@@ -35,11 +35,11 @@ struct Nobody;
 
 #[tonic::async_trait]
 impl Directory for Nobody {
-    async fn find(&self, _: &tidemark_domain::id::TokenId) -> Result<Option<Registered>, Unanswered> {
+    async fn find(&self, _: &TokenId) -> Result<Option<Registered>, Unanswered> {
         Ok(None)
     }
 
-    fn used(&self, _: &tidemark_domain::id::TokenId) {}
+    fn used(&self, _: &TokenId) {}
 
     fn denied(&self, _: Denial) {}
 }
@@ -152,21 +152,6 @@ async fn a_stream_that_is_open_to_everybody_ends_after_a_minute() {
     let ended = watched.message().await.unwrap_err();
     assert_eq!(ended.code(), Code::Unavailable);
     assert!(began.elapsed() <= Duration::from_secs(61), "{:?}", began.elapsed());
-}
-
-#[derive(Debug)]
-struct Fixed(u8);
-
-impl Clock for Fixed {
-    fn now(&self) -> chrono::DateTime<chrono::Utc> {
-        chrono::DateTime::UNIX_EPOCH
-    }
-}
-
-impl Entropy for Fixed {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(self.0);
-    }
 }
 
 #[tokio::test]

@@ -8,8 +8,9 @@ use tonic::codegen::http::HeaderValue;
 use super::*;
 use crate::token::mint;
 
+/// A time and a randomness that stand still.
 #[derive(Debug)]
-struct Fixed(u8);
+pub(crate) struct Fixed(pub(crate) u8);
 impl Clock for Fixed {
     fn now(&self) -> chrono::DateTime<chrono::Utc> {
         chrono::DateTime::UNIX_EPOCH

@@ -71,7 +71,7 @@ pub struct Vanished {
 const VANISHED_AT_ONCE: usize = 500;
 
 impl Tx {
-    /// Writes member days over what is there, and tells what became of them. A row that the database refuses goes into
+    /// Writes member days over what is there, and says what became of them. A row that the database refuses goes into
     /// quarantine.
     pub async fn write_member_days(
         &self,
